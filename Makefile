@@ -1,0 +1,86 @@
+# lintas: `make help` lists the targets; `sudo make lab` and `sudo make test` do everything themselves.
+
+# What a fresh Debian 12 needs: to build, to run the lab, to test.
+DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
+	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang llvm clang-format libc6-dev-i386 \
+	iproute2 ethtool bpftool frr frr-pythontools python3 python3-scapy python3-yaml tshark tcpdump iperf3 \
+	iputils-ping socat
+
+CC      ?= gcc
+B       := build$(if $(SAN),-san)
+PKGS    := libdpdk libconfig libnl-3.0 libevent jansson libcap
+WARN    := -Wall -Wextra -Werror -Wshadow
+OPT     := $(if $(SAN),-O1 -g -fsanitize=address$(,)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-O3 -g)
+# Lazy, so that `make deps` works before pkg-config is there. DPDK's headers are not ours to warn about.
+PKG_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags $(PKGS)))
+CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -MMD -MP
+, := ,
+
+# Each list in reading order: the folder's README says the same.
+CONFIG_SRC := ip pool value keys parse check diff print load
+DATAPLANE_SRC := rx parse route decap policy meter rewrite tx pipeline icmp frag drops \
+	snapshot adj group fib4 fib6 reclaim counters worker port punt hold event dp
+CONTROL_SRC := main apply inventory log kernel keeper_client netlink mirror rib legs audit frr_render frr_sync \
+	api views
+KEEPER_SRC := keeper
+CTL_SRC := lintasctl
+
+obj = $(patsubst %,$(B)/$(1)/%.o,$(2))
+CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC))
+DATAPLANE_OBJ := $(call obj,dataplane,$(DATAPLANE_SRC))
+CONTROL_OBJ   := $(call obj,control,$(CONTROL_SRC))
+KEEPER_OBJ    := $(call obj,control,$(KEEPER_SRC))
+CTL_OBJ       := $(call obj,tools,$(CTL_SRC))
+UNIT_OBJ      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
+
+all: $(B)/lintasd $(B)/lintas-keeper $(B)/lintasctl
+
+$(B)/lintasd: $(CONTROL_OBJ) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
+$(B)/lintas-keeper: $(KEEPER_OBJ) $(B)/config/ip.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs libcap)
+$(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs jansson libconfig)
+# Everything but main(): the unit tests meet the same objects the daemon is made of.
+$(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
+$(B)/pktrun: $(B)/tests/packet/pktrun.o $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+
+deps:
+	tools/deps $(DEPS)
+
+# GROUP: core packet netns (all of them without T=); NAME runs one test of it: make test T=netns N=reload
+test: deps
+	@$(MAKE) --no-print-directory test-build
+	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns) $(if $(N),--only $(N))
+test-quick: test-build
+	@tests/run $(if $(SAN),--san) core packet
+test-build: all $(B)/unit $(B)/pktrun
+
+lab: deps
+	@$(MAKE) --no-print-directory all
+	tools/lab/lab run
+lab-down:
+	tools/lab/lab down
+
+help:
+	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
+	@echo 'sudo make test      every test; T=core|packet|netns one group, N=NAME one test; SAN=1 with ASan and UBSan'
+	@echo 'make test-quick     core and packet, no root, under two minutes'
+	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'
+	@echo 'make deps           install what is missing from Debian'
+	@echo 'make bench          compare with the barest loop'
+	@echo 'make lint           format, layering, static analysis'
+	@echo 'make install        to $$(DESTDIR)$$(PREFIX)'
+	@echo 'make clean'
+
+clean:
+	rm -rf build build-san
+
+.PHONY: all deps test test-quick test-build lab lab-down bench lint install clean help
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)

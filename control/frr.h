@@ -1,0 +1,25 @@
+/* FRR, rendered whole from the configuration and brought there by difference. */
+#ifndef LINTAS_FRR_H
+#define LINTAS_FRR_H
+
+#include <stdio.h>
+#include <jansson.h>
+#include "config/config.h"
+
+/* Write the complete frr.conf that config asks for. keys_dir is where MD5 secrets are read from: the output
+ * must go to a 0600 file or a memfd only. 0 or -errno. Pure but for reading the keys. */
+int frr_render(const struct config *config, FILE *out);
+/* Start bringing FRR to control.running; asynchronous, coalesced, retried while FRR is not there. */
+void frr_sync(void);
+
+struct frr_status {
+	bool in_sync;
+	uint64_t syncs, failures, lines_changed; /* since start */
+	char last_error[200];
+};
+void frr_status(struct frr_status *ret_status);
+/* `show bgp vrf all summary json` and the like, asynchronous: done(json or NULL, arg). */
+int frr_show_bgp(void (*done)(const json_t *json, void *arg), void *arg);
+int frr_show_bfd(void (*done)(const json_t *json, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,66 @@
+/* lintas-keeper: the privileged companion, and lintasd's side of talking to it.
+ *
+ * It listens on a SOCK_SEQPACKET unix socket (mode 0600, one client at a time; a second client is told the
+ * first one's pid) and answers a closed list of typed, fixed-size requests; descriptors travel by
+ * SCM_RIGHTS. It parses nothing from outside. It holds a duplicate of every TAP descriptor it gave out, so
+ * that carrier stays up while lintasd is dead; the next lintasd gets the same descriptor back. Requests are
+ * answered in order except KEEPER_RUN, whose answer comes when the tool has ended. */
+#ifndef LINTAS_KEEPER_H
+#define LINTAS_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "config/config.h"
+
+#define KEEPER_SOCKET   "/run/lintas/keeper.sock"
+#define KEEPER_PROTOCOL 1
+
+enum keeper_op {
+	KEEPER_HELLO = 1, /* protocol version; answers with the keeper's pid */
+	KEEPER_VRF,       /* create or adopt namespace `name`, lo up, sysctls set; answers adopted yes/no */
+	KEEPER_VRF_DEL,   /* delete a namespace the keeper created */
+	KEEPER_TAP,       /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU */
+	KEEPER_TAP_DEL,
+	KEEPER_NETLINK,   /* a NETLINK_ROUTE socket opened inside namespace `vrf`; rcvbuf forced to `value` */
+	KEEPER_RUN,       /* run one of the tools below on the file passed along; answers exit status + output fd */
+	KEEPER_LIST,      /* TAPs held: so that a new lintasd can drop what its configuration no longer has */
+};
+
+enum keeper_tool {
+	KEEPER_FRR_DELTA,  /* frr-reload.py --test on the passed file: what would change */
+	KEEPER_FRR_APPLY,  /* vtysh -f on the passed file */
+	KEEPER_FRR_SHOW,   /* vtysh -c of one entry of a fixed list of show commands, by number `value` */
+};
+
+struct keeper_request {
+	uint32_t id;
+	uint16_t op;    /* enum keeper_op */
+	uint16_t tool;  /* KEEPER_RUN */
+	char vrf[CFG_NAME_MAX];
+	char name[CFG_NAME_MAX];
+	uint8_t mac[6];
+	uint16_t mtu;
+	uint32_t value;
+};
+
+struct keeper_answer {
+	uint32_t id;
+	int32_t error;   /* 0 or -errno; -EBUSY on HELLO: value = pid of the lintasd that is connected */
+	uint32_t value;
+	char text[200];  /* what failed, for the log */
+};
+
+/* ---- keeper_client.c: the control thread's side ---- */
+/* Connect and say hello. -EBUSY: *ret_pid holds the other lintasd's pid. */
+int keeper_open(const char *socket_path, int *ret_pid);
+/* Synchronous (a keeper answers these within milliseconds; used at start and on reload). */
+int keeper_vrf(const char *vrf, bool *ret_adopted);
+int keeper_vrf_del(const char *vrf);
+int keeper_tap(const char *vrf, const char *name, const uint8_t mac[6], uint16_t mtu, int *ret_fd);
+int keeper_tap_del(const char *vrf, const char *name);
+int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
+/* Asynchronous: done(status, output_fd, arg) from the event loop; output_fd is closed after it returns. */
+int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
+	void (*done)(int status, int output_fd, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,100 @@
+/* The mirror: what the kernel says, brought to the fast path.
+ *
+ * netlink.c parses rtnetlink messages; mirror.c keeps links, addresses, neighbours and next-hop objects of
+ * every VRF; rib.c the routes, in a trie a VRF and family; legs.c turns next-hop sets into interned path
+ * groups and adjacencies of dataplane.h, with tiers from the configuration's paths; audit.c compares for
+ * ever. Control thread only. Everything here survives lost, doubled and out-of-order messages: a resync
+ * (dump, mark, sweep, replay) makes it right again while the fast path keeps the old state. */
+#ifndef LINTAS_MIRROR_H
+#define LINTAS_MIRROR_H
+
+#include "control.h"
+
+/* Two netlink sockets inside the VRF's namespace (notifications; dumps), owned from here on. Starts the
+ * first dump. */
+int mirror_vrf_add(struct vrf *vrf, int notify_fd, int dump_fd);
+void mirror_vrf_del(struct vrf *vrf);
+/* A link was added, removed or changed (shape, tier, shut, partner), or control.running was replaced:
+ * called once after dp_publish; rebuilds the adjacencies and groups concerned, and only those. */
+void mirror_config_changed(void);
+/* Port carrier as the fast path saw it: legs over the link die or revive at once. */
+void mirror_carrier(struct link *link, bool up);
+/* A worker met a neighbour nobody knows: ask the kernel to resolve it (bounded a second). */
+void mirror_neigh_miss(struct link *link, const struct ip_addr *addr);
+/* True once every VRF's first dump has been applied to the fast path. */
+bool mirror_synced(void);
+
+struct mirror_stats {
+	uint64_t messages, overruns, resyncs, interrupted, parse_errors, unknown_links;
+	uint64_t audit_rounds, audit_checked, audit_fixed, fib_refused;
+	uint64_t routes, neighbours, nexthops, groups, adjacencies;
+};
+void mirror_stats(struct mirror_stats *ret_stats);
+int mirror_resync(struct vrf *vrf); /* NULL = all: as after an overrun */
+
+/* ---- views, for api ---- */
+struct mirror_leg {
+	struct ip_addr gateway;   /* af 0: on link */
+	int ifindex;
+	char ifname[CFG_NAME_MAX];
+	uint16_t link;            /* 0: not a link of ours */
+	uint16_t weight;
+	uint8_t tier;
+	bool alive;
+	const char *why;          /* when not alive: "carrier", "shut", "neighbour failed" … */
+	uint32_t adj;
+};
+
+struct mirror_route {
+	struct ip_prefix prefix;
+	uint8_t type;             /* RTN_* */
+	uint8_t protocol;         /* RTPROT_*: the owner */
+	uint8_t scope;
+	uint32_t table, metric, nhid;
+	bool active;              /* the one in the FIB among those of its prefix */
+	uint32_t group;           /* 0: not in the FIB */
+	unsigned n_legs;
+	struct mirror_leg legs[DP_LEGS_MAX];
+};
+
+/* Routes of a prefix, best first. Calls cb for each; stops when it returns false. */
+typedef bool (*mirror_route_cb)(const struct mirror_route *route, void *arg);
+int mirror_route_exact(const struct vrf *vrf, const struct ip_prefix *prefix, mirror_route_cb cb, void *arg);
+int mirror_route_match(const struct vrf *vrf, const struct ip_addr *addr, mirror_route_cb cb, void *arg);
+/* In order, from the first prefix after *cursor (af 0 = from the start; v4 before v6), within `within`
+ * (NULL = all), until cb returns false; *cursor is left at the last prefix shown, so that a listing can go
+ * on later whatever changed meanwhile. Returns false at the end. */
+bool mirror_route_walk(const struct vrf *vrf, const struct ip_prefix *within, struct ip_prefix *cursor,
+	mirror_route_cb cb, void *arg);
+
+struct mirror_neigh {
+	struct ip_addr addr;
+	const char *state; /* reachable, stale, … */
+	uint16_t link;
+	uint8_t mac[6];
+	uint32_t adj;      /* 0: none */
+};
+void mirror_neigh_walk(const struct vrf *vrf, bool (*cb)(const struct mirror_neigh *, void *), void *arg);
+
+struct mirror_group { /* an interned path group */
+	uint32_t group;
+	uint64_t prefixes;  /* that use it */
+	unsigned n_legs;
+	struct mirror_leg legs[DP_LEGS_MAX];
+};
+void mirror_group_walk(bool (*cb)(const struct mirror_group *, void *), void *arg);
+
+const char *mirror_protocol_name(uint8_t protocol); /* "bgp", "static", "kernel", "lintas" … */
+
+/* ---- kernel.c: what we write into the kernel, through vrf->nl_request; answers are awaited, bounded ---- */
+int kernel_link_up(struct vrf *vrf, int ifindex, bool up);
+int kernel_addr_add(struct vrf *vrf, int ifindex, const struct ip_prefix *addr);
+int kernel_addr_del(struct vrf *vrf, int ifindex, const struct ip_prefix *addr);
+/* Our own static route (LINTAS_RTPROT). -EEXIST when it is there already. */
+int kernel_route_add(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex);
+int kernel_route_del(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex);
+/* Ask the kernel to resolve a neighbour (NTF_USE), or to keep it resolved (NTF_EXT_MANAGED). No answer. */
+int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed);
+int kernel_ifindex(struct vrf *vrf, const char *name); /* > 0 or -errno */
+
+#endif

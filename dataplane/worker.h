@@ -1,0 +1,137 @@
+/* A worker and what it owns; the tables it reads; the seams between the pipeline's stages and the machinery
+ * around them. Everything below is per worker and written by that worker only, unless a comment says:
+ *   [published] immutable, replaced by control with one store, freed through reclaim.h;
+ *   [counter]   written by the worker, read by control, relaxed 64-bit. */
+#ifndef LINTAS_WORKER_H
+#define LINTAS_WORKER_H
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include "dataplane.h"
+#include "fib.h"
+
+#define VECTOR_MAX   64
+#define HEADER_MAX   128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN + inner Ethernet */
+#define DECAPS_MAX   2
+
+/* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */
+struct link {
+	struct dp_link conf;
+	uint16_t port;    /* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
+	uint8_t l2_len;   /* Ethernet + tags */
+	uint8_t l2[22];   /* prebuilt: destination MAC left zero, source, tags; EtherType left zero */
+};
+
+struct snapshot; /* opaque outside snapshot.c, pipeline stages use the functions below */
+
+/* ---- [published] adjacency and group tables (adj.c, group.c): fixed arrays, entries replaced whole ---- */
+struct adj {
+	uint8_t kind; /* enum dp_adj_kind */
+	uint8_t header_len;
+	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel */
+	uint8_t outer_af;
+	uint16_t link;   /* egress link: matrix column, MTU, ICMP */
+	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
+	uint16_t port;   /* wire to send on */
+	uint16_t mtu;    /* largest IP packet that may be rewritten with it */
+	struct dp_adj conf;
+	uint8_t header[HEADER_MAX];
+};
+
+struct group {
+	uint32_t n_buckets; /* 1, or DP_BUCKETS */
+	uint32_t adj[];     /* n_buckets of them */
+};
+
+extern const struct adj *_Atomic adj_table[DP_ADJS_MAX];
+extern const struct group *_Atomic group_table[DP_GROUPS_MAX];
+
+struct vrf_fib {
+	struct fib4 *v4;
+	struct fib6 *v6;
+};
+extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
+
+/* ---- [counter] ---- */
+struct counters {
+	struct dp_count (*pair)[DP_LINKS_MAX]; /* [in][out], lazily touched pages */
+	uint64_t (*drop)[DP_DROP_COUNT];       /* [ingress link][reason] */
+	struct dp_punt_stats punt[DP_PUNT_COUNT];
+	struct dp_worker_stats stats;
+};
+
+struct tx_buffer {
+	uint16_t n;
+	struct rte_mbuf *pkts[VECTOR_MAX * 2];
+};
+
+struct worker {
+	unsigned index, lcore;
+	const struct snapshot *snap; /* read once per vector */
+	struct counters ctr;
+	struct tx_buffer tx[DP_PORTS_MAX];
+	struct rte_mempool *scratch; /* ICMP errors and fragments: a pool of their own */
+	struct rte_ring *inbox;      /* mbufs other workers hand over for ports this one owns */
+	struct rte_ring *inject;     /* mbufs the punt thread read from TAPs, and released holds */
+	uint64_t now;                /* TSC at the start of the vector */
+	uint64_t random;             /* xorshift state: IP IDs, jitter */
+	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
+};
+
+/* ---- seams ---- */
+/* pipeline.c: run n <= VECTOR_MAX packets received on port through every stage. Frees or sends each. */
+void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
+/* pipeline.c: frames from a link's kernel interface: complete Ethernet frames, untagged, to be put on the
+ * wire as that link's (tags inserted, or the tunnel's header prepended). mbuf_link() names the link. */
+void pipeline_inject(struct worker *w, struct rte_mbuf **pkts, unsigned n);
+/* pipeline.c: packets held for a neighbour that is now known: from route on, as if just received. */
+void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n);
+
+/* tx.c: hand a finished frame to a port: buffered, flushed by tx_flush after the vector; a port owned by
+ * another worker goes by ring. Always consumes m. */
+void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m);
+void tx_flush(struct worker *w);
+
+/* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here. Consumes m. */
+void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt_class class);
+/* hold.c: neighbour unknown. m is as it came, l3_off bytes before its IP header. Consumes m. */
+void hold_send(struct worker *w, struct rte_mbuf *m, uint16_t in_link, uint16_t out_link,
+	const struct ip_addr *nexthop, uint16_t l3_off);
+
+/* counters.c */
+static inline void count_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED); /* one writer */
+}
+
+static inline void drop(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_drop reason)
+{
+	count_add(&w->ctr.drop[link][reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+/* What travels with an mbuf between threads: in the dynamic field registered at start (mbuf_meta.c). */
+struct mbuf_meta {
+	uint16_t link;    /* ingress link, or the link an injected frame belongs to */
+	uint16_t l3_off;  /* from the data start */
+	uint8_t af;
+	uint8_t class;    /* enum dp_punt_class */
+	uint16_t out_link; /* hold: where the neighbour is */
+};
+extern int mbuf_meta_offset;
+
+static inline struct mbuf_meta *mbuf_meta(struct rte_mbuf *m)
+{
+	return RTE_MBUF_DYNFIELD(m, mbuf_meta_offset, struct mbuf_meta *);
+}
+
+/* snapshot.c: all readers take w->snap. */
+const struct link *snapshot_link(const struct snapshot *s, uint16_t id); /* NULL: no such link */
+/* By port and tags; DP_NONE when nobody claims them. vid 0xffff = no such tag. */
+uint16_t snapshot_match(const struct snapshot *s, uint16_t port, uint16_t tpid, uint16_t outer_vid,
+	uint16_t inner_vid);
+uint16_t snapshot_match_vxlan(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
+	const struct ip_addr *remote, uint16_t udp_port, uint32_t vni);
+
+#endif

@@ -1,0 +1,28 @@
+/* Unit tests: one file a subject, one function that registers its suite, one line here. */
+#ifndef LINTAS_UNIT_H
+#define LINTAS_UNIT_H
+
+#include <CUnit/CUnit.h>
+
+/* Each adds a suite to the registry. */
+void unit_ip(void);
+void unit_config(void);
+void unit_diff(void);
+void unit_fib(void);
+void unit_group(void);
+void unit_reclaim(void);
+void unit_rib(void);
+void unit_netlink(void);
+void unit_frr(void);
+void unit_keeper(void);
+void unit_api(void);
+
+/* A suite from an array of {name, function}. */
+struct unit_test {
+	const char *name;
+	void (*run)(void);
+};
+void unit_suite(const char *suite, const struct unit_test *tests, unsigned n);
+#define UNIT_SUITE(suite, tests) unit_suite(suite, tests, sizeof(tests) / sizeof((tests)[0]))
+
+#endif
