@@ -25,7 +25,7 @@ CONTROL_SRC := main apply inventory log kernel keeper_client netlink mirror rib 
 KEEPER_SRC := keeper
 CTL_SRC := lintasctl
 
-obj = $(patsubst %,$(B)/$(1)/%.o,$(2))
+obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC))
 DATAPLANE_OBJ := $(call obj,dataplane,$(DATAPLANE_SRC))
 CONTROL_OBJ   := $(call obj,control,$(CONTROL_SRC))
