@@ -79,8 +79,26 @@ help:
 	@echo 'make install        to $$(DESTDIR)$$(PREFIX)'
 	@echo 'make clean'
 
+# A second compiler's warnings, then layering, format and the lists that must agree.
+lint:
+	@$(MAKE) --no-print-directory CC=clang B=build-clang all build-clang/unit build-clang/pktrun
+	tools/lint
+
+PREFIX ?= /usr
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/lintas/keys
+	chmod 0700 $(DESTDIR)/etc/lintas/keys
+	install -m 0755 $(B)/lintasd $(B)/lintas-keeper $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(B)/lintasctl $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 tools/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(B)/lintasd --man >$(DESTDIR)$(PREFIX)/share/man/man5/lintas.conf.5
+	install -m 0644 tools/completion/lintasctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 0644 tools/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-clang
 
 .PHONY: all deps test test-quick test-build lab lab-down bench lint install clean help
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
