@@ -68,6 +68,13 @@ lab: deps
 lab-down:
 	tools/lab/lab down
 
+# lintasd against the barest loop around rte_fib; ROWS="ip4-1k ip6-20k" for some.
+bench: deps
+	@$(MAKE) --no-print-directory all $(B)/bareloop
+	tools/bench/bench --build $(abspath $(B)) $(ROWS)
+$(B)/bareloop: $(B)/tools/bench/bareloop.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs libdpdk)
+
 help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
 	@echo 'sudo make test      every test; T=core|packet|netns one group, N=NAME one test; SAN=1 with ASan and UBSan'
