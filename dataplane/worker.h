@@ -77,6 +77,7 @@ struct worker {
 	uint64_t now;                /* TSC at the start of the vector */
 	uint64_t random;             /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
+	bool sample;                 /* set by worker.c for one vector in 256: time its stages */
 };
 
 /* ---- seams ---- */
@@ -87,13 +88,19 @@ void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsig
 void pipeline_inject(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 /* pipeline.c: packets held for a neighbour that is now known: from route on, as if just received. */
 void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n);
+/* pipeline.c: packets held for a neighbour that does not answer: ICMP unreachable (host, or address for
+ * IPv6), drop reason neigh_fail. mbuf_meta() is as hold_send was told: link, out_link, l3_off, af. */
+void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 
 /* tx.c: hand a finished frame to a port: buffered, flushed by tx_flush after the vector; a port owned by
- * another worker goes by ring. Always consumes m. */
+ * another worker goes by ring. Always consumes m. What the port does not take (tx_full, handover_full,
+ * link_down when it has no carrier) is charged to mbuf_meta(m)->link, so set that once a packet's ingress
+ * link is known (0 for what this router made itself). */
 void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m);
 void tx_flush(struct worker *w);
 
-/* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here. Consumes m. */
+/* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here; on a tunnel
+ * link the data must already start at the inner Ethernet header. Consumes m. */
 void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt_class class);
 /* hold.c: neighbour unknown. m is as it came, l3_off bytes before its IP header. Consumes m. */
 void hold_send(struct worker *w, struct rte_mbuf *m, uint16_t in_link, uint16_t out_link,
@@ -125,6 +132,14 @@ static inline struct mbuf_meta *mbuf_meta(struct rte_mbuf *m)
 {
 	return RTE_MBUF_DYNFIELD(m, mbuf_meta_offset, struct mbuf_meta *);
 }
+
+/* snapshot.c: what dp_publish published last, NULL before the first. worker.c loads it (acquire) into w->snap
+ * before each vector and is quiescent only between vectors; without one it receives nothing. */
+extern const struct snapshot *_Atomic snapshot_published;
+/* punt.c, called by dp_publish after every check and allocation and just before the store: the punt thread's
+ * own view of the links; descriptors are duplicated, so control may close its own as soon as dp_publish has
+ * returned. -ENOMEM, -EMFILE: nothing changed, and dp_publish must change nothing either. */
+int punt_publish(const struct dp_link *links, unsigned n);
 
 /* snapshot.c: all readers take w->snap. */
 const struct link *snapshot_link(const struct snapshot *s, uint16_t id); /* NULL: no such link */
