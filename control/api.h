@@ -39,5 +39,17 @@ void api_fail(struct api_request *request, const char *fmt, ...) __attribute__((
  * done(state) always follows, also when the client has gone. */
 void api_stream(struct api_request *request, json_t *(*step)(void *state), void (*done)(void *state),
 	void *state);
+/* An empty array from step pauses the stream until api_wake(); a JSON string ends it as an error. Until its
+ * done() has run the request is valid for api_wake(). */
+void api_wake(struct api_request *request);
+const struct api_command *api_request_command(const struct api_request *request);
+
+/* Other commands and shorter times than the daemon's, for tests; before api_open. NULL: the daemon's. */
+struct api_options {
+	const struct api_command *commands;
+	unsigned idle_ms;  /* without a request */
+	unsigned stall_ms; /* with an answer waiting and none of it read */
+};
+void api_set_options(const struct api_options *options);
 
 #endif
