@@ -14,6 +14,8 @@
 #define VECTOR_MAX   64
 #define HEADER_MAX   128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN + inner Ethernet */
 #define DECAPS_MAX   2
+#define ADJ_TAIL     24
+#define OWN_BITS     8192 /* of a VRF's filter of own addresses */
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */
 struct link {
@@ -34,7 +36,8 @@ struct adj {
 	uint16_t link;   /* egress link: matrix column, MTU, ICMP */
 	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
 	uint16_t port;   /* wire to send on */
-	uint16_t mtu;    /* largest IP packet that may be rewritten with it */
+	uint16_t mtu;    /* largest IP packet that may be rewritten with it; 0 = unusable now (link or tunnel down) */
+	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned: three stores */
 	struct dp_adj conf;
 	uint8_t header[HEADER_MAX];
 };
@@ -50,10 +53,18 @@ extern const struct group *_Atomic group_table[DP_GROUPS_MAX];
 struct vrf_fib {
 	struct fib4 *v4;
 	struct fib6 *v6;
+	/* Host addresses of ours by hash: a clear bit says "not ours" for certain, a set one asks the FIB. */
+	_Atomic uint64_t own[OWN_BITS / 64];
 };
 extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
 
-/* ---- [counter] ---- */
+/* ---- [counter] ----
+ * The matrix: a packet is counted in one cell when it is certain to be handed to a port: [ingress][egress],
+ * IP bytes without layer 2 and outer headers. Link 0 is this router itself:
+ *   [0][out]       what we sent: ICMP errors, frames of the kernel, and on the underlay of a tunnel each outer
+ *                  packet (outer IP bytes), beside its inner packet's [in][tunnel];
+ *   [underlay][0]  outer packets that ended here (outer IP bytes); the inner one counts as [tunnel][out].
+ * Neither what was punted nor what was dropped is in the matrix. */
 struct counters {
 	struct dp_count (*pair)[DP_LINKS_MAX]; /* [in][out], lazily touched pages */
 	uint64_t (*drop)[DP_DROP_COUNT];       /* [ingress link][reason] */
