@@ -22,7 +22,7 @@ DATAPLANE_SRC := rx parse parse4 parse6 route local neigh decap policy rewrite m
 	snapshot vrf adj group fib4 fib6 reclaim counters worker port pool carrier punt tap hold event dp
 CONTROL_SRC := main apply inventory log kernel keeper_client netlink mirror rib legs audit frr_render frr_sync \
 	api views
-KEEPER_SRC := keeper
+KEEPER_SRC := keeper keeper_ns keeper_run
 CTL_SRC := lintasctl
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))

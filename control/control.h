@@ -66,6 +66,19 @@ extern struct control control;
 
 uint64_t now_ns(void);          /* CLOCK_MONOTONIC */
 
+/* Every callback of the control thread is timed, whoever's it is: control.stalls, control.longest_ns. */
+struct event *control_event_new(struct event_base *base, evutil_socket_t fd, short what,
+	event_callback_fn callback, void *arg);
+void control_event_free(struct event *event); /* NULL is fine */
+#ifndef CONTROL_EVENT_UNTIMED
+#define event_new  control_event_new
+#define event_free control_event_free
+#endif
+
+/* What is pure and long: work(arg) in a thread of its own, then done(arg) from the event loop. work touches
+ * nothing but arg. 0 or -errno, and then neither is called. */
+int control_offload(void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
 /* ---- log.c: journal or stderr, and the ring that `lintasctl events` shows ---- */
 enum log_level { LOG_LVL_ERR, LOG_LVL_WARN, LOG_LVL_NOTICE, LOG_LVL_INFO, LOG_LVL_DEBUG };
 void log_init(bool debug);
@@ -98,5 +111,16 @@ void log_subscribe(void (*cb)(const struct log_entry *, void *arg), void *arg);
 /* SIGHUP and `lintasctl reload`: parse, check, diff, apply. Returns 0 and the number of operations, or
  * -EINVAL with control.last_errors set and nothing changed. */
 int control_reload(unsigned *ret_ops);
+/* The same without holding up the loop: files are read and checked in a thread, the difference is applied in
+ * steps of at most CONTROL_BUDGET_US. done (may be NULL) follows from the loop: rc as above, also -ECANCELED
+ * at the daemon's end. Requests that come meanwhile share one further reload. */
+int control_reload_async(void (*done)(int rc, unsigned ops, void *arg), void *arg);
+
+/* Rebuild the links of the fast path from the inventory and dp_publish them: a tunnel's underlay changed. */
+int control_publish(void);
+
+/* ---- adopt.c: what a former lintasd left in the kernel and the configuration no longer has ---- */
+int adopt_vrf(struct vrf *vrf, const struct config *config);
+void adopt_taps(const struct config *config);
 
 #endif

@@ -17,19 +17,27 @@
 
 enum keeper_op {
 	KEEPER_HELLO = 1, /* protocol version; answers with the keeper's pid */
-	KEEPER_VRF,       /* create or adopt namespace `name`, lo up, sysctls set; answers adopted yes/no */
-	KEEPER_VRF_DEL,   /* delete a namespace the keeper created */
-	KEEPER_TAP,       /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU */
+	KEEPER_VRF,       /* create or adopt namespace `vrf`, lo up, sysctls set; answers adopted yes/no */
+	KEEPER_VRF_DEL,   /* delete namespace `vrf`, if the keeper created it */
+	KEEPER_TAP,       /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU; value = 1: it
+	                     was there. With a descriptor passed along: hold that one (the keeper restarted) */
 	KEEPER_TAP_DEL,
 	KEEPER_NETLINK,   /* a NETLINK_ROUTE socket opened inside namespace `vrf`; rcvbuf forced to `value` */
 	KEEPER_RUN,       /* run one of the tools below on the file passed along; answers exit status + output fd */
-	KEEPER_LIST,      /* TAPs held: so that a new lintasd can drop what its configuration no longer has */
+	KEEPER_LIST,      /* the `value`-th TAP held: text = its VRF and name, CFG_NAME_MAX bytes each; value =
+	                     how many. So that a new lintasd can drop what its configuration no longer has */
 };
 
 enum keeper_tool {
-	KEEPER_FRR_DELTA,  /* frr-reload.py --test on the passed file: what would change */
 	KEEPER_FRR_APPLY,  /* vtysh -f on the passed file */
-	KEEPER_FRR_SHOW,   /* vtysh -c of one entry of a fixed list of show commands, by number `value` */
+	KEEPER_FRR_SHOW,   /* vtysh -c of one of the commands below, by number in `value` */
+};
+
+enum keeper_show {
+	KEEPER_SHOW_RUNNING, /* show running-config no-header: holds passwords */
+	KEEPER_SHOW_BGP,     /* show bgp vrf all summary json */
+	KEEPER_SHOW_BFD,     /* show bfd peers json: of every VRF */
+	KEEPER_SHOW_COUNT,
 };
 
 struct keeper_request {
@@ -51,16 +59,25 @@ struct keeper_answer {
 };
 
 /* ---- keeper_client.c: the control thread's side ---- */
-/* Connect and say hello. -EBUSY: *ret_pid holds the other lintasd's pid. */
+/* Connect and say hello; control.base must exist. When the keeper goes away later, the client reconnects
+ * and hands the new one every TAP to hold. -EBUSY: *ret_pid holds the other lintasd's pid. */
 int keeper_open(const char *socket_path, int *ret_pid);
 /* Synchronous (a keeper answers these within milliseconds; used at start and on reload). */
 int keeper_vrf(const char *vrf, bool *ret_adopted);
 int keeper_vrf_del(const char *vrf);
-int keeper_tap(const char *vrf, const char *name, const uint8_t mac[6], uint16_t mtu, int *ret_fd);
+/* *ret_held (may be NULL): the keeper had it already, with the carrier it had. */
+int keeper_tap(const char *vrf, const char *name, const uint8_t mac[6], uint16_t mtu, int *ret_fd,
+	bool *ret_held);
 int keeper_tap_del(const char *vrf, const char *name);
+/* The i-th TAP the keeper holds: -ENOENT past the last. */
+int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_MAX]);
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
-/* Asynchronous: done(status, output_fd, arg) from the event loop; output_fd is closed after it returns. */
+/* What the keeper said about the last failure of the calls above, "" when it said nothing. */
+const char *keeper_error(void);
+/* Asynchronous: done(status, output_fd, arg) from the event loop, once for each call that returned 0;
+ * output_fd is closed after it returns. status: the tool's exit status, or -errno (output_fd may be -1). */
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	void (*done)(int status, int output_fd, void *arg), void *arg);
+void keeper_close(void);
 
 #endif

@@ -1,0 +1,43 @@
+/* What the keeper's three files share; nobody else includes it. */
+#ifndef LINTAS_KEEPER_OWN_H
+#define LINTAS_KEEPER_OWN_H
+
+#include "keeper.h"
+
+#define KEEPER_NETNS_DIR "/run/netns"
+#define KEEPER_TAPS_MAX  1024
+#define KEEPER_RUNS_MAX  4
+#define KEEPER_RUN_NS    (120ull * 1000000000ull) /* the first reload of a fresh FRR took 72 s once */
+#define KEEPER_FILE_MAX  (64u << 20)
+#define KEEPER_MTU_MIN   68
+#define KEEPER_MTU_MAX   65520
+#define KEEPER_RCVBUF_MAX (256u << 20)
+
+/* ---- keeper.c ---- */
+uint64_t keeper_now_ns(void);
+void keeper_say(struct keeper_answer *answer, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* To the client, if there is one; fd -1 = none, never closed here. */
+void keeper_answer_send(const struct keeper_answer *answer, int fd);
+
+/* ---- keeper_ns.c: each fills the answer; those that return an int return a descriptor to pass, or -1 ---- */
+int keeper_ns_start(const char *folder); /* beside the socket: where our namespaces are remembered */
+void keeper_ns_vrf(const struct keeper_request *request, struct keeper_answer *answer);
+void keeper_ns_vrf_del(const struct keeper_request *request, struct keeper_answer *answer);
+int keeper_ns_tap(const struct keeper_request *request, struct keeper_answer *answer, int passed);
+void keeper_ns_tap_del(const struct keeper_request *request, struct keeper_answer *answer);
+void keeper_ns_list(const struct keeper_request *request, struct keeper_answer *answer);
+int keeper_ns_netlink(const struct keeper_request *request, struct keeper_answer *answer);
+void keeper_ns_stop(void); /* every TAP closed, every namespace of ours removed */
+
+/* ---- keeper_run.c ---- */
+/* Starts the tool; on success the answer follows from keeper_run_poll. */
+int keeper_run_start(const struct keeper_request *request, struct keeper_answer *answer, int file,
+	const char *frr_sockets);
+unsigned keeper_run_fds(struct pollfd *fds); /* up to KEEPER_RUNS_MAX */
+int keeper_run_timeout_ms(void);             /* until the next tool is overdue; -1 = none runs */
+void keeper_run_poll(void);                  /* answers for those that ended, kills those overdue */
+void keeper_run_forget(void);                /* the client has gone: nobody waits for the answers */
+void keeper_run_stop(void);
+
+#endif

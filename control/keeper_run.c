@@ -1,0 +1,240 @@
+/* The keeper's tools: FRR's vtysh, on files it is given, with arguments that are constants.
+ *
+ * A tool runs as FRR's user in FRR's group of vty users, with no privilege, an empty environment and no
+ * descriptor but its three. The file it works on is a copy in anonymous memory (never a disk, never an
+ * argument: it may hold BGP passwords) that only that user may read; its output goes to another. The answer
+ * is sent when it has ended, or when its time was over and it was killed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "keeper_own.h"
+
+#define FRR_USER "frr"
+#define FRR_VTYSH "/usr/bin/vtysh"
+
+struct run {
+	bool used, late, forgotten;
+	pid_t pid;
+	int pidfd, out;
+	uint32_t id;
+	uint64_t deadline_ns;
+};
+
+static struct run runs[KEEPER_RUNS_MAX];
+
+static const char *const shows[KEEPER_SHOW_COUNT] = {
+	[KEEPER_SHOW_RUNNING] = "show running-config no-header",
+	[KEEPER_SHOW_BGP] = "show bgp vrf all summary json",
+	[KEEPER_SHOW_BFD] = "show bfd peers json",
+};
+
+/* A private copy: what the client may still write to is not what the tool reads. */
+static int file_copy(int file, const struct passwd *user, struct keeper_answer *answer)
+{
+	struct stat st;
+	off_t at = 0;
+	int copy;
+
+	if (file < 0 || fstat(file, &st) || !S_ISREG(st.st_mode)) {
+		keeper_say(answer, -EBADF, "the tool needs a file, none was passed");
+		return -1;
+	}
+	if (st.st_size > KEEPER_FILE_MAX) {
+		keeper_say(answer, -EFBIG, "the file is above %u bytes", KEEPER_FILE_MAX);
+		return -1;
+	}
+	copy = memfd_create("lintas-tool-input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0)
+		goto failed;
+	while (at < st.st_size)
+		if (sendfile(copy, file, &at, (size_t)(st.st_size - at)) <= 0)
+			goto failed;
+	if (lseek(copy, 0, SEEK_SET) < 0 || fchown(copy, user->pw_uid, user->pw_gid) ||
+		fchmod(copy, 0400) ||
+		fcntl(copy, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		goto failed;
+	return copy;
+failed:
+	keeper_say(answer, errno ? -errno : -EIO, "cannot copy the file for the tool: %m");
+	if (copy >= 0)
+		close(copy);
+	return -1;
+}
+
+/* In the child; only async-signal-safe calls would be needed had we other threads, and we have none now. */
+static void __attribute__((noreturn)) child(const struct passwd *user, char *const argv[], int in, int out)
+{
+	static char *const environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C", "VTYSH_PAGER=", NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (in < 0)
+		in = open("/dev/null", O_RDONLY);
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || chdir("/"))
+		_exit(126);
+	syscall(SYS_close_range, 3u, ~0u, 0u);
+	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid))
+		_exit(126);
+	execve(argv[0], argv, environment);
+	_exit(127);
+}
+
+static int tool_argv(const struct keeper_request *request, const char *frr_sockets, char *argv[8],
+	struct keeper_answer *answer)
+{
+	unsigned n = 0;
+
+	argv[n++] = FRR_VTYSH;
+	argv[n++] = "--vty_socket";
+	argv[n++] = (char *)frr_sockets;
+	if (request->tool == KEEPER_FRR_APPLY) {
+		argv[n++] = "-f";
+		argv[n++] = "/proc/self/fd/0";
+	} else if (request->tool == KEEPER_FRR_SHOW && request->value < KEEPER_SHOW_COUNT) {
+		argv[n++] = "-c";
+		argv[n++] = (char *)shows[request->value];
+	} else {
+		keeper_say(answer, -EOPNOTSUPP, "no tool %u with %u", request->tool, request->value);
+		return -EOPNOTSUPP;
+	}
+	argv[n] = NULL;
+	return 0;
+}
+
+int keeper_run_start(const struct keeper_request *request, struct keeper_answer *answer, int file,
+	const char *frr_sockets)
+{
+	const struct passwd *user = getpwnam(FRR_USER);
+	struct run *run = NULL;
+	char *argv[8];
+	int in = -1, out = -1;
+
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX && !run; i++)
+		run = runs[i].used ? NULL : &runs[i];
+	if (!run) {
+		keeper_say(answer, -EAGAIN, "%u tools run already", KEEPER_RUNS_MAX);
+		return -EAGAIN;
+	}
+	if (!user) {
+		keeper_say(answer, -ENOENT, "no user " FRR_USER ": is FRR installed?");
+		return -ENOENT;
+	}
+	if (tool_argv(request, frr_sockets, argv, answer))
+		return answer->error;
+	if (request->tool == KEEPER_FRR_APPLY && (in = file_copy(file, user, answer)) < 0)
+		return answer->error;
+	out = memfd_create("lintas-tool-output", MFD_CLOEXEC);
+	run->pid = out < 0 ? -1 : fork();
+	if (run->pid == 0)
+		child(user, argv, in, out);
+	if (run->pid < 0) {
+		keeper_say(answer, -errno, "cannot start %s: %m", argv[0]);
+		goto out;
+	}
+	run->pidfd = (int)syscall(SYS_pidfd_open, run->pid, 0);
+	run->used = true;
+	run->late = run->forgotten = false;
+	run->out = out;
+	run->id = request->id;
+	run->deadline_ns = keeper_now_ns() + KEEPER_RUN_NS;
+	out = -1;
+out:
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return answer->error;
+}
+
+unsigned keeper_run_fds(struct pollfd *fds)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX; i++)
+		if (runs[i].used)
+			fds[n++] = (struct pollfd){ .fd = runs[i].pidfd, .events = POLLIN };
+	return n;
+}
+
+int keeper_run_timeout_ms(void)
+{
+	uint64_t now = keeper_now_ns(), first = UINT64_MAX;
+
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX; i++)
+		if (runs[i].used && !runs[i].late && runs[i].deadline_ns < first)
+			first = runs[i].deadline_ns;
+	if (first == UINT64_MAX)
+		return -1;
+	return first <= now ? 0 : (int)((first - now) / 1000000 + 1);
+}
+
+static void ended(struct run *run, int status)
+{
+	struct keeper_answer answer = { .id = run->id };
+
+	if (run->late)
+		keeper_say(&answer, -ETIMEDOUT, "the tool was killed after %llu s",
+			KEEPER_RUN_NS / 1000000000ull);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) >= 126)
+		keeper_say(&answer, -ENOEXEC, "cannot run " FRR_VTYSH);
+	answer.value = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 128u + (unsigned)WTERMSIG(status);
+	if (!run->forgotten)
+		keeper_answer_send(&answer, run->out);
+	if (run->pidfd >= 0)
+		close(run->pidfd);
+	close(run->out);
+	run->used = false;
+}
+
+void keeper_run_poll(void)
+{
+	uint64_t now = keeper_now_ns();
+	int status;
+
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX; i++) {
+		struct run *run = &runs[i];
+
+		if (!run->used)
+			continue;
+		if (waitpid(run->pid, &status, WNOHANG) == run->pid) {
+			ended(run, status);
+		} else if (!run->late && run->deadline_ns <= now) {
+			run->late = true;
+			kill(run->pid, SIGKILL);
+		}
+	}
+}
+
+void keeper_run_forget(void)
+{
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX; i++)
+		runs[i].forgotten = true;
+}
+
+void keeper_run_stop(void)
+{
+	int status;
+
+	for (unsigned i = 0; i < KEEPER_RUNS_MAX; i++) {
+		if (!runs[i].used)
+			continue;
+		kill(runs[i].pid, SIGKILL);
+		waitpid(runs[i].pid, &status, 0);
+		runs[i].forgotten = true;
+		ended(&runs[i], status);
+	}
+}
