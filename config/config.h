@@ -17,6 +17,15 @@
 #define CFG_FILE_BYTES_MAX (16u << 20) /* all files of one configuration together */
 #define CFG_CPUS_MAX       64
 #define CFG_TIERS_MAX      4
+#define CFG_WORKERS_MAX    16
+#define CFG_PORTS_MAX      32
+#define CFG_VRFS_MAX       256
+#define CFG_LINKS_MAX      1023
+#define CFG_OBJECTS_MAX    1024 /* of every other kind */
+#define CFG_ADDRESSES_MAX  16   /* of one link or loopback */
+#define CFG_KEY_MAX        80   /* bytes of a TCP-MD5 secret, as the kernel takes them */
+#define CFG_STRING_MAX     200
+#define CFG_ERRORS_MAX     100 /* shown of one load; one line more says how many there were */
 
 struct cfg_source { /* where an object or value was written */
 	const char *file;
@@ -181,6 +190,7 @@ struct cfg_errors {
 	unsigned n;        /* bounded: after CFG_ERRORS_MAX one line says how many more */
 	unsigned n_fatal;  /* errors, without warnings */
 	struct cfg_pool *pool;
+	unsigned n_more;   /* not shown, beyond CFG_ERRORS_MAX */
 };
 
 void cfg_errors_free(struct cfg_errors *errors);
