@@ -14,6 +14,7 @@
 #define VECTOR_MAX   64
 #define HEADER_MAX   128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN + inner Ethernet */
 #define DECAPS_MAX   2
+#define TUN_MAX      56 /* IPv6 + UDP + VXLAN */
 #define ADJ_TAIL     24
 #define OWN_BITS     8192 /* of a VRF's filter of own addresses */
 
@@ -23,6 +24,8 @@ struct link {
 	uint16_t port;    /* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
 	uint8_t l2_len;   /* Ethernet + tags */
 	uint8_t l2[22];   /* prebuilt: destination MAC left zero, source, tags; EtherType left zero */
+	uint8_t tun_len;  /* tunnels: outer IP, UDP and VXLAN header; lengths, checksum, source port left zero */
+	uint8_t tun[TUN_MAX];
 };
 
 struct snapshot; /* opaque outside snapshot.c, pipeline stages use the functions below */
@@ -88,6 +91,7 @@ struct worker {
 	uint64_t now;                /* TSC at the start of the vector */
 	uint64_t random;             /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
+	uint32_t tx_pending;         /* bit = port: tx[port] is not empty */
 	bool sample;                 /* set by worker.c for one vector in 256: time its stages */
 };
 
