@@ -12,8 +12,8 @@
 
 /* Two netlink sockets inside the VRF's namespace (notifications; dumps), owned from here on. Starts the
  * first dump. */
-int mirror_vrf_add(struct vrf *vrf, int notify_fd, int dump_fd);
-void mirror_vrf_del(struct vrf *vrf);
+int mirror_vrf_add(struct vrf *vrf, int notify_fd, int dump_fd); /* after dp_vrf_add */
+void mirror_vrf_del(struct vrf *vrf);                            /* after dp_vrf_del */
 /* A link was added, removed or changed (shape, tier, shut, partner), or control.running was replaced:
  * called once after dp_publish; rebuilds the adjacencies and groups concerned, and only those. */
 void mirror_config_changed(void);
@@ -21,6 +21,10 @@ void mirror_config_changed(void);
 void mirror_carrier(struct link *link, bool up);
 /* A worker met a neighbour nobody knows: ask the kernel to resolve it (bounded a second). */
 void mirror_neigh_miss(struct link *link, const struct ip_addr *addr);
+/* The adjacency toward a tunnel's remote end, for dp_link.underlay_adj; 0: unresolved. When the answer or
+ * link->carrier of a tunnel changes the mirror calls control_publish() from the event loop, coalesced; it
+ * renews the tunnel's own adjacencies itself afterwards: control_publish must not call back into the mirror. */
+uint32_t mirror_underlay_adj(const struct link *link);
 /* True once every VRF's first dump has been applied to the fast path. */
 bool mirror_synced(void);
 
@@ -28,6 +32,10 @@ struct mirror_stats {
 	uint64_t messages, overruns, resyncs, interrupted, parse_errors, unknown_links;
 	uint64_t audit_rounds, audit_checked, audit_fixed, fib_refused;
 	uint64_t routes, neighbours, nexthops, groups, adjacencies;
+	uint64_t ignored_routes;     /* of other tables, or by source address */
+	uint64_t policy_rules;       /* ip rules beyond the standard three: not mirrored */
+	uint64_t neigh_asked, neigh_capped; /* resolutions asked of the kernel; not asked, over the link's cap */
+	uint64_t route_bytes;        /* memory of the routes, without the fast path's */
 };
 void mirror_stats(struct mirror_stats *ret_stats);
 int mirror_resync(struct vrf *vrf); /* NULL = all: as after an overrun */
@@ -93,6 +101,24 @@ int kernel_addr_del(struct vrf *vrf, int ifindex, const struct ip_prefix *addr);
 /* Our own static route (LINTAS_RTPROT). -EEXIST when it is there already. */
 int kernel_route_add(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex);
 int kernel_route_del(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex);
+/* Many of them without holding up the loop: ops are copied and sent from the event loop in slices. done
+ * (may be NULL) follows once, from the loop, with how many failed and the first error; failed (may be NULL)
+ * is called for each one that did. Batches of a VRF run one after the other. 0 or -errno, then nothing is
+ * called. A VRF's batches are dropped, their done called with -ECANCELED, by kernel_batch_cancel. */
+struct kernel_route_op {
+	bool add;
+	struct ip_prefix prefix;
+	struct ip_addr via;
+	int ifindex;
+};
+struct kernel_batch_calls {
+	void (*failed)(const struct kernel_route_op *op, int error, void *arg);
+	void (*done)(struct vrf *vrf, unsigned n_failed, int first_error, void *arg);
+	void *arg;
+};
+int kernel_route_batch(struct vrf *vrf, const struct kernel_route_op *ops, unsigned n,
+	const struct kernel_batch_calls *calls);
+void kernel_batch_cancel(struct vrf *vrf);
 /* Ask the kernel to resolve a neighbour (NTF_USE), or to keep it resolved (NTF_EXT_MANAGED). No answer. */
 int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed);
 int kernel_ifindex(struct vrf *vrf, const char *name); /* > 0 or -errno */
