@@ -20,7 +20,7 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 CONFIG_SRC := ip pool sha256 errors source scan value types keys parse check check_link check_net diff print man load
 DATAPLANE_SRC := rx parse parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 reclaim counters worker port pool carrier punt tap hold event dp
-CONTROL_SRC := main apply inventory log kernel keeper_client netlink mirror rib legs audit frr_render frr_sync \
+CONTROL_SRC := main notify privileges loop log apply bring adopt inventory kernel keeper_client netlink mirror rib legs audit frr_render frr_diff frr_sync \
 	api views
 KEEPER_SRC := keeper keeper_ns keeper_run
 CTL_SRC := lintasctl
