@@ -21,9 +21,11 @@ CONFIG_SRC := ip pool sha256 errors source scan value types keys parse check che
 DATAPLANE_SRC := rx parse parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 reclaim counters worker port pool carrier punt tap hold event dp
 CONTROL_SRC := main notify privileges loop log apply bring adopt inventory kernel keeper_client netlink mirror rib legs audit frr_render frr_diff frr_sync \
-	api views
+	api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats \
+	views_config views_events
 KEEPER_SRC := keeper keeper_ns keeper_run
-CTL_SRC := lintasctl
+CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print ctl_show ctl_status \
+	ctl_get ctl_stats ctl_check
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC))

@@ -304,8 +304,8 @@ static void client_step(struct client *client)
 		json_decref(part);
 		request_free(request);
 	} else if (part && !json_array_size(part)) {
+		request->paused = json_is_null(part);
 		json_decref(part);
-		request->paused = true;
 	} else if (part) {
 		client_send(client, json_pack("{s:b, s:b, s:o}", "ok", 1, "more", 1, "data", part));
 	} else {

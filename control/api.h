@@ -39,8 +39,8 @@ void api_fail(struct api_request *request, const char *fmt, ...) __attribute__((
  * done(state) always follows, also when the client has gone. */
 void api_stream(struct api_request *request, json_t *(*step)(void *state), void (*done)(void *state),
 	void *state);
-/* An empty array from step pauses the stream until api_wake(); a JSON string ends it as an error. Until its
- * done() has run the request is valid for api_wake(). */
+/* More that step may return: an empty array is not sent, step is called again later; JSON null pauses the
+ * stream until api_wake(); a JSON string ends it as an error. The request is valid until done() has run. */
 void api_wake(struct api_request *request);
 const struct api_command *api_request_command(const struct api_request *request);
 

@@ -36,10 +36,13 @@ static void cmd_keep(struct api_request *request, const json_t *args)
 /* About 10 KB a part. */
 static json_t *stream_step(void *state)
 {
+	static bool nothing;
 	char text[10000];
 
 	if (steps == parts_wanted)
 		return NULL;
+	if ((nothing = !nothing))
+		return json_array(); /* a step that found nothing to show */
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	(void)state;
@@ -62,7 +65,7 @@ static json_t *follow_step(void *state)
 {
 	(void)state;
 	if (!more_allowed)
-		return json_array();
+		return json_null();
 	more_allowed = false;
 	return json_pack("[i]", steps++);
 }
