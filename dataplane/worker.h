@@ -91,6 +91,7 @@ struct worker {
 	uint64_t now;                /* TSC at the start of the vector */
 	uint64_t random;             /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
+	uint64_t busy_rounds;        /* [counter] rounds of its loop that found something to do */
 	uint32_t tx_pending;         /* bit = port: tx[port] is not empty */
 	bool sample;                 /* set by worker.c for one vector in 256: time its stages */
 };
