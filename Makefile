@@ -9,15 +9,15 @@ DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-rout
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
 PKGS    := libdpdk libconfig libnl-3.0 libevent jansson libcap
+, := ,
 WARN    := -Wall -Wextra -Werror -Wshadow
 OPT     := $(if $(SAN),-O1 -g -fsanitize=address$(,)undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined,-O3 -g)
 # Lazy, so that `make deps` works before pkg-config is there. DPDK's headers are not ours to warn about.
 PKG_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags $(PKGS)))
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -MMD -MP
-, := ,
 
 # Each list in reading order: the folder's README says the same.
-CONFIG_SRC := ip pool sha256 errors source scan value types keys parse check check_link check_net diff print man load
+CONFIG_SRC := ip pool sha256 errors source scan value types keys parse resolve check check_link check_net diff print man load
 DATAPLANE_SRC := rx parse parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 reclaim counters worker port pool carrier punt tap hold event dp
 CONTROL_SRC := main notify privileges loop log apply bring adopt inventory kernel keeper_client netlink mirror rib legs audit frr_render frr_diff frr_sync \
@@ -25,7 +25,7 @@ CONTROL_SRC := main notify privileges loop log apply bring adopt inventory kerne
 	views_config views_events
 KEEPER_SRC := keeper keeper_ns keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print ctl_show ctl_status \
-	ctl_get ctl_stats ctl_check
+	ctl_get ctl_stats ctl_log ctl_check
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC))
