@@ -1,0 +1,252 @@
+/* Tables of objects: ports, links, VRFs, routes, neighbours, path groups, BGP sessions. */
+#include <string.h>
+#include "ctl.h"
+
+static void cell_count(struct table *t, const json_t *object, const char *key)
+{
+	char buf[FORMAT_LEN];
+
+	table_cell(t, format_count((uint64_t)get_int(object, key), buf));
+}
+
+static void cell_bytes(struct table *t, const json_t *object, const char *key)
+{
+	char buf[FORMAT_LEN];
+
+	table_cell(t, format_bytes((uint64_t)get_int(object, key), buf));
+}
+
+/* Strings of a list with a separator, cut when the list is absurdly long. */
+static const char *join(const json_t *list, const char *separator, char *buf, size_t size)
+{
+	size_t len = 0, i;
+	json_t *item;
+
+	buf[0] = '\0';
+	json_array_foreach(list, i, item) {
+		const char *text = json_string_value(item);
+
+		if (!text)
+			continue;
+		if (len + strlen(separator) + strlen(text) + 4 >= size) {
+			snprintf(buf + len, size - len, "...");
+			break;
+		}
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? separator : "", text);
+	}
+	return buf;
+}
+
+void print_port(struct ctl_print *print, const json_t *p)
+{
+	const json_t *rx = json_object_get(p, "rx"), *tx = json_object_get(p, "tx");
+	const json_t *buffers = json_object_get(p, "buffers");
+	struct table *t = print->table;
+	int64_t mbps = get_int(p, "speed_mbps");
+	char buf[FORMAT_LEN];
+
+	table_cell(t, get_str(p, "name", "?"));
+	table_cell(t, get_bool(p, "up") ? "up" : "no carrier");
+	table_cell(t, get_str(p, "device", "?"));
+	table_cell(t, get_str(p, "driver", "?"));
+	table_cellf(t, "%s%s", mbps ? format_rate((double)mbps * 1e6, buf) : "-", mbps ? "bit/s" : "");
+	table_cellf(t, "%lld", (long long)get_int(p, "mtu"));
+	table_cellf(t, "%lld", (long long)get_int(p, "rx_queues"));
+	table_cellf(t, "%lld", (long long)get_int(p, "tx_queues"));
+	cell_count(t, rx, "packets");
+	cell_count(t, tx, "packets");
+	cell_bytes(t, rx, "bytes");
+	cell_bytes(t, tx, "bytes");
+	table_cell(t, format_count((uint64_t)(get_int(rx, "missed") + get_int(rx, "no_buffer")), buf));
+	table_cell(t, format_count((uint64_t)(get_int(rx, "errors") + get_int(tx, "errors")), buf));
+	table_cellf(t, "%lld/%lld", (long long)get_int(buffers, "in_use"), (long long)get_int(buffers, "total"));
+	table_row(t);
+}
+
+/* "colo0", "colo0.101", "colo1.200.7" or "vxlan 100 to 10.9.0.2 over inet". */
+static void cell_attachment(struct table *t, const json_t *link)
+{
+	const json_t *shape = json_object_get(link, "shape"), *tag;
+	char text[128];
+	size_t i, len;
+
+	if (!strcmp(get_str(shape, "encap", ""), "vxlan")) {
+		table_cellf(t, "vxlan %lld to %s over %s", (long long)get_int(shape, "vni"),
+			get_str(shape, "remote", "?"), get_str(shape, "underlay", "?"));
+		return;
+	}
+	len = (size_t)snprintf(text, sizeof(text), "%.64s", get_str(link, "port", "-"));
+	json_array_foreach(json_object_get(shape, "tags"), i, tag)
+		if (len < sizeof(text) - 8)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, ".%lld",
+				(long long)get_int(tag, "vid"));
+	table_cell(t, text);
+}
+
+void print_link(struct ctl_print *print, const json_t *l)
+{
+	const json_t *rx = json_object_get(l, "rx"), *tx = json_object_get(l, "tx");
+	struct table *t = print->table;
+	char text[512];
+
+	table_cell(t, get_str(l, "name", "?"));
+	table_cell(t, get_bool(l, "up") ? "up" : get_str(l, "why", "down"));
+	table_cell(t, get_str(l, "vrf", "-"));
+	table_cellf(t, "%s%s", get_str(l, "zone", "-"), get_bool(l, "partner") ? " (partner)" : "");
+	if (get_str(l, "path", NULL))
+		table_cellf(t, "%s/%lld", get_str(l, "path", ""), (long long)get_int(l, "tier"));
+	else
+		table_cell(t, "-");
+	cell_attachment(t, l);
+	table_cell(t, join(json_object_get(l, "addresses"), " ", text, sizeof(text)));
+	table_cellf(t, "%lld", (long long)get_int(l, "mtu"));
+	cell_count(t, rx, "packets");
+	cell_bytes(t, rx, "bytes");
+	cell_count(t, tx, "packets");
+	cell_bytes(t, tx, "bytes");
+	cell_count(t, l, "drops");
+	table_row(t);
+}
+
+void print_vrf(struct ctl_print *print, const json_t *v)
+{
+	struct table *t = print->table;
+	char text[1024], buf[FORMAT_LEN];
+
+	table_cell(t, get_str(v, "name", "?"));
+	table_cell(t, get_bool(v, "adopted") ? "adopted" : "ours");
+	cell_count(t, v, "routes4");
+	cell_count(t, v, "routes6");
+	table_cell(t, format_memory((uint64_t)get_int(v, "lookup_bytes"), buf));
+	table_cell(t, format_memory((uint64_t)get_int(v, "control_bytes"), buf));
+	table_cell(t, join(json_object_get(v, "loopback"), " ", text, sizeof(text)));
+	table_cell(t, join(json_object_get(v, "links"), " ", text, sizeof(text)));
+	table_row(t);
+}
+
+/* Cells VIA and DEV of a leg. */
+static void cells_via(struct table *t, const json_t *leg)
+{
+	table_cell(t, get_str(leg, "via", "on link"));
+	table_cell(t, get_str(leg, "dev", "-"));
+}
+
+static void cell_alive(struct table *t, const json_t *leg)
+{
+	table_cell(t, get_bool(leg, "alive") ? "alive" : get_str(leg, "why", "dead"));
+}
+
+/* A route is a row; its second and further legs are rows that say nothing about the prefix. */
+void print_route(struct ctl_print *print, const json_t *r)
+{
+	const json_t *legs = json_object_get(r, "legs"), *leg;
+	const char *type = get_str(r, "type", "?");
+	struct table *t = print->table;
+	size_t i;
+
+	table_cell(t, get_bool(r, "active") ? "*" : "");
+	table_cell(t, get_str(r, "vrf", "?"));
+	table_cell(t, get_str(r, "prefix", "?"));
+	table_cell(t, get_str(r, "protocol", "?"));
+	table_cellf(t, "%lld", (long long)get_int(r, "metric"));
+	if (strcmp(type, "unicast") || !json_array_size(legs)) {
+		table_cell(t, type);
+		if (json_array_size(legs))
+			table_cell(t, get_str(json_array_get(legs, 0), "dev", ""));
+		table_row(t);
+		return;
+	}
+	json_array_foreach(legs, i, leg) {
+		for (int skip = 0; i && skip < 5; skip++)
+			table_cell(t, "");
+		cells_via(t, leg);
+		table_cellf(t, "%lld", (long long)get_int(leg, "tier"));
+		table_cellf(t, "%lld", (long long)get_int(leg, "weight"));
+		cell_alive(t, leg);
+		table_row(t);
+	}
+}
+
+void print_neighbor(struct ctl_print *print, const json_t *n)
+{
+	struct table *t = print->table;
+
+	table_cell(t, get_str(n, "vrf", "?"));
+	table_cell(t, get_str(n, "address", "?"));
+	table_cell(t, get_str(n, "link", "-"));
+	table_cell(t, get_str(n, "mac", "-"));
+	table_cell(t, get_str(n, "state", "?"));
+	table_cellf(t, "%lld", (long long)get_int(n, "adjacency"));
+	table_row(t);
+}
+
+void print_nexthop(struct ctl_print *print, const json_t *g)
+{
+	const json_t *legs = json_object_get(g, "legs"), *leg;
+	struct table *t = print->table;
+	char buf[FORMAT_LEN];
+	size_t i;
+
+	json_array_foreach(legs, i, leg) {
+		if (i) {
+			table_cell(t, "");
+			table_cell(t, "");
+		} else {
+			table_cellf(t, "%lld", (long long)get_int(g, "group"));
+			table_cell(t, format_count((uint64_t)get_int(g, "prefixes"), buf));
+		}
+		cells_via(t, leg);
+		table_cellf(t, "%lld", (long long)get_int(leg, "tier"));
+		table_cellf(t, "%lld", (long long)get_int(leg, "weight"));
+		table_cellf(t, "%lld/%lld", (long long)get_int(leg, "buckets"), (long long)get_int(g, "buckets"));
+		cell_alive(t, leg);
+		table_row(t);
+	}
+}
+
+/* "ipv4 212/5 ipv6 3/1" */
+static void cell_prefixes(struct table *t, const json_t *session, const char *which)
+{
+	json_t *families = json_object_get(session, "families");
+	const char *family;
+	json_t *counts;
+	char text[96] = "";
+	size_t len = 0;
+
+	json_object_foreach(families, family, counts)
+		if (len < sizeof(text) - 32)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.8s %lld", len ? ", " : "", family,
+				(long long)get_int(counts, which));
+	table_cell(t, len ? text : "-");
+}
+
+void print_bgp(struct ctl_print *print, const json_t *bgp)
+{
+	const json_t *session, *sessions = json_object_get(bgp, "sessions");
+	const char *error = get_str(bgp, "error", NULL);
+	struct table *t;
+	char buf[FORMAT_LEN];
+	size_t i;
+
+	t = table_new(print->out, "LINK|VRF|PEER|>AS|STATE|>SINCE|RECEIVED|SENT|BFD|ZONE");
+	json_array_foreach(sessions, i, session) {
+		const json_t *since = json_object_get(session, "since_s");
+
+		table_cell(t, get_str(session, "link", "-"));
+		table_cell(t, get_str(session, "vrf", "?"));
+		table_cell(t, get_str(session, "peer", "?"));
+		table_cellf(t, "%lld", (long long)get_int(session, "remote_as"));
+		table_cell(t, get_str(session, "state", "?"));
+		table_cell(t, json_is_integer(since) ? format_duration(json_integer_value(since), buf) : "-");
+		cell_prefixes(t, session, "received");
+		cell_prefixes(t, session, "sent");
+		table_cell(t, get_str(json_object_get(session, "bfd"), "status", "-"));
+		table_cell(t, get_str(session, "zone", "-"));
+		table_row(t);
+	}
+	table_free(t);
+	if (!json_array_size(sessions))
+		fputs("no BGP sessions\n", stderr);
+	if (error)
+		fprintf(stderr, "%s\n", error);
+}
