@@ -11,6 +11,7 @@
 int frr_render(const struct config *config, FILE *out);
 /* Start bringing FRR to control.running; asynchronous, coalesced, retried while FRR is not there. */
 void frr_sync(void);
+void frr_stop(void); /* at the end; FRR stays as it is */
 
 struct frr_status {
 	bool in_sync;

@@ -1,0 +1,464 @@
+/* One link's kernel side: TAP, addresses, carrier, static routes.
+ *
+ * apply.c decides what has changed; this file makes one link so, with the least disturbance: a changed MTU or
+ * address touches nothing else. Addresses are few and set at once; static routes may be thousands and travel
+ * as a batch through the event loop. What the kernel refuses (a gateway that is not reachable yet) marks the
+ * link, and a slow timer asserts marked links first and then every link in turn, so that what the kernel
+ * drops silently with an interface that was down, or what somebody removed by hand, comes back.
+ *
+ * Carrier is the port's, told to the kernel by TUNSETCARRIER, and to the mirror. A link that a former lintasd
+ * left behind keeps its carrier for GRACE_MS after the start although its port is still coming up: to BGP
+ * the restart did not happen. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "bring.h"
+#include "keeper.h"
+
+#define TICK_MS  100
+#define GRACE_MS 3000
+#define RETRY_MS 1000
+#define CLOSE_MS 1000 /* the punt thread has long seen the new set of links by then */
+
+struct side { /* what only this file knows of a link, by its id */
+	bool dirty;          /* something is missing: assert it, not before retry_ns */
+	uint64_t retry_ns;
+	bool tap_carrier;    /* as told to the kernel */
+	uint64_t grace_ns;   /* carrier may not be taken away before; 0 = it may */
+};
+
+static struct side sides[DP_LINKS_MAX];
+static struct event *tick;
+static uint16_t tick_at; /* id of the link whose turn it was */
+static char port_names[DP_PORTS_MAX][CFG_NAME_MAX];
+static unsigned n_ports;
+static char gateway[CFG_NAME_MAX];
+
+static void dirty_set(const struct link *link)
+{
+	sides[link->id].dirty = true;
+	sides[link->id].retry_ns = now_ns() + RETRY_MS * 1000000ull;
+}
+
+/* ---- ports ---- */
+void bring_ports(const struct config *config)
+{
+	memcpy(gateway, config->gateway.name, sizeof(gateway));
+	n_ports = config->n_ports < DP_PORTS_MAX ? config->n_ports : DP_PORTS_MAX;
+	for (unsigned i = 0; i < n_ports; i++)
+		memcpy(port_names[i], config->ports[i].name, CFG_NAME_MAX);
+}
+
+int bring_port_number(const char *name)
+{
+	for (unsigned i = 0; i < n_ports; i++)
+		if (!strcmp(port_names[i], name))
+			return (int)i;
+	return -1;
+}
+
+static bool port_up(int port)
+{
+	struct dp_port_info info;
+
+	return port >= 0 && !dp_port_info((unsigned)port, &info) && info.up;
+}
+
+/* ---- the TAP ---- */
+/* FNV-1a over the gateway's and the link's name: the same after every restart, different on two gateways. */
+static void mac_derive(const char *link, uint8_t mac[6])
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (const char *c = gateway; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
+	hash *= 0x100000001b3ull; /* a separator */
+	for (const char *c = link; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
+	for (unsigned i = 0; i < 6; i++)
+		mac[i] = (uint8_t)(hash >> (8 * i));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02); /* locally administered, unicast */
+}
+
+void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6])
+{
+	struct dp_port_info info;
+	int port = cfg->circuit ? bring_port_number(cfg->circuit->port->name) : -1;
+
+	if (port >= 0 && !dp_port_info((unsigned)port, &info))
+		memcpy(ret_mac, info.mac, sizeof(info.mac));
+	else
+		mac_derive(cfg->name, ret_mac);
+}
+
+static void tap_carrier_set(struct link *link, bool up)
+{
+	int value = up;
+
+	if (link->tap < 0 || ioctl(link->tap, TUNSETCARRIER, &value) < 0)
+		log_event(LOG_LVL_ERR, link->name, "kernel refused carrier %s: %s", up ? "on" : "off",
+			strerror(errno));
+	else
+		sides[link->id].tap_carrier = up;
+}
+
+/* What the link's carrier is by now: its port's, or its underlay's. */
+static bool carrier_of(const struct link *link)
+{
+	const struct link *underlay;
+
+	if (!link->cfg->underlay)
+		return port_up(link->port);
+	underlay = link_by_name(link->cfg->underlay->name);
+	return underlay && underlay->carrier && underlay->up;
+}
+
+int bring_tap(struct link *link, const struct cfg_link *cfg)
+{
+	uint8_t mac[6];
+	bool held = false;
+	int fd, rc;
+
+	bring_mac_of(cfg, mac);
+	rc = keeper_tap(link->vrf->name, link->name, mac, cfg->mtu, &fd, &held);
+	if (rc) {
+		log_event(LOG_LVL_ERR, link->name, "no kernel interface: %s", keeper_error());
+		return rc;
+	}
+	if (link->tap >= 0) {
+		close(fd); /* it is the one we have */
+	} else {
+		link->tap = fd;
+		link->ifindex = kernel_ifindex(link->vrf, link->name);
+		if (link->ifindex < 0) {
+			rc = link->ifindex;
+			link->ifindex = 0;
+			log_event(LOG_LVL_ERR, link->name, "not in namespace %s: %s", link->vrf->name,
+				strerror(-rc));
+			return rc;
+		}
+		link->port = cfg->circuit ? bring_port_number(cfg->circuit->port->name) : -1;
+		link->carrier = carrier_of(link);
+		sides[link->id] = (struct side){ .tap_carrier = true, .dirty = held };
+		if (held && !link->carrier)
+			sides[link->id].grace_ns = now_ns() + GRACE_MS * 1000000ull;
+		else
+			tap_carrier_set(link, link->carrier);
+	}
+	memcpy(link->mac, mac, sizeof(mac));
+	link->mtu = cfg->mtu;
+	return 0;
+}
+
+static void close_later(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	close((int)(intptr_t)arg);
+}
+
+void bring_gone(struct link *link)
+{
+	const struct timeval later = { .tv_sec = CLOSE_MS / 1000, .tv_usec = CLOSE_MS % 1000 * 1000 };
+	int rc = keeper_tap_del(link->vrf->name, link->name), ends[2];
+
+	if (rc && rc != -ENOENT)
+		log_event(LOG_LVL_WARN, link->name, "the keeper does not let go: %s", keeper_error());
+	/* The number lives on, but names an end of a pipe where nothing ever comes: the interface is gone now,
+	 * and a number that somebody still polls is not given to another file. */
+	if (link->tap >= 0 && !pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
+		dup3(ends[0], link->tap, O_CLOEXEC);
+		close(ends[0]);
+		close(ends[1]);
+		event_base_once(control.base, -1, EV_TIMEOUT, close_later, (void *)(intptr_t)link->tap,
+			&later);
+	}
+	link->tap = -1;
+}
+
+/* ---- addresses ---- */
+static bool prefix_among(const struct ip_prefix *prefix, const struct ip_prefix *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (ip_prefix_equal(prefix, &list[i]))
+			return true;
+	return false;
+}
+
+static bool same_host_among(const struct ip_prefix *prefix, const struct ip_prefix *list, unsigned n)
+{
+	struct ip_addr a = ip_prefix_addr(prefix), b;
+
+	for (unsigned i = 0; i < n; i++) {
+		b = ip_prefix_addr(&list[i]);
+		if (ip_addr_equal(&a, &b))
+			return true;
+	}
+	return false;
+}
+
+struct addresses {
+	struct vrf *vrf;
+	int ifindex;
+	const char *subject;
+	const struct ip_prefix *before, *after;
+	unsigned n_before, n_after;
+};
+
+static void addresses_delete(const struct addresses *a, bool replaced)
+{
+	char text[IP_STRLEN];
+
+	for (unsigned i = 0; i < a->n_before; i++) {
+		const struct ip_prefix *p = &a->before[i];
+		int rc;
+
+		if (prefix_among(p, a->after, a->n_after) ||
+			same_host_among(p, a->after, a->n_after) != replaced)
+			continue;
+		rc = kernel_addr_del(a->vrf, a->ifindex, p);
+		if (rc && rc != -EADDRNOTAVAIL)
+			log_event(LOG_LVL_WARN, a->subject, "address %s not removed: %s",
+				ip_prefix_format(p, text), strerror(-rc));
+	}
+}
+
+/* An address whose length changes must go before it comes; every other comes before the old one goes. */
+static int addresses_set(const struct addresses *a)
+{
+	char text[IP_STRLEN];
+	int failed = 0;
+
+	addresses_delete(a, true);
+	for (unsigned i = 0; i < a->n_after; i++) {
+		int rc = kernel_addr_add(a->vrf, a->ifindex, &a->after[i]);
+
+		if (rc && rc != -EEXIST) {
+			failed = rc;
+			log_event(LOG_LVL_ERR, a->subject, "address %s refused by the kernel: %s",
+				ip_prefix_format(&a->after[i], text), strerror(-rc));
+		}
+	}
+	addresses_delete(a, false);
+	return failed;
+}
+
+void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg_vrf *cfg)
+{
+	struct addresses a = { .vrf = vrf, .ifindex = kernel_ifindex(vrf, "lo"), .subject = vrf->name };
+
+	if (a.ifindex <= 0) {
+		log_event(LOG_LVL_ERR, vrf->name, "no lo in the namespace: %s", strerror(-a.ifindex));
+		return;
+	}
+	a.before = old ? old->loopback.items : NULL;
+	a.n_before = old ? old->loopback.n : 0;
+	a.after = cfg->loopback.items;
+	a.n_after = cfg->loopback.n;
+	addresses_set(&a);
+}
+
+/* ---- static routes ---- */
+int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes)
+{
+	struct kernel_route_op *ops = calloc(cfg->statics.n + 2, sizeof(*ops));
+	unsigned n = 0;
+
+	if (!ops)
+		return -ENOMEM;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t af = i ? AF_INET6 : AF_INET;
+
+		if (cfg->gateway[i].af)
+			ops[n++] = (struct kernel_route_op){ true, { .af = af }, cfg->gateway[i],
+				ifindex };
+	}
+	for (unsigned i = 0; i < cfg->statics.n; i++) {
+		const struct ip_prefix *prefix = &cfg->statics.items[i];
+
+		ops[n++] = (struct kernel_route_op){ true, *prefix,
+			cfg->static_via[prefix->af == AF_INET6], ifindex };
+	}
+	*ret_routes = (struct bring_routes){ ops, n };
+	return 0;
+}
+
+static int op_compare(const void *a, const void *b)
+{
+	const struct kernel_route_op *x = a, *y = b;
+	int rc = ip_prefix_compare(&x->prefix, &y->prefix);
+
+	return rc ? rc : memcmp(x->via.bytes, y->via.bytes, sizeof(x->via.bytes));
+}
+
+static void route_failed(const struct kernel_route_op *op, int error, void *arg)
+{
+	struct link *link = link_by_id((uint16_t)(uintptr_t)arg);
+	char text[IP_STRLEN];
+
+	if (!link || error == -EEXIST || error == -ECANCELED || (!op->add && error == -ESRCH))
+		return;
+	dirty_set(link);
+	if (error == -ENETDOWN)
+		return; /* somebody has set the interface down: nothing to report */
+	log_event(LOG_LVL_WARN, link->name, "static route %s not %s: %s",
+		ip_prefix_format(&op->prefix, text), op->add ? "set" : "removed", strerror(-error));
+}
+
+static int routes_send(struct link *link, const struct bring_routes *routes)
+{
+	struct kernel_batch_calls calls = { .failed = route_failed, .arg = (void *)(uintptr_t)link->id };
+
+	return routes->n ? kernel_route_batch(link->vrf, routes->ops, routes->n, &calls) : 0;
+}
+
+/* Those of `old` that link->cfg has not, as deletions, then all it has: what is there already is refused
+ * as such, at no cost. */
+static int routes_set(struct link *link, const struct cfg_link *old)
+{
+	struct bring_routes was = { 0 }, want = { 0 };
+	int rc = bring_routes_of(link->cfg, link->ifindex, &want);
+
+	if (!rc && old)
+		rc = bring_routes_of(old, link->ifindex, &was);
+	if (!rc && was.n) {
+		unsigned n = 0;
+
+		qsort(want.ops, want.n, sizeof(want.ops[0]), op_compare);
+		for (unsigned i = 0; i < was.n; i++) {
+			if (bsearch(&was.ops[i], want.ops, want.n, sizeof(want.ops[0]), op_compare))
+				continue;
+			was.ops[n] = was.ops[i];
+			was.ops[n++].add = false;
+		}
+		was.n = n;
+		rc = routes_send(link, &was);
+	}
+	if (!rc && link->up)
+		rc = routes_send(link, &want);
+	free(was.ops);
+	free(want.ops);
+	return rc;
+}
+
+/* ---- a whole link ---- */
+static void link_assert(struct link *link, const struct cfg_link *old)
+{
+	struct addresses a = {
+		.vrf = link->vrf,
+		.ifindex = link->ifindex,
+		.subject = link->name,
+		.before = old ? old->address : NULL,
+		.n_before = old ? old->n_address : 0,
+		.after = link->cfg->address,
+		.n_after = link->cfg->n_address,
+	};
+	int rc;
+
+	sides[link->id].dirty = false;
+	if (addresses_set(&a))
+		dirty_set(link);
+	rc = routes_set(link, old);
+	if (rc) {
+		dirty_set(link);
+		log_event(LOG_LVL_ERR, link->name, "static routes not set: %s", strerror(-rc));
+	}
+}
+
+void bring_link(struct link *link, const struct cfg_link *old)
+{
+	int rc;
+
+	link->up = !link->cfg->shut;
+	rc = kernel_link_up(link->vrf, link->ifindex, link->up);
+	if (rc)
+		log_event(LOG_LVL_ERR, link->name, "cannot be set %s: %s", link->up ? "up" : "down",
+			strerror(-rc));
+	link_assert(link, old);
+	if (rc)
+		dirty_set(link);
+}
+
+/* ---- carrier ---- */
+/* depth: a tunnel may ride a tunnel, and configurations are checked for rings; this bound needs no check. */
+static void carrier_set(struct link *link, bool up, unsigned depth)
+{
+	sides[link->id].grace_ns = 0;
+	if (sides[link->id].tap_carrier != up)
+		tap_carrier_set(link, up);
+	if (link->carrier != up) {
+		link->carrier = up;
+		if (up)
+			sides[link->id].dirty = true; /* what was refused without carrier may pass now */
+		log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
+			up ? "is back" : "lost");
+		mirror_carrier(link, up);
+	}
+	for (struct link *l = link_next(NULL); l && depth; l = link_next(l))
+		if (l->cfg->underlay && !strcmp(l->cfg->underlay->name, link->name))
+			carrier_set(l, up && link->up, depth - 1);
+}
+
+void bring_carrier(unsigned port, bool up)
+{
+	for (struct link *link = link_next(NULL); link; link = link_next(link))
+		if (link->port == (int)port)
+			carrier_set(link, up, 4);
+}
+
+void bring_carriers(void)
+{
+	/* Twice, for a tunnel that comes before its underlay in name order and rides another. */
+	for (unsigned i = 0; i < 2; i++)
+		for (struct link *link = link_next(NULL); link; link = link_next(link))
+			if (!sides[link->id].grace_ns && link->carrier != carrier_of(link))
+				carrier_set(link, !link->carrier, 4);
+}
+
+/* ---- the timer ---- */
+static void on_turn(struct link *link, uint64_t now)
+{
+	struct side *side = &sides[link->id];
+
+	if (side->grace_ns && now > side->grace_ns)
+		carrier_set(link, carrier_of(link), 4);
+	if (link->up && link->ifindex && now > side->retry_ns)
+		link_assert(link, NULL);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t begin = now_ns();
+	struct link *link;
+
+	(void)fd, (void)what, (void)arg;
+	for (link = link_next(NULL); link && now_ns() - begin < CONTROL_BUDGET_US * 500ull;
+		link = link_next(link))
+		if (sides[link->id].dirty || sides[link->id].grace_ns)
+			on_turn(link, begin);
+	for (unsigned i = 0; i < DP_LINKS_MAX; i++) {
+		tick_at = (uint16_t)((tick_at + 1) % DP_LINKS_MAX);
+		link = link_by_id(tick_at);
+		if (link) {
+			on_turn(link, begin);
+			break;
+		}
+	}
+}
+
+int bring_start(void)
+{
+	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
+
+	tick = event_new(control.base, -1, EV_PERSIST, on_tick, NULL);
+	return tick && !event_add(tick, &every) ? 0 : -ENOMEM;
+}
+
+void bring_stop(void)
+{
+	event_free(tick);
+	tick = NULL;
+}
