@@ -1,0 +1,130 @@
+/* Adjacencies: what happens to a packet, and for a neighbour the complete header that goes before it.
+ *
+ * Control sets them by index; each is built whole, immutable once published, replaced by one store and freed
+ * through reclaim.h. On an Ethernet link the header is the neighbour's MAC, ours and the tags; on a VXLAN link
+ * it is the underlay's Ethernet header, outer IP, UDP, VXLAN and the inner Ethernet header, so that a packet
+ * into a tunnel needs no second lookup. Fields that depend on the packet are zero here and patched by
+ * rewrite.c. An adjacency whose link is shut or whose tunnel has no resolved underlay keeps its kind but has
+ * MTU 0: no packet fits, so rewrite.c looks and drops by name. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <rte_ether.h>
+#include "reclaim.h"
+#include "route.h"
+#include "worker.h"
+
+#define ADJ_ALIGN 64 /* a cache line; kind to tail share the first */
+
+_Static_assert(offsetof(struct adj, tail) + ADJ_TAIL <= ADJ_ALIGN, "the straight line reads one line");
+
+const struct adj adj_none = { .kind = DP_ADJ_NONE, .port = DP_NONE };
+const struct adj *_Atomic adj_table[DP_ADJS_MAX];
+
+/* Bytes a tunnel adds to an IP packet. */
+static unsigned overhead(const struct link *l)
+{
+	return l->tun_len + l->l2_len;
+}
+
+static void build_ether(struct adj *a, const struct link *l)
+{
+	memcpy(a->header, l->l2, l->l2_len);
+	memcpy(a->header, a->conf.mac, sizeof(a->conf.mac));
+	a->header_len = l->l2_len;
+	a->port = l->port;
+	a->mtu = l->conf.up ? l->conf.mtu : 0;
+	memcpy(a->tail + ADJ_TAIL - a->header_len, a->header, a->header_len);
+}
+
+static void build_tunnel(struct adj *a, const struct link *l)
+{
+	const struct adj *u = adj_table[l->conf.underlay_adj];
+	uint8_t *h = a->header;
+
+	a->outer_ip_off = a->header_len = RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
+	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || u->mtu <= overhead(l))
+		return;
+	memcpy(h, u->header, u->header_len);
+	h[u->header_len - 2] = l->conf.local.af == AF_INET ? 0x08 : 0x86;
+	h[u->header_len - 1] = l->conf.local.af == AF_INET ? 0x00 : 0xdd;
+	h += u->header_len;
+	memcpy(h, l->tun, l->tun_len);
+	h += l->tun_len;
+	memcpy(h, l->l2, l->l2_len);
+	memcpy(h, a->conf.mac, sizeof(a->conf.mac));
+	a->header_len = (uint8_t)(h + l->l2_len - a->header);
+	a->outer_ip_off = u->header_len;
+	a->outer_af = l->conf.local.af;
+	a->underlay_link = u->link;
+	a->port = u->port;
+	if (l->conf.up)
+		a->mtu = RTE_MIN(l->conf.mtu, u->mtu - overhead(l));
+}
+
+static bool needs_link(uint8_t kind)
+{
+	return kind == DP_ADJ_GLEAN || kind == DP_ADJ_FORWARD || kind == DP_ADJ_FAILED ||
+	       kind == DP_ADJ_BROADCAST;
+}
+
+static void publish(uint32_t adj, const struct adj *a)
+{
+	const struct adj *old = atomic_exchange_explicit(&adj_table[adj], a, memory_order_acq_rel);
+
+	if (old)
+		reclaim_defer(free, (void *)(uintptr_t)old);
+}
+
+int dp_adj_set(uint32_t adj, const struct dp_adj *conf)
+{
+	const struct link *l = NULL;
+	struct adj *a;
+
+	if (!adj || adj >= DP_ADJS_MAX || conf->kind > DP_ADJ_BROADCAST)
+		return -EINVAL;
+	if (needs_link(conf->kind)) {
+		l = snapshot_link(snapshot_published, conf->link);
+		if (!l)
+			return -ENOENT;
+	}
+	if (conf->kind == DP_ADJ_FORWARD &&
+		!rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)conf->mac))
+		return -EINVAL;
+	a = aligned_alloc(ADJ_ALIGN, RTE_ALIGN(sizeof(*a), ADJ_ALIGN));
+	if (!a)
+		return -ENOMEM;
+	*a = (struct adj){ .kind = conf->kind, .link = l ? conf->link : 0, .port = DP_NONE, .conf = *conf };
+	if (conf->kind == DP_ADJ_FORWARD)
+		l->conf.encap == DP_ENCAP_VXLAN ? build_tunnel(a, l) : build_ether(a, l);
+	publish(adj, a);
+	return 0;
+}
+
+int dp_adj_del(uint32_t adj)
+{
+	if (!adj || adj >= DP_ADJS_MAX)
+		return -EINVAL;
+	if (!adj_table[adj])
+		return -ENOENT;
+	publish(adj, NULL);
+	return 0;
+}
+
+int dp_adj_info(uint32_t adj, struct dp_adj_info *ret_info)
+{
+	const struct adj *a = adj < DP_ADJS_MAX ? adj_table[adj] : NULL;
+
+	if (!a)
+		return -ENOENT;
+	*ret_info = (struct dp_adj_info){
+		.adj = a->conf,
+		.port = a->port,
+		.mtu = a->mtu,
+		.header_len = a->port == DP_NONE ? 0 : a->header_len,
+	};
+	_Static_assert(sizeof(ret_info->header) == sizeof(a->header), "shown whole");
+	memcpy(ret_info->header, a->header, sizeof(a->header));
+	return 0;
+}

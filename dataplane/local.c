@@ -1,0 +1,149 @@
+/* local: packets for this router. An end of a tunnel goes to decap; everything else is the kernel's, by the
+ * class that decides its budget (punt.def).
+ *
+ * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the kernel puts them
+ * together; those of a tunnel's outer packets cannot be and are dropped. This is the one place beside the flow
+ * hash that needs what lies behind an IPv6 header, so routing headers and chains are judged here. */
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include "flow.h"
+#include "icmp.h"
+#include "parse.h"
+#include "snapshot.h"
+#include "vrf.h"
+
+#define UDP_LEN     8
+#define TCP_MIN     20
+#define ICMP_MIN    4 /* type, code, checksum */
+#define PORT_BGP    179
+#define PORT_IKE    500
+#define PORT_IKE_NAT 4500
+#define RH_TYPE     2 /* offset of the type within a routing header */
+
+static bool is_bfd(uint16_t dport)
+{
+	return dport == 3784 || dport == 3785 || dport == 4784; /* RFC 5881, 5883 */
+}
+
+/* RFC 3948 2.2: four zero octets tell IKE from ESP; a lone 0xff keeps a NAT's mapping alive. */
+static bool is_ike(uint16_t dport, const uint8_t *payload, unsigned len)
+{
+	if (dport == PORT_IKE)
+		return true;
+	return dport == PORT_IKE_NAT && (len < 4 || !flow_be32(payload));
+}
+
+static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned len)
+{
+	switch (proto) {
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return DP_PUNT_icmp;
+	case IPPROTO_TCP:
+		if (len >= TCP_MIN && (flow_be16(l4) == PORT_BGP || flow_be16(l4 + 2) == PORT_BGP))
+			return DP_PUNT_bgp;
+		return DP_PUNT_other;
+	case IPPROTO_UDP:
+		if (len >= UDP_LEN && is_bfd(flow_be16(l4 + 2)))
+			return DP_PUNT_bfd;
+		if (len >= UDP_LEN && is_ike(flow_be16(l4 + 2), l4 + UDP_LEN, len - UDP_LEN))
+			return DP_PUNT_ike;
+		return DP_PUNT_other;
+	default:
+		return DP_PUNT_other;
+	}
+}
+
+/* Does a UDP packet, or a fragment of one, belong to a tunnel? A later fragment shows no port: there the pair
+ * of addresses decides. */
+static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l, unsigned off,
+	bool later)
+{
+	const struct snapshot *s = w->snap;
+	struct ip_addr local = { .af = k->af }, remote = { .af = k->af };
+	unsigned size = ip_size(k->af), src = k->af == AF_INET ? 12 : 8;
+
+	if (!s->vxlan)
+		return false;
+	memcpy(remote.bytes, k->ip + src, size);
+	memcpy(local.bytes, k->ip + src + size, size);
+	if (later)
+		return snapshot_is_endpoint(s, l->conf.vrf, &local, &remote, 0);
+	return off + UDP_LEN <= k->len &&
+	       snapshot_is_endpoint(s, l->conf.vrf, &local, NULL, flow_be16(k->ip + off + 2));
+}
+
+/* Past the IP header at off. Tunnels first, then the kernel. */
+static void deliver(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
+	uint8_t proto, unsigned off, bool fragment, bool later)
+{
+	unsigned len = k->len > off ? k->len - off : 0;
+
+	if (proto == IPPROTO_UDP && for_tunnel(w, k, l, off, later)) {
+		if (fragment)
+			return drop(w, k->m, k->in, DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */
+		p->decap[p->n_decap] = *k;
+		p->decap[p->n_decap++].l4 = (uint16_t)off;
+		return;
+	}
+	punt_send(w, k->m, k->in, later ? DP_PUNT_other : class_of(proto, k->ip + off, len));
+}
+
+static void deliver4(struct worker *w, struct pass *p, const struct packet *k, const struct link *l)
+{
+	unsigned off = (k->ip[0] & 15u) * 4, field = flow_be16(k->ip + 6);
+	bool later = field & IP4_OFFSET;
+
+	if (k->ip[9] == IPPROTO_ICMP && !later && off + ICMP_MIN <= k->len &&
+		(k->ip[off] == ICMP_REDIRECT || k->ip[off] == ICMP_SOURCE_QUENCH))
+		return drop(w, k->m, k->in, DP_DROP_icmp_ignored); /* RFC 1812 5.2.7.2, RFC 6633 3 */
+	deliver(w, p, k, l, k->ip[9], off, field & (IP4_MF | IP4_OFFSET), later);
+}
+
+/* What the first fragment must show at least of the header above (RFC 7112 5). */
+static unsigned upper_min(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return TCP_MIN;
+	case IPPROTO_UDP:
+	case IPPROTO_ICMPV6:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+static void deliver6(struct worker *w, struct pass *p, const struct packet *k, const struct link *l)
+{
+	struct ip6_l4 l4;
+	int err = ip6_walk(k->ip, k->len, &l4);
+
+	if (!err && l4.frag == IP6_FRAG_FIRST && l4.off + upper_min(l4.proto) > k->len)
+		err = -ENODATA;
+	if (err == -ENODATA && l4.frag == IP6_FRAG_FIRST)
+		return icmp_error(w, k, ICMP_CHAIN, 0, DP_DROP_ip6_chain);
+	if (err)
+		return drop(w, k->m, k->in, DP_DROP_ip6_chain);
+	if (l4.rh) /* RFC 8200 4.4: none of the types is ours to process, RFC 5095 3: type 0 least of all */
+		return icmp_error(w, k, ICMP_PARAMETER, l4.rh + RH_TYPE, DP_DROP_ip6_rh);
+	if (l4.proto == IPPROTO_ICMPV6 && l4.frag != IP6_FRAG_LATER && l4.off + ICMP_MIN <= k->len) {
+		uint8_t type = k->ip[l4.off];
+		if (type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT)
+			return neigh_nd(w, k, &l4, l, vrf_get(l->conf.vrf));
+	}
+	deliver(w, p, k, l, l4.proto, l4.off, l4.frag != IP6_WHOLE, l4.frag == IP6_FRAG_LATER);
+}
+
+void local_deliver(struct worker *w, struct pass *p, const struct packet *k)
+{
+	const struct link *l = snapshot_link(w->snap, k->in);
+
+	if (unlikely(!l))
+		return drop(w, k->m, 0, DP_DROP_link_down);
+	if (k->af == AF_INET)
+		deliver4(w, p, k, l);
+	else
+		deliver6(w, p, k, l);
+}

@@ -1,0 +1,34 @@
+/* meter: the ingress x egress matrix (worker.h says what is counted where). It runs over the lanes after
+ * rewrite, so it counts exactly what goes to a port, and reads the arrays only: the length is the packet's own
+ * as it came, without layer 2 and tunnel headers. A run of packets between the same two links is one update. */
+#include "pipeline.h"
+
+void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes)
+{
+	struct dp_count *c = &w->ctr.pair[in][out];
+
+	count_add(&c->packets, packets);
+	count_add(&c->bytes, bytes);
+}
+
+static inline void meter_lane(struct worker *w, const struct lane *v)
+{
+	unsigned i = 0;
+
+	while (i < v->n) {
+		uint16_t in = v->in[i], out = v->adj[i]->link;
+		unsigned first = i;
+		uint64_t bytes = 0;
+
+		do
+			bytes += v->len[i++];
+		while (i < v->n && v->in[i] == in && v->adj[i]->link == out);
+		meter_count(w, in, out, i - first, bytes);
+	}
+}
+
+void meter_run(struct worker *w, struct pass *p)
+{
+	meter_lane(w, &p->v4);
+	meter_lane(w, &p->v6);
+}

@@ -1,0 +1,280 @@
+/* The pipeline: a vector of packets through every stage, in the order of stages.def and no other.
+ *
+ * Three ways in. pipeline_run takes what a port received. pipeline_inject takes frames the kernel sent on a
+ * link's interface: complete, so they only get the link's tags or its tunnel header. pipeline_resume takes
+ * packets that waited for a neighbour, from route on; pipeline_fail answers those whose neighbour never came.
+ * All run on the worker's own thread, between two quiescent states, with w->snap loaded for the vector.
+ *
+ * Decapsulation is the one loop: what comes out of a tunnel is parsed and routed behind the packets already
+ * in the lanes, and everybody goes on together. Each round takes a tunnel off, and decap allows two. */
+#include <rte_ether.h>
+#include "flow.h"
+#include "icmp.h"
+#include "parse.h"
+#include "rewrite.h"
+#include "route.h"
+#include "snapshot.h"
+#include "vrf.h"
+
+void lane_compact(struct lane *v)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < v->n; i++) {
+		if (!v->m[i])
+			continue;
+		v->m[k] = v->m[i];
+		v->ip[k] = v->ip[i];
+		v->adj[k] = v->adj[i];
+		v->len[k] = v->len[i];
+		v->in[k] = v->in[i];
+		v->note[k] = v->note[i];
+		k++; /* what only route reads stays behind */
+	}
+	v->n = k;
+	v->gone = 0;
+}
+
+/* ---- timing: one vector in 256 ---- */
+
+struct clock {
+	bool on;
+	uint64_t last;
+};
+
+static inline void clock_stage(struct worker *w, struct clock *c, enum stage stage)
+{
+	uint64_t now;
+
+	_Static_assert(STAGE_COUNT <= RTE_DIM(w->ctr.stats.stage_cycles), "a counter each");
+	if (likely(!c->on))
+		return;
+	now = rte_rdtsc();
+	count_add(&w->ctr.stats.stage_cycles[stage], now - c->last);
+	c->last = now;
+}
+
+/* ---- the stages ---- */
+
+static void tx_lane(struct worker *w, const struct lane *v)
+{
+	for (unsigned i = 0; i < v->n; i++)
+		tx_send(w, v->adj[i]->port, v->m[i]);
+}
+
+static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
+{
+	unsigned from4 = 0, from6 = 0;
+
+	route_run(w, p, 0, 0);
+	clock_stage(w, c, STAGE_route);
+	while (unlikely(p->n_decap)) {
+		from4 = p->v4.n;
+		from6 = p->v6.n;
+		decap_run(w, p);
+		clock_stage(w, c, STAGE_decap);
+		route_run(w, p, from4, from6);
+		clock_stage(w, c, STAGE_route);
+	}
+	policy_run(w, p);
+	clock_stage(w, c, STAGE_policy);
+	rewrite_run(w, p);
+	clock_stage(w, c, STAGE_rewrite);
+	meter_run(w, p);
+	clock_stage(w, c, STAGE_meter);
+	tx_lane(w, &p->v4);
+	tx_lane(w, &p->v6);
+	clock_stage(w, c, STAGE_tx);
+}
+
+static inline void pass_init(struct pass *p)
+{
+	p->v4.n = p->v4.gone = 0;
+	p->v6.n = p->v6.gone = 0;
+	p->n_decap = 0;
+}
+
+void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n)
+{
+	struct clock c = { .on = w->sample, .last = w->sample ? rte_rdtsc() : 0 };
+	struct pass p;
+
+	pass_init(&p);
+	parse_run(w, &p, port, pkts, n);
+	clock_stage(w, &c, STAGE_parse);
+	run_from_route(w, &p, &c);
+}
+
+/* ---- held packets ---- */
+
+static const struct link *vrf_link(const struct worker *w, const struct mbuf_meta *meta)
+{
+	return snapshot_link(w->snap, meta->link ? meta->link : meta->out_link);
+}
+
+/* The packet as hold_send had it. False: its link, VRF or shape is gone, and so is m. */
+static bool unhold(struct worker *w, struct rte_mbuf *m, struct packet *ret_k, const struct vrf_fib **ret_vrf)
+{
+	const struct mbuf_meta *meta = mbuf_meta(m);
+	const struct link *l = vrf_link(w, meta);
+	unsigned min = meta->af == AF_INET ? IP4_MIN : IP6_LEN;
+	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, meta->l3_off);
+
+	*ret_vrf = l ? vrf_get(l->conf.vrf) : NULL;
+	if (!*ret_vrf || meta->l3_off + min > rte_pktmbuf_data_len(m)) {
+		drop(w, m, 0, DP_DROP_link_down);
+		return false;
+	}
+	*ret_k = (struct packet){ .m = m, .ip = ip, .in = meta->link, .af = meta->af };
+	ret_k->len = meta->af == AF_INET ? flow_be16(ip + 2) : (uint16_t)(flow_be16(ip + 4) + IP6_LEN);
+	if (meta->af == AF_INET && ip[0] != 0x45)
+		ret_k->note = NOTE_OPTIONS;
+	return true;
+}
+
+/* Ours: routed again, but its time does not run. */
+static void resume_own(struct worker *w, const struct packet *k, const struct vrf_fib *vrf)
+{
+	const uint8_t *src = k->ip + (k->af == AF_INET ? 12 : 8);
+	uint8_t proto = k->af == AF_INET ? k->ip[9] : k->ip[6];
+
+	route_own(w, k->m, k->ip, k->len, k->af,
+		route_find(vrf, k->af, src, src + ip_size(k->af), proto));
+}
+
+static void lane_append(struct lane *v, const struct packet *k, const struct vrf_fib *vrf)
+{
+	unsigned i = v->n++;
+
+	v->m[i] = k->m;
+	v->ip[i] = k->ip;
+	v->len[i] = k->len;
+	v->in[i] = k->in;
+	v->note[i] = k->note;
+	if (k->af == AF_INET) {
+		v->fib4[i] = vrf->v4;
+		v->dst4[i] = flow_be32(k->ip + 16);
+	} else {
+		v->fib6[i] = vrf->v6;
+		v->dst6[i] = k->ip + 24;
+	}
+}
+
+void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct clock c = { 0 };
+	struct pass p;
+
+	pass_init(&p);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vrf_fib *vrf;
+		struct packet k;
+
+		if (!unhold(w, pkts[i], &k, &vrf))
+			continue;
+		if (!k.in)
+			resume_own(w, &k, vrf);
+		else
+			lane_append(k.af == AF_INET ? &p.v4 : &p.v6, &k, vrf);
+	}
+	run_from_route(w, &p, &c);
+}
+
+void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct vrf_fib *vrf;
+		struct packet k;
+
+		if (!unhold(w, pkts[i], &k, &vrf))
+			continue;
+		if (!k.in)
+			drop(w, k.m, 0, DP_DROP_neigh_fail);
+		else
+			icmp_error(w, &k, ICMP_NO_HOST, 0, DP_DROP_neigh_fail);
+	}
+}
+
+/* ---- from the kernel ---- */
+
+static void insert_tags(struct rte_mbuf *m, const struct link *l)
+{
+	unsigned tags = l->l2_len - RTE_ETHER_HDR_LEN;
+	uint8_t *d;
+
+	if (!tags)
+		return;
+	d = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)tags);
+	memmove(d, d + tags, 2 * RTE_ETHER_ADDR_LEN);
+	memcpy(d + 2 * RTE_ETHER_ADDR_LEN, l->l2 + 2 * RTE_ETHER_ADDR_LEN, tags);
+}
+
+/* Traffic class and flow hash of a frame, 0 where it is not IP or cut. */
+static void frame_flow(const uint8_t *d, unsigned len, uint8_t *ret_tos, uint32_t *ret_hash)
+{
+	const uint8_t *ip = d + ETH_MIN;
+	unsigned type = flow_be16(d + 12), room = len - ETH_MIN;
+
+	*ret_tos = 0;
+	*ret_hash = flow_end(flow_step(flow_be64(d), flow_be32(d + 8)));
+	if (type == RTE_ETHER_TYPE_IPV4 && room >= IP4_MIN && (ip[0] & 15u) * 4 >= IP4_MIN) {
+		*ret_tos = ip[1];
+		*ret_hash = flow_hash(ip, (uint16_t)room, AF_INET);
+	} else if (type == RTE_ETHER_TYPE_IPV6 && room >= IP6_LEN) {
+		*ret_tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+		*ret_hash = flow_hash(ip, (uint16_t)room, AF_INET6);
+	}
+}
+
+/* Into the tunnel: outer headers from the link, the underlay's Ethernet header from its adjacency. */
+static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct link *l)
+{
+	const struct adj *u = atomic_load_explicit(&adj_table[l->conf.underlay_adj], memory_order_acquire);
+	unsigned len = rte_pktmbuf_data_len(m), total = l->tun_len + len;
+	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), tos;
+	uint32_t hash;
+
+	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || !u->mtu)
+		return drop(w, m, 0, DP_DROP_tun_down);
+	if (total > u->mtu)
+		return drop(w, m, 0, l->conf.local.af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
+	frame_flow(d, len, &tos, &hash);
+	d = (uint8_t *)rte_pktmbuf_prepend(m, l->tun_len);
+	if (!d)
+		return drop(w, m, 0, DP_DROP_no_buffer);
+	memcpy(d, l->tun, l->tun_len);
+	rewrite_outer(w, d, l->conf.local.af, total, tos, hash);
+	if (!rewrite_push(w, m, d, (uint16_t)total, l->conf.local.af, u, hash))
+		return drop(w, m, 0, DP_DROP_no_buffer);
+	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
+	meter_count(w, 0, u->link, 1, total);
+	tx_send(w, u->port, m);
+}
+
+static void inject(struct worker *w, struct rte_mbuf *m)
+{
+	const struct link *l = snapshot_link(w->snap, mbuf_meta(m)->link);
+	unsigned len = rte_pktmbuf_data_len(m);
+
+	mbuf_meta(m)->link = 0; /* ours from here on */
+	if (!l || !l->conf.up)
+		return drop(w, m, 0, DP_DROP_link_down);
+	if (len < ETH_MIN)
+		return drop(w, m, 0, DP_DROP_eth_short);
+	if (l->conf.encap == DP_ENCAP_VXLAN)
+		return inject_tunnel(w, m, l);
+	if (len - ETH_MIN > l->conf.mtu)
+		return drop(w, m, 0, flow_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 12)) == RTE_ETHER_TYPE_IPV6
+				? DP_DROP_ip6_too_big : DP_DROP_ip4_too_big);
+	if (rte_pktmbuf_headroom(m) < l->l2_len - (unsigned)ETH_MIN)
+		return drop(w, m, 0, DP_DROP_no_buffer);
+	insert_tags(m, l);
+	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
+	tx_send(w, l->port, m);
+}
+
+void pipeline_inject(struct worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		inject(w, pkts[i]);
+}

@@ -1,0 +1,119 @@
+/* The state of a vector on its way, beside the packets and not in them: one lane a family, each an array a
+ * field, so that a stage touches only what it reads. A lane is dense: whoever takes a packet off the line
+ * sets its m[] to NULL and counts `gone`; the stage closes the gaps when it is through. */
+#ifndef LINTAS_PIPELINE_H
+#define LINTAS_PIPELINE_H
+
+#include <arpa/inet.h>
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_cycles.h>
+#include "worker.h"
+
+enum stage {
+#define STAGE(name, file, text) STAGE_##name,
+#include "stages.def"
+#undef STAGE
+	STAGE_COUNT
+};
+
+enum note {
+	NOTE_MULTI = 1,   /* came in a link-layer broadcast or multicast: causes no ICMP error */
+	NOTE_OPTIONS = 2, /* IPv4 options: forwarded within a budget */
+	NOTE_SCOPE = 4,   /* link-local source: goes no further than this router */
+	NOTE_DECAP = 8,   /* times the number of tunnels it came out of, at most DECAPS_MAX */
+};
+#define NOTE_ODD (NOTE_OPTIONS | NOTE_SCOPE) /* rewrite must look */
+
+struct lane {
+	unsigned n, gone;
+	struct rte_mbuf *m[VECTOR_MAX];
+	uint8_t *ip[VECTOR_MAX];   /* the IP header; checked, len bytes from here are in the frame */
+	const struct adj *adj[VECTOR_MAX]; /* from route on */
+	union {
+		const struct fib4 *fib4[VECTOR_MAX];
+		const struct fib6 *fib6[VECTOR_MAX];
+	};
+	union {
+		uint32_t dst4[VECTOR_MAX]; /* host order */
+		const uint8_t *dst6[VECTOR_MAX];
+	};
+	uint32_t group[VECTOR_MAX];
+	uint16_t len[VECTOR_MAX];  /* of the IP packet; what follows in the frame is padding */
+	uint16_t in[VECTOR_MAX];   /* ingress link */
+	uint8_t note[VECTOR_MAX];
+};
+
+/* One packet, for code off the straight line. */
+struct packet {
+	struct rte_mbuf *m;
+	uint8_t *ip;
+	uint16_t len, in;
+	uint8_t af, note;
+	uint16_t l4; /* decap: offset of the UDP header from ip */
+};
+
+struct pass {
+	struct lane v4, v6;
+	unsigned n_decap;
+	struct packet decap[VECTOR_MAX];
+};
+
+static inline struct packet lane_packet(const struct lane *v, unsigned i, uint8_t af)
+{
+	return (struct packet){ v->m[i], v->ip[i], v->len[i], v->in[i], af, v->note[i], 0 };
+}
+
+static inline void lane_take(struct lane *v, unsigned i)
+{
+	v->m[i] = NULL;
+	v->gone++;
+}
+
+void lane_compact(struct lane *v); /* pipeline.c: close the gaps */
+
+static inline uint64_t worker_random(struct worker *w)
+{
+	uint64_t x = w->random | !w->random; /* xorshift never leaves zero */
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return w->random = x;
+}
+
+/* A token bucket in TSC cycles: each event costs `cost`, at most `cap` is saved. */
+static inline bool budget_take(uint64_t *tokens, uint64_t *stamp, uint64_t now, uint64_t cost, uint64_t cap)
+{
+	uint64_t have = *tokens + (now - *stamp);
+
+	have = have < *tokens || have > cap ? cap : have;
+	*stamp = now;
+	*tokens = have >= cost ? have - cost : have;
+	return have >= cost;
+}
+
+/* ---- the stages, in packet order; each per family, a lane without packets costs one test ---- */
+void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n);
+/* parse.c: a frame that came out of a tunnel, as if received on link l. Appends to p, or consumes m. */
+void parse_inner(struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l, uint8_t note);
+/* route.c: packets from4.. and from6.. of the lanes. */
+void route_run(struct worker *w, struct pass *p, unsigned from4, unsigned from6);
+void decap_run(struct worker *w, struct pass *p);
+void policy_run(struct worker *w, struct pass *p);
+void rewrite_run(struct worker *w, struct pass *p);
+void meter_run(struct worker *w, struct pass *p);
+
+/* local.c: for this router. Consumes k->m, or leaves it in p->decap. */
+void local_deliver(struct worker *w, struct pass *p, const struct packet *k);
+/* policy.c: may a packet from link `in` leave by link `out` (0 = by none: refused or unknown)? */
+bool policy_allows(const struct snapshot *s, uint16_t in, uint16_t out);
+/* rewrite.c: an IP packet of ours by a, which is FORWARD: header, matrix, port; consumes m. */
+void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
+	const struct adj *a);
+/* meter.c: one cell of the matrix. */
+void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes);
+/* frag.c: larger than a's MTU and allowed to be cut; its TTL has been decremented. Consumes k->m. */
+void frag_send(struct worker *w, const struct packet *k, const struct adj *a);
+
+#endif

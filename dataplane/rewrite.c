@@ -1,0 +1,218 @@
+/* rewrite: the first stage that changes a packet. TTL and header checksum, then the adjacency's header.
+ *
+ * The straight line is for a packet that fits the MTU, has time left and goes out by Ethernet: one test of all
+ * that could be odd, the checksum adjusted incrementally (RFC 1624), three 8-byte stores that put a
+ * right-aligned header of at most 24 bytes before the IP header (what they write further left is headroom),
+ * the EtherType of the lane's family, and the length set so that padding stays behind.
+ *
+ * Off the line: time exceeded, too big (fragments for IPv4 without DF, else an error with the MTU, from which
+ * the tunnel's overhead is already taken), options within their budget, tunnels, links that are down. */
+#include "csum.h"
+#include "flow.h"
+#include "icmp.h"
+#include "parse.h"
+#include "rewrite.h"
+
+#define IP6_MTU_MIN 1280
+/* Options take a slow path in other routers: a budget a worker (RFC 6398 5, RFC 7126 3). */
+#define OPTIONS_PPS   1000
+#define OPTIONS_BURST 100
+
+static struct {
+	uint64_t tokens, stamp;
+} __rte_cache_aligned options_budget[DP_WORKERS_MAX];
+
+static bool options_allowed(struct worker *w)
+{
+	uint64_t cost = rte_get_tsc_hz() / OPTIONS_PPS;
+
+	return budget_take(&options_budget[w->index].tokens, &options_budget[w->index].stamp, w->now, cost,
+		cost * OPTIONS_BURST);
+}
+
+static uint16_t offset_of(const struct rte_mbuf *m, const uint8_t *ip)
+{
+	return (uint16_t)(ip - (const uint8_t *)m->buf_addr);
+}
+
+static inline void set_data(struct rte_mbuf *m, unsigned off, unsigned len)
+{
+	m->data_off = (uint16_t)off;
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+}
+
+static inline void put_type(uint8_t *ip, uint8_t af)
+{
+	uint16_t type = af == AF_INET ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+
+	memcpy(ip - 2, &type, sizeof(type));
+}
+
+static inline void put_be16(uint8_t *p, unsigned x)
+{
+	p[0] = (uint8_t)(x >> 8);
+	p[1] = (uint8_t)x;
+}
+
+static __rte_always_inline void decrement(uint8_t *ip, uint8_t af)
+{
+	uint16_t sum;
+
+	if (af == AF_INET6) {
+		ip[7]--;
+		return;
+	}
+	ip[8]--; /* the word of TTL and protocol loses 0x0100, so the checksum gains it, end-around */
+	memcpy(&sum, ip + 10, sizeof(sum));
+	uint32_t more = sum + (uint32_t)RTE_BE16(0x0100);
+	sum = (uint16_t)(more + (more >= 0xffff));
+	memcpy(ip + 10, &sum, sizeof(sum));
+}
+
+void rewrite_outer(struct worker *w, uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
+{
+	uint8_t *udp = outer + (af == AF_INET ? 20 : 40);
+
+	if (af == AF_INET) {
+		uint16_t sum;
+
+		outer[1] = tos;
+		put_be16(outer + 2, total);
+		put_be16(outer + 4, (uint16_t)worker_random(w));
+		sum = (uint16_t)~rte_raw_cksum(outer, 20);
+		memcpy(outer + 10, &sum, sizeof(sum));
+	} else {
+		outer[0] = (uint8_t)(0x60 | tos >> 4);
+		outer[1] = (uint8_t)(tos << 4 | (hash >> 16 & 15)); /* RFC 6438 2: the flow in the label too */
+		put_be16(outer + 2, hash & 0xffff);
+		put_be16(outer + 4, total - 40);
+	}
+	put_be16(udp, flow_source_port(hash));
+	put_be16(udp + 4, total - (unsigned)(udp - outer));
+}
+
+static bool push_tunnel(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
+	const struct adj *a, uint32_t hash)
+{
+	uint8_t *h = ip - a->header_len, *outer = h + a->outer_ip_off;
+	unsigned total = a->header_len - a->outer_ip_off + len;
+	uint8_t tos = af == AF_INET ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+
+	if (offset_of(m, ip) < a->header_len)
+		return false;
+	memcpy(h, a->header, a->header_len);
+	put_type(ip, af);
+	rewrite_outer(w, outer, a->outer_af, total, tos, hash);
+	meter_count(w, 0, a->underlay_link, 1, total);
+	set_data(m, offset_of(m, h), a->header_len + len);
+	return true;
+}
+
+static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
+	const struct adj *a, unsigned off)
+{
+	memcpy(ip - ADJ_TAIL, a->tail, ADJ_TAIL);
+	put_type(ip, af);
+	set_data(m, off - a->header_len, a->header_len + len);
+}
+
+bool rewrite_push(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
+	const struct adj *a, uint32_t hash)
+{
+	unsigned off = offset_of(m, ip);
+
+	if (a->outer_ip_off)
+		return push_tunnel(w, m, ip, len, af, a, hash);
+	if (off < ADJ_TAIL)
+		return false;
+	push_ether(m, ip, len, af, a, off);
+	return true;
+}
+
+static enum dp_drop down_reason(const struct adj *a)
+{
+	return a->outer_ip_off ? DP_DROP_tun_down : DP_DROP_link_down;
+}
+
+void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
+	const struct adj *a)
+{
+	if (!a->mtu)
+		return drop(w, m, 0, down_reason(a));
+	if (!rewrite_push(w, m, ip, len, af, a, a->outer_ip_off ? flow_hash(ip, len, af) : 0))
+		return drop(w, m, 0, DP_DROP_no_buffer);
+	meter_count(w, 0, a->link, 1, len);
+	tx_send(w, a->port, m);
+}
+
+static void too_big(struct worker *w, const struct packet *k, const struct adj *a)
+{
+	if (k->af == AF_INET6)
+		return icmp_error(w, k, ICMP_BIG, RTE_MAX(a->mtu, IP6_MTU_MIN), DP_DROP_ip6_too_big);
+	if (flow_be16(k->ip + 6) & IP4_DF)
+		return icmp_error(w, k, ICMP_BIG, a->mtu, DP_DROP_ip4_too_big);
+	decrement(k->ip, AF_INET);
+	frag_send(w, k, a);
+}
+
+/* One of the reasons to leave the line. True: rewritten after all; false: consumed. */
+static __rte_noinline bool rewrite_odd(struct worker *w, const struct packet *k, const struct adj *a)
+{
+	uint32_t hash = a->outer_ip_off ? flow_hash(k->ip, k->len, k->af) : 0;
+
+	if (!a->mtu) {
+		drop(w, k->m, k->in, down_reason(a));
+		return false;
+	}
+	if (k->note & NOTE_SCOPE) { /* RFC 4291 2.5.6 */
+		drop(w, k->m, k->in, DP_DROP_ip6_scope);
+		return false;
+	}
+	if ((k->af == AF_INET ? k->ip[8] : k->ip[7]) < 2) { /* RFC 1812 5.3.1, RFC 8200 3 */
+		icmp_error(w, k, ICMP_TIME, 0, k->af == AF_INET ? DP_DROP_ip4_ttl : DP_DROP_ip6_hlim);
+		return false;
+	}
+	if ((k->note & NOTE_OPTIONS) && !options_allowed(w)) {
+		drop(w, k->m, k->in, DP_DROP_ip4_opt);
+		return false;
+	}
+	if (k->len > a->mtu) {
+		too_big(w, k, a);
+		return false;
+	}
+	decrement(k->ip, k->af);
+	if (!rewrite_push(w, k->m, k->ip, k->len, k->af, a, hash)) {
+		drop(w, k->m, k->in, DP_DROP_no_buffer);
+		return false;
+	}
+	return true;
+}
+
+static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, uint8_t af)
+{
+	for (unsigned i = 0; i < v->n; i++) {
+		const struct adj *a = v->adj[i];
+		struct rte_mbuf *m = v->m[i];
+		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
+		unsigned off = offset_of(m, ip);
+
+		if (unlikely((ttl < 2) | (v->len[i] > a->mtu) | (a->outer_ip_off != 0) | (off < ADJ_TAIL) |
+			    ((v->note[i] & NOTE_ODD) != 0))) {
+			struct packet k = lane_packet(v, i, af);
+			if (!rewrite_odd(w, &k, a))
+				lane_take(v, i);
+			continue;
+		}
+		decrement(ip, af);
+		push_ether(m, ip, v->len[i], af, a, off);
+	}
+	if (unlikely(v->gone))
+		lane_compact(v);
+}
+
+void rewrite_run(struct worker *w, struct pass *p)
+{
+	rewrite_lane(w, &p->v4, AF_INET);
+	rewrite_lane(w, &p->v6, AF_INET6);
+}
