@@ -1,0 +1,226 @@
+"""`lab run`: the whole story on one screen, with numbers; every claim is checked, and counts."""
+import os
+import signal
+import time
+
+import core
+import measure
+import peers
+import topo
+from measure import pause, streams
+from topo import A, A_ECMP, B, B6, BANK, C, PATHS
+from world import LabError, wait_for
+
+
+class Table:
+    """path x family x what x result x loss x time, and whether anything in it failed."""
+
+    def __init__(self):
+        self.rows, self.failed = [], 0
+
+    def row(self, path, family, what, good, result, loss="", took=""):
+        self.rows.append((path, family, what, "ok" if good else "FAIL", result, loss, took))
+        self.failed += not good
+        if not good:
+            print(f"  FAIL {path} {family} {what}: {result} {loss} {took}", flush=True)
+
+    def print(self):
+        head = ("path", "family", "what", "", "result", "loss", "time")
+        width = [max(len(str(r[i])) for r in [head, *self.rows]) for i in range(len(head))]
+        for r in [head, *self.rows]:
+            print("  ".join(str(c).ljust(w) for c, w in zip(r, width)).rstrip())
+
+
+def title(text):
+    print(f"\n=== {text}", flush=True)
+
+
+def run(lab):
+    """Everything; 0 when every check passed. The lab stays up in either case."""
+    begin, table = time.monotonic(), Table()
+    title("up")
+    lab.gateway.settings = type(lab.gateway.settings)(core.gateway.hugepages_free() >= 512)
+    lab.up(say=lambda text: print("-", text, flush=True))
+    print("- waiting for BGP, BFD and neighbours", flush=True)
+    lab.converge()
+    print(f"- every path is known after {time.monotonic() - begin:.1f} s")
+    for step in (show_state, all_paths, bank_alone, ecmp_both, reload_under_traffic, silent_failure, fibre_cut, kill_and_restart):
+        step(lab, table)
+    title("what was tried")
+    table.print()
+    print(f"\n{len(table.rows) - table.failed} of {len(table.rows)} passed, {time.monotonic() - begin:.0f} s")
+    print(how_to_play(lab))
+    return 1 if table.failed else 0
+
+
+def how_to_play(lab):
+    me = os.path.relpath(os.path.join(topo.HERE, "lab")) + \
+        ("" if lab.world.folder == core.FOLDER else f" --dir {lab.world.folder}")
+    return f"""
+The lab is up. Play with it:   sudo {me} ctl link show        sudo {me} ctl route get 10.41.0.10 vrf prod
+    sudo {me} exec cloud-b ping 10.41.0.10     sudo {me} cut cloud-a     sudo {me} vtysh gw
+End it:                        sudo {me} down"""
+
+
+def ctl(lab, *words, lines=30):
+    """Show a screen of lintasctl as the operator sees it."""
+    out = lab.gateway.ctl(*words).stdout.rstrip("\n").split("\n")
+    print(f"$ lintasctl {' '.join(words)}")
+    print("\n".join("  " + line for line in out[:lines]))
+    if len(out) > lines:
+        print(f"  … {len(out) - lines} more lines")
+
+
+def show_state(lab, _):
+    title("what lintasd says")
+    for words in (("status",), ("port", "show"), ("link", "show"), ("bgp", "show"),
+                  ("route", "show", "vrf", "prod", "10.0.0.0/8", "longer"), ("route", "show", "vrf", "bank"),
+                  ("route", "get", "10.41.0.10", "vrf", "prod"), ("route", "get", "2001:db8:62::10", "vrf", "prod")):
+        ctl(lab, *words)
+
+
+def all_paths(lab, table):
+    title("every path, both ways, both families: ping, TCP, UDP")
+    for x, y in PATHS:
+        for src, dst in ((x, y), (y, x)):
+            for family in (4, 6):
+                one_path(lab.world, table, src, dst, family)
+
+
+def one_path(world, table, src, dst, family):
+    path, fam = f"{src.name} -> {dst.name}", f"IPv{family}"
+    sent, got, ms = measure.ping(world, src, dst, family)
+    table.row(path, fam, "ping", got == sent, f"{got}/{sent}", f"{sent - got}", f"{ms:.2f} ms")
+    mbps, why = measure.tcp(world, src, dst, family, seconds=0.5)
+    table.row(path, fam, "TCP", mbps > 0, f"{mbps:.0f} Mbit/s" if mbps else why)
+    (r,), _ = streams(world, [(src, dst, family)], lambda: pause(0.3), pps=1000, size=1000)
+    table.row(path, fam, "UDP", r.lost == 0 and r.sent > 0, f"{r.received}/{r.sent}", f"{r.lost}", f"{r.p50_us:.0f} us")
+    print(f"  {path:28} {fam}: ping {got}/{sent} {ms:.2f} ms, TCP {mbps:.0f} Mbit/s, UDP {r.received}/{r.sent}", flush=True)
+
+
+def bank_alone(lab, table):
+    title("the bank reaches its gateway's address, and nobody else; nobody reaches the bank")
+    for family, addr in ((4, "192.0.2.66"), (6, "2001:db8:ba::66")):
+        sent, got, ms = measure.ping(lab.world, BANK, addr, family)
+        table.row("bank -> its gateway", f"IPv{family}", "ping", got == sent, f"{got}/{sent}", f"{sent - got}", f"{ms:.2f} ms")
+        for end in (A, B, C):
+            for src, dst in ((BANK, end), (end, BANK)):
+                sent, got, _ = measure.ping(lab.world, src, dst, family, count=3, extra=("-w", "1"))
+                (r,), _ = streams(lab.world, [(src, dst, family)], lambda: pause(0.2), pps=200)
+                table.row(f"{src.name} -> {dst.name}", f"IPv{family}", "refused", got == 0 and r.received == 0,
+                          f"ping {got}/{sent}, UDP {r.received}/{r.sent}")
+
+
+def ecmp_both(lab, table):
+    title("ECMP: 64 flows to what cloud-a and cloud-c both announce")
+    for family in (4, 6):
+        before = {n: lab.tx(n) for n in ("aws-dx1", "az-er")}
+        (r,), _ = streams(lab.world, [(B, A_ECMP, family)], lambda: pause(1.0), pps=2000, flows=64)
+        used = {n: lab.tx(n) - before[n] for n in before}
+        table.row("gcp -> aws-ecmp", f"IPv{family}", "ECMP", min(used.values()) > r.sent / 10 and r.lost == 0,
+                  ", ".join(f"{n} {c}" for n, c in used.items()), f"{r.lost}")
+        print(f"  IPv{family}: {r.sent} packets: {used}")
+
+
+def rows(table, what, results, limit_ms, lossless=False):
+    for r in results:
+        path, family = r.name.rsplit(" v", 1)
+        good = r.lost == 0 if lossless else r.received > 0 and r.gap_ms <= limit_ms
+        table.row(path, f"IPv{family}", what, good, f"{r.received}/{r.sent}", f"{r.lost}", f"{r.gap_ms:.0f} ms" if r.lost else "0 ms")
+        print("  " + str(r), flush=True)
+
+
+def reload_under_traffic(lab, table):
+    title("change the configuration and SIGHUP, under traffic on the other links")
+    gw = lab.gateway
+    before = gw.json("stats")["control"]
+
+    def change():
+        pause(0.3)
+        gw.settings.statics = ["10.63.0.0/16", "2001:db8:63::/48"]
+        gw.settings.mtu["gcp-vpc6"] = 1400
+        gw.settings.shut = {"bank-ll"}
+        gw.write()
+        begin = time.monotonic()
+        gw.hup()
+        wait_for("lintasd applied the new file", 10, lambda: (gw.try_ctl("stats") or {}).get("control", before)["reloads"] > before["reloads"])
+        took = time.monotonic() - begin
+        wait_for("10.63.0.0/16 leads over gcp-vpc6", 10, lambda: lab.living("10.63.0.1") == {"gcp-vpc6"})
+        pause(0.5)
+        return took
+
+    plan = [(A, B, 4), (A, B, 6), (B, A, 4), (C, B, 6), (A, C, 4)]
+    results, took = streams(lab.world, plan, change)
+    print(f"  +2 static routes, MTU of gcp-vpc6, bank-ll shut: applied {took * 1e3:.0f} ms after SIGHUP")
+    rows(table, "reload", results, 0, lossless=True)
+    gw.settings = type(gw.settings)(gw.settings.hugepages)
+    gw.write()
+    gw.hup()
+    wait_for("lintasd applied the first file again", 10, lambda: gw.json("stats")["control"]["reloads"] >= before["reloads"] + 2)
+
+
+def failure(lab, table, what, fault, limit_ms):
+    """Break cloud-a's interconnect under traffic, watch it move to az-er, mend it, watch it come back."""
+    plan = [(B, A_ECMP, 4), (B, A_ECMP, 6), (B, A, 4), (A, B, 4), (B, C, 4), (B, C, 6)]
+    moved = {}
+
+    def during():
+        pause(0.5)
+        before, begin = lab.tx("az-er"), time.monotonic()
+        fault(lab.world, "cloud-a", True)
+        wait_for("the ECMP route has only az-er left", 15, lambda: lab.living("10.41.0.10") == lab.living("2001:db8:41::10") == {"az-er"})
+        moved["group"] = time.monotonic() - begin
+        wait_for("10.40.0.0/16 by way of cloud-c", 30, lambda: lab.living("10.40.0.10") == {"az-er"})
+        moved["bgp"] = time.monotonic() - begin
+        pause(1.0)
+        moved["az-er"] = lab.tx("az-er") - before
+        fault(lab.world, "cloud-a", False)
+        lab.converge()
+        pause(0.5)
+
+    results, _ = streams(lab.world, plan, during, flows=8)
+    print(f"  az-er alone after {moved['group'] * 1e3:.0f} ms, 10.40/16 by BGP after {moved['bgp'] * 1e3:.0f} ms (both as seen by polling), "
+          f"az-er carried {moved['az-er']} packets")
+    rows(table, what, results[:4], limit_ms)
+    rows(table, what + ", others", results[4:], 0, lossless=True)
+
+
+def silent_failure(lab, table):
+    title("cloud-a's interconnect goes silent, carrier stays: BFD 3 x 300 ms")
+    failure(lab, table, "silent", topo.silence, 5000)
+
+
+def fibre_cut(lab, table):
+    title("cloud-a's fibre is cut: carrier goes")
+    failure(lab, table, "cut", topo.cut, 5000)
+
+
+def uptimes(lab):
+    return {p: e.get("peerUptimeEstablishedEpoch", 0) for p, e in peers.sessions(lab.world, "gw", "prod").items()}
+
+
+def kill_and_restart(lab, table):
+    title("kill -9 lintasd, start it again")
+    before = uptimes(lab)
+    plan = [(A, B, 4), (A, B, 6), (B, C, 4), (C, B6, 6)]
+    took = {}
+
+    def during():
+        pause(0.5)
+        begin = time.monotonic()
+        lab.gateway.kill(signal.SIGKILL)
+        lab.gateway.start_daemon()
+        took["answers"] = time.monotonic() - begin
+        lab.converge()
+        took["converged"] = time.monotonic() - begin
+        pause(0.5)
+
+    results, _ = streams(lab.world, plan, during)
+    after = uptimes(lab)
+    print(f"  lintasd answers after {took['answers']:.2f} s, all paths known after {took['converged']:.2f} s")
+    rows(table, "kill -9", results, 15000)
+    table.row("BGP sessions", "both", "kill -9", before == after and len(after) >= 6, "uptime kept growing" if before == after else
+              f"reset: {sorted(p for p in before if before[p] != after.get(p))}")
+
+
+__all__ = ["run", "how_to_play", "LabError"]
