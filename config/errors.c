@@ -65,6 +65,13 @@ void errors_add(struct cfg_errors *errors, struct cfg_source where, bool warning
 	va_end(args);
 }
 
+void errors_oom(struct cfg_errors *errors)
+{
+	errors->items[0] = (struct cfg_error){ .text = "out of memory" };
+	errors->n = errors->n_fatal = 1;
+	errors->n_more = 0;
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct cfg_error *x = a, *y = b;

@@ -37,6 +37,7 @@ void pool_free(struct cfg_pool *pool)
 		next = chunk->next;
 		free(chunk);
 	}
+	free(pool->held);
 	free(pool);
 }
 

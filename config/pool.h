@@ -11,6 +11,7 @@ struct cfg_pool {
 	struct pool_chunk *chunks;
 	size_t used, size; /* of the first chunk */
 	jmp_buf *oom;      /* where to go when memory is out; never NULL while somebody allocates */
+	void *held;        /* from malloc, freed with the pool: in the caller's hands when it jumps */
 };
 
 struct cfg_pool *pool_new(void); /* NULL: no memory */

@@ -238,7 +238,7 @@ static void skipped(struct scanner *s, const char *begin, const char *end)
 		s->line++;
 }
 
-bool scan(struct source *source, struct cfg_pool *pool, struct cfg_errors *errors)
+bool scan_text(struct source *source, struct cfg_pool *pool, struct cfg_errors *errors)
 {
 	struct scanner s = { .source = source, .pool = pool, .errors = errors, .line = 1 };
 	const char *p = source->text, *end = p + source->len, *next;

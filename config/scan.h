@@ -13,6 +13,6 @@
 
 /* Replaces source->text by one that libconfig accepts as far as these mistakes go. false: an error was
  * found that makes parsing pointless. */
-bool scan(struct source *source, struct cfg_pool *pool, struct cfg_errors *errors);
+bool scan_text(struct source *source, struct cfg_pool *pool, struct cfg_errors *errors);
 
 #endif

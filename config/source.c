@@ -91,7 +91,7 @@ static void segment(struct reader *r, const char *file, unsigned line)
 
 struct cfg_source source_where(const struct source *source, unsigned line)
 {
-	struct cfg_source where = { NULL, 0 };
+	struct cfg_source where = { source->n_segments ? source->segments[0].where.file : NULL, 0 };
 	unsigned low = 0, high = source->n_segments, middle;
 
 	while (low < high) { /* the last segment that begins at or before line */

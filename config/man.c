@@ -1,0 +1,191 @@
+/* lintas.conf(5), written from the table of keys: whatever the parser knows stands in the manual.
+ *
+ * Roff with the man macros, as groff and mandoc read them. Sentences come from the table; only what
+ * is not about one key - how a file is written, what a reload does - stands here. Printed by
+ * `lintasctl config man` at build time; no state, any thread. */
+#include <string.h>
+#include "source.h"
+#include "types.h"
+
+/* Roff text: a backslash, a dash and a control character at the start of a line are special. */
+static void text(FILE *out, const char *s)
+{
+	if (*s == '.' || *s == '\'')
+		fputs("\\&", out);
+	for (; *s; s++) {
+		if (*s == '\\')
+			fputs("\\e", out);
+		else if (*s == '-')
+			fputs("\\-", out);
+		else if (*s == '"')
+			fputs("\\(dq", out);
+		else
+			fputc(*s, out);
+	}
+}
+
+static void words(FILE *out, const struct key *key)
+{
+	const char *between = " ";
+
+	for (long i = key->min; key->words[i]; i++, between = " or ") {
+		fputs(between, out);
+		text(out, "\"");
+		text(out, key->words[i]);
+		text(out, "\"");
+	}
+	fputs(".\n", out);
+}
+
+static void range(FILE *out, const struct key *key, const struct type *type)
+{
+	if (key->type == KEY_NUMBER || key->type == KEY_TIME)
+		fprintf(out, "%ld to %ld%s%s.\n", key->min, key->max,
+			key->unit || key->unit_ms ? " " : "",
+			key->unit      ? key->unit
+			: key->unit_ms ? "ms"
+				       : "");
+	else if (type && type->elem)
+		fprintf(out, "At most %ld.\n", key->max);
+}
+
+/* One key and what the table knows of it. */
+static void key_entry(FILE *out, const struct key *key)
+{
+	const struct type *type = types_of(key);
+
+	fputs(".TP\n.B ", out);
+	text(out, key->name);
+	fputs("\n", out);
+	text(out, key->text);
+	fputs("\n", out);
+	if (key->type == KEY_ENUM) {
+		fputs("One of", out);
+		words(out, key);
+	} else if (key->type == KEY_REF) {
+		fprintf(out, "Name of a %s.\n", keys_kinds[key->kind].one);
+	} else if (type) {
+		fputs("Written as ", out);
+		text(out, type->example);
+		fputs(".\n", out);
+	}
+	range(out, key, type);
+	if (key->flags & KEY_REQUIRED)
+		fputs("Required.\n", out);
+	if (key->fallback || key->otherwise) {
+		fputs("Default: ", out);
+		text(out, key->fallback ? key->fallback : key->otherwise);
+		fputs(".\n", out);
+	}
+	if (key->flags & KEY_RESTART)
+		fputs("A change waits for a restart.\n", out);
+}
+
+static void group(FILE *out, const struct key *keys)
+{
+	for (const struct key *key = keys; key->name; key++) {
+		if (key->type == KEY_LATER)
+			continue;
+		key_entry(out, key);
+		if (key->type != KEY_GROUP || !strcmp(key->name, "v6"))
+			continue; /* v6 has the keys of v4 */
+		fputs(".RS\n", out);
+		group(out, key->keys);
+		fputs(".RE\n", out);
+	}
+}
+
+static void later(FILE *out, const struct key *keys, const char *where)
+{
+	for (const struct key *key = keys; key->name; key++) {
+		if (key->type == KEY_GROUP)
+			later(out, key->keys, !strcmp(key->name, "v6") ? "" : key->name);
+		if (key->type != KEY_LATER)
+			continue;
+		fputs(".TP\n.B ", out);
+		text(out, key->name);
+		fputs("\n", out);
+		text(out, key->text);
+		fprintf(out, "\nIn %s.\n", where);
+	}
+}
+
+static void heading(FILE *out, const char *name)
+{
+	fputs(".SH ", out);
+	for (; *name; name++)
+		fputc(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name, out);
+	fputc('\n', out);
+}
+
+static void introduction(FILE *out)
+{
+	fprintf(out,
+		".TH LINTAS.CONF 5 \"\" lintas \"lintas manual\"\n"
+		".SH NAME\nlintas.conf \\- configuration of the lintas gateway\n"
+		".SH SYNOPSIS\n.I /etc/lintas/lintas.conf\n"
+		".SH DESCRIPTION\n"
+		"The file is written in the language of libconfig: settings are\n.IR name \" = \" "
+		"value ;\n"
+		"groups stand in braces, lists in brackets, strings in quotes, comments after # or "
+		"//.\n"
+		"A comma before a closing bracket is an error.\n"
+		"Objects are named groups: up to %u of a\\-z, 0\\-9 and \\-, beginning with a "
+		"letter.\n"
+		".PP\nA line\n.B @include \\(dqfile\\(dq\nis replaced by that file, whose name is "
+		"relative to the folder\n"
+		"of the main file. Nothing outside of that folder is read. Up to %u files lie "
+		"within one another,\n"
+		"and all of them together have at most %u bytes.\n"
+		".PP\nA file whose name ends in .json holds the same keys as one JSON object, "
+		"without includes.\n"
+		".PP\nUnknown keys, and keys of a later version, are errors; all errors are "
+		"reported at once, each with\n"
+		"file, line, key and what to do. A configuration with an error changes nothing.\n",
+		CFG_NAME_MAX - 1, SOURCE_DEPTH_MAX, CFG_FILE_BYTES_MAX);
+}
+
+static void closing(FILE *out)
+{
+	fputs(".SH MEMORY\n"
+	      "Unless\n.B packet_buffers\nsays otherwise each port gets as many packet buffers as "
+	      "its queues hold\n"
+	      "descriptors, and room for what the workers, the rings to the kernel and the hold "
+	      "queues have in\n"
+	      "their hands.\n"
+	      ".SH RELOAD\n"
+	      "SIGHUP and\n.B lintasctl reload\nread everything again, check it, and apply the "
+	      "difference.\n"
+	      "The same files are no difference. What waits for a restart is named and left as it "
+	      "was.\n"
+	      ".SH SEE ALSO\n.BR lintasctl (1)\n",
+		out);
+}
+
+void config_man(FILE *out)
+{
+	introduction(out);
+	for (const struct key *key = keys_top; key->name; key++) {
+		if (key->type == KEY_LATER)
+			continue;
+		heading(out, key->name);
+		if (key->type == KEY_OBJECTS) {
+			text(out, keys_kinds[key->kind].text);
+			fprintf(out, "\nAt most %u.\n", keys_kinds[key->kind].max);
+			group(out, keys_kinds[key->kind].keys);
+		} else if (key->type == KEY_GROUP) {
+			text(out, key->text);
+			fputs("\n", out);
+			group(out, key->keys);
+		} else {
+			key_entry(out, key);
+		}
+	}
+	fputs(".SH NOT IMPLEMENTED YET\nThese keys belong to the language and are refused in this "
+	      "version.\n",
+		out);
+	later(out, keys_top, "the top level");
+	for (enum key_kind_id id = 0; id < KIND_COUNT; id++)
+		later(out, keys_kinds[id].keys, keys_kinds[id].group);
+	closing(out);
+}

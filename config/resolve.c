@@ -1,0 +1,143 @@
+/* Fills in what a file may leave out because it follows from something else.
+ *
+ * Runs after the walk and before the rules, so that the rules see the configuration as it will be
+ * in force: a link's MTU from its port or underlay, a tunnel's own address from its underlay, what
+ * BGP accepts from the zone's prefixes, one BGP timer from the other, the cloud of a path from its
+ * name. A chain of tunnels ends at an Ethernet link after two at most, because the fast path
+ * decapsulates at most twice; a chain that does not is refused here, and whatever hangs on it keeps
+ * MTU 0, which the rules pass over. */
+#include <string.h>
+#include "check.h"
+#include "pool.h"
+
+#define TUNNELS_MAX 2
+
+/* RFC 7348 5: outer IP, UDP, VXLAN header, and the inner Ethernet header */
+#define VXLAN_OVER_IP4 (20 + 8 + 8 + 14)
+#define VXLAN_OVER_IP6 (40 + 8 + 8 + 14)
+
+unsigned resolve_overhead(const struct cfg_link *link)
+{
+	if (link->encap != CFG_ENCAP_VXLAN)
+		return 0;
+	return link->remote.af == AF_INET6 ? VXLAN_OVER_IP6 : VXLAN_OVER_IP4;
+}
+
+/* Tunnels from this link down to the Ethernet link; more than TUNNELS_MAX when there is no end. */
+static unsigned tunnels(const struct cfg_link *link)
+{
+	unsigned n = 0;
+
+	for (; link->underlay && n <= TUNNELS_MAX; link = link->underlay)
+		n++;
+	return n;
+}
+
+static bool over_itself(const struct cfg_link *link, unsigned n_links)
+{
+	const struct cfg_link *under = link->underlay;
+
+	for (unsigned i = 0; under && i < n_links; i++, under = under->underlay)
+		if (under == link)
+			return true;
+	return false;
+}
+
+static uint16_t default_mtu(const struct cfg_link *link)
+{
+	uint16_t under;
+
+	if (link->mtu)
+		return link->mtu;
+	if (link->circuit)
+		return link->circuit->port ? link->circuit->port->mtu : 0;
+	if (!link->underlay)
+		return 0;
+	under = default_mtu(link->underlay);
+	return under > resolve_overhead(link) ? under - resolve_overhead(link) : 0;
+}
+
+static void tunnel(struct parse *p, struct cfg_link *link)
+{
+	const struct cfg_link *under = link->underlay;
+	struct ip_addr addr;
+	char path[80];
+
+	snprintf(path, sizeof(path), "links.%s.encap.local", link->name);
+	if (link->encap == CFG_ENCAP_ETHER || !link->remote.af || parse_given(p, path))
+		return;
+	for (unsigned i = 0; i < under->n_address; i++) {
+		addr = ip_prefix_addr(&under->address[i]);
+		if (addr.af == link->remote.af &&
+			(addr.af == AF_INET || !ip_addr_is_link_local(&addr))) {
+			link->local = addr;
+			return;
+		}
+	}
+	parse_error(p, path,
+		"underlay '%s' has no IPv%c address to send from: give it one, or give 'local'",
+		under->name, link->remote.af == AF_INET6 ? '6' : '4');
+}
+
+/* Without "accept" a zone's neighbour may tell us of all that the zone owns. */
+static void accept_zone(struct parse *p, struct cfg_link *link)
+{
+	const struct cfg_prefix_list *own = &link->zone->prefixes;
+	struct cfg_filter *items = pool_array(p->pool, own->n ? own->n : 1, sizeof(*items));
+
+	for (unsigned i = 0; i < own->n; i++) {
+		items[i].prefix = own->items[i];
+		if (own->items[i].len < ip_bits(own->items[i].af))
+			items[i].le = ip_bits(own->items[i].af);
+	}
+	link->bgp.accept = (struct cfg_filter_list){ items, own->n };
+}
+
+static void timers(struct cfg_bgp_peer *peer)
+{
+	if (peer->keepalive_s && !peer->hold_s)
+		peer->hold_s = 3 * peer->keepalive_s;
+	else if (peer->hold_s && !peer->keepalive_s)
+		peer->keepalive_s = peer->hold_s / 3;
+}
+
+static void link_resolve(struct parse *p, struct cfg_link *link)
+{
+	char path[80];
+	bool endless = tunnels(link) > TUNNELS_MAX;
+
+	snprintf(path, sizeof(path), "links.%s.underlay", link->name);
+	if (endless && over_itself(link, p->config->n_links))
+		parse_error(p, path, "the tunnel runs over itself: name a link nearer to the port");
+	else if (endless)
+		parse_error(p, path, "more than %u tunnels within one another", TUNNELS_MAX);
+	else if (link->underlay)
+		tunnel(p, link);
+	if (!endless)
+		link->mtu = default_mtu(link);
+	snprintf(path, sizeof(path), "links.%s.bgp.accept", link->name);
+	if (link->bgp.present && link->zone && !parse_given(p, path))
+		accept_zone(p, link);
+	timers(&link->bgp.v4);
+	timers(&link->bgp.v6);
+}
+
+void resolve_all(struct parse *p)
+{
+	struct config *config = p->config;
+	struct cfg_path *path;
+	char where[40];
+
+	for (unsigned i = 0; i < config->n_links; i++)
+		link_resolve(p, &config->links[i]);
+	for (unsigned i = 0; i < config->n_paths; i++) {
+		path = &config->paths[i];
+		for (unsigned j = 0; j < config->n_zones; j++)
+			if (!config->zones[j].partner && !strcmp(config->zones[j].name, path->name))
+				path->zone = &config->zones[j];
+		snprintf(where, sizeof(where), "paths.%s", path->name);
+		if (!path->zone)
+			parse_error(
+				p, where, "no cloud has this name: a path is called as its cloud");
+	}
+}
