@@ -1,0 +1,426 @@
+/* The trie behind fib4.c and fib6.c: what control keeps, what it shows to the workers, how one
+ * becomes the other.
+ *
+ * Control's copy is a tree of nodes of 6 bits: each holds the routes that end in it (lengths depth
+ * + 1 to depth + 6) and its children, both as bitmaps with packed arrays. What workers see has the
+ * same shape with every answer pushed down: the slots of a node are painted with its routes over
+ * the value it inherits, equal neighbours share a word (trie.h). A root table answers for the first
+ * 12 bits (IPv6: 10), once a table is large for 6 more. With `skips`, nodes that would only lead on
+ * are left out, and a node that is a single route is one comparison.
+ *
+ * An update builds new blocks from the changed node up to the first one that can take the change in
+ * one word, then publishes by storing that word: whichever address a reader asks for, its answer
+ * changes once. Blocks out of sight are retired after the store. Memory is reserved before anything
+ * changes, so that nothing is half-applied. Prefixes of at most 12 bits would reach into too many
+ * blocks: they have a table of their own, copied whole on change and asked when the walk ends in 0.
+ * A reader takes `top` before the walk and answers only if it is still the same after it: no block
+ * is reused under a reader, so in between it was the same all the time. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "trie_own.h"
+
+#define DEPTH_MAX  24u	/* nodes on a path */
+#define ROUTES_MAX 126u /* of one node */
+
+struct path {
+	struct cnode *at[DEPTH_MAX];
+	unsigned n;
+};
+
+/* ---- keys ---- */
+static struct trie_key key_cut(const struct trie_key *key, unsigned len)
+{
+	struct trie_key cut = { 0, 0 };
+
+	if (len > 64) {
+		cut.hi = key->hi;
+		cut.lo = key->lo & ~0ull << (128 - len);
+	} else if (len) {
+		cut.hi = key->hi & ~0ull << (64 - len);
+	}
+	return cut;
+}
+
+static unsigned common_bits(const struct trie_key *a, const struct trie_key *b)
+{
+	if (a->hi != b->hi)
+		return (unsigned)__builtin_clzll(a->hi ^ b->hi);
+	return a->lo != b->lo ? 64 + (unsigned)__builtin_clzll(a->lo ^ b->lo) : 128;
+}
+
+/* Depth of the node in which a route of this length ends. */
+static unsigned depth_of(const struct trie *t, unsigned len)
+{
+	return t->shape->first + (len - 1 - t->shape->first) / TRIE_STRIDE * TRIE_STRIDE;
+}
+
+/* ---- control's nodes: bitmaps and packed arrays ---- */
+static size_t array_bytes(unsigned n)
+{
+	return n * sizeof(uint32_t);
+}
+
+static void array_insert(struct trie *t, uint32_t *block, unsigned n, unsigned pos, uint32_t item)
+{
+	uint32_t fresh = arena_alloc(t->control, array_bytes(n + 1));
+	uint32_t *to = array(t, fresh);
+
+	if (n) {
+		const uint32_t *from = array(t, *block);
+
+		memcpy(to, from, array_bytes(pos));
+		memcpy(to + pos + 1, from + pos, array_bytes(n - pos));
+		arena_free(t->control, *block, array_bytes(n));
+	}
+	to[pos] = item;
+	*block = fresh;
+}
+
+static void array_remove(struct trie *t, uint32_t *block, unsigned n, unsigned pos)
+{
+	uint32_t fresh = 0;
+
+	if (n > 1) {
+		const uint32_t *from = array(t, *block);
+		uint32_t *to;
+
+		fresh = arena_alloc(t->control, array_bytes(n - 1));
+		to = array(t, fresh);
+		memcpy(to, from, array_bytes(pos));
+		memcpy(to + pos, from + pos + 1, array_bytes(n - 1 - pos));
+	}
+	arena_free(t->control, *block, array_bytes(n));
+	*block = fresh;
+}
+
+static unsigned route_bit(const struct trie_key *key, unsigned depth, unsigned len)
+{
+	unsigned l = len - depth;
+
+	return 1u << l | slot_of(key, depth) >> (TRIE_STRIDE - l);
+}
+
+static unsigned child_count(const struct cnode *c)
+{
+	return (unsigned)__builtin_popcountll(c->children);
+}
+
+static struct cnode *child_at(const struct trie *t, const struct cnode *c, unsigned slot)
+{
+	if (!(c->children >> slot & 1))
+		return NULL;
+	return cnode(t, array(t, c->child)[child_pos(c, slot)]);
+}
+
+static void child_add(struct trie *t, struct cnode *c, unsigned slot, const struct cnode *child)
+{
+	array_insert(t, &c->child, child_count(c), child_pos(c, slot), block_of(t, child));
+	c->children |= 1ull << slot;
+}
+
+static void child_remove(struct trie *t, struct cnode *c, unsigned slot)
+{
+	array_remove(t, &c->child, child_count(c), child_pos(c, slot));
+	c->children &= ~(1ull << slot);
+}
+
+static struct cnode *cnode_create(
+	struct trie *t, const struct trie_key *key, unsigned depth, uint32_t inherit)
+{
+	struct cnode *c = cnode(t, arena_alloc(t->control, sizeof(*c)));
+
+	memset(c, 0, sizeof(*c));
+	c->key = key_cut(key, depth);
+	c->depth = (uint8_t)depth;
+	c->inherit = inherit;
+	return c;
+}
+
+static uint32_t slot_value(const struct trie *t, const struct cnode *c, unsigned slot)
+{
+	for (unsigned r = TRIE_SLOTS | slot; r > 1; r >>= 1)
+		if (route_has(c, r))
+			return array(t, c->value)[route_pos(c, r)];
+	return c->inherit;
+}
+
+/* ---- updates ---- */
+static size_t count_below(const struct trie *t, const struct cnode *c)
+{
+	const uint32_t *child = array(t, c->child);
+	size_t n = 1;
+
+	for (unsigned i = child_count(c); i; i--)
+		n += count_below(t, cnode(t, *child++));
+	return n;
+}
+
+/* How many nodes lie wholly within the prefix: those an update of it may rebuild. */
+static size_t count_within(const struct trie *t, const struct trie_key *key, unsigned len)
+{
+	uint32_t block = t->roots[first_of(t, key)];
+	const struct cnode *c = block ? cnode(t, block) : NULL;
+	size_t n = 0;
+
+	while (c && c->depth + TRIE_STRIDE < len && common_bits(&c->key, key) >= c->depth)
+		c = child_at(t, c, slot_of(key, c->depth));
+	if (!c || common_bits(&c->key, key) < (c->depth < len ? c->depth : len))
+		return 0;
+	if (c->depth >= len)
+		return count_below(t, c);
+	for (unsigned s = slot_of(key, c->depth), end = s + (TRIE_SLOTS >> (len - c->depth));
+		s < end; s++)
+		if (c->children >> s & 1)
+			n += count_below(t, child_at(t, c, s));
+	return n;
+}
+
+/* From here on no allocation of an update that rebuilds the path and `within` nodes can fail. */
+static int reserve(struct trie *t, size_t within)
+{
+	int err = trie_show_reserve(t, within + DEPTH_MAX);
+
+	if (err)
+		return err;
+	return arena_reserve(t->control,
+		DEPTH_MAX * sizeof(struct cnode) + 4 * array_bytes(ROUTES_MAX + TRIE_SLOTS),
+		4 * DEPTH_MAX);
+}
+
+static void cnode_free(struct trie *t, struct cnode *c)
+{
+	trie_show_drop(t, c);
+	arena_free(t->control, block_of(t, c), sizeof(*c));
+}
+
+/* A node that only leads on to one other: that one takes its place. Returns its edge. */
+static uint32_t splice(struct trie *t, struct cnode *parent, struct cnode *c)
+{
+	uint32_t block = *array(t, c->child);
+	struct cnode *child = cnode(t, block);
+	uint32_t *place =
+		&array(t, parent->child)[child_pos(parent, slot_of(&c->key, parent->depth))];
+
+	if (child->inherit != c->inherit || child->edge == child->node)
+		trie_show_refresh(t, child, parent->depth, c->inherit);
+	*place = block;
+	arena_free(t->control, c->child, array_bytes(1));
+	cnode_free(t, c);
+	return child->edge;
+}
+
+/* The routes of the path's last node have changed: tidy up, build and publish, upwards as far as it
+ * takes. */
+static void publish(struct trie *t, struct path *path)
+{
+	for (unsigned i = path->n; i--;) {
+		struct cnode *c = path->at[i], *parent = i ? path->at[i - 1] : NULL;
+		unsigned above = parent ? parent->depth : t->shape->first;
+		unsigned slot = parent ? slot_of(&c->key, above) : 0, first = first_of(t, &c->key);
+		uint32_t edge = 0;
+
+		if (!c->n_routes && !c->children) {
+			if (parent)
+				child_remove(t, parent, slot);
+			else
+				t->roots[first] = 0;
+			cnode_free(t, c);
+		} else if (parent && t->shape->skips && !c->n_routes && child_count(c) == 1) {
+			edge = splice(t, parent, c);
+		} else {
+			trie_show_refresh(t, c, above, c->inherit);
+			edge = c->edge;
+		}
+		if (!parent) {
+			trie_show_first(t, first, edge);
+			break;
+		}
+		if (edge && trie_show_edge(t, parent, slot, edge))
+			break;
+	}
+	trie_show_retire(t);
+}
+
+/* The node below c on the way to a route of this length: there, or made, also in the middle of a
+ * skip. */
+static struct cnode *step(struct trie *t, struct cnode *c, const struct trie_key *key, unsigned len)
+{
+	unsigned slot = slot_of(key, c->depth), depth = depth_of(t, len);
+	struct cnode *below = child_at(t, c, slot), *fresh;
+
+	if (!t->shape->skips)
+		depth = c->depth + TRIE_STRIDE;
+	if (below) {
+		unsigned common = common_bits(&below->key, key);
+
+		if (below->depth <= depth && common >= below->depth)
+			return below;
+		if (depth > common) /* where the ways part */
+			depth = depth_of(t, common + 1);
+	}
+	fresh = cnode_create(t, key, depth, slot_value(t, c, slot));
+	if (below) {
+		child_add(t, fresh, slot_of(&below->key, depth), below);
+		array(t, c->child)[child_pos(c, slot)] = block_of(t, fresh);
+	} else {
+		child_add(t, c, slot, fresh);
+	}
+	return fresh;
+}
+
+/* The way to the node in which the route ends. NULL when not there and not to be made. */
+static struct cnode *descend(
+	struct trie *t, const struct trie_key *key, unsigned len, bool make, struct path *path)
+{
+	uint32_t *root = &t->roots[first_of(t, key)];
+	unsigned end = depth_of(t, len);
+	struct cnode *c;
+
+	if (!*root) {
+		if (!make)
+			return NULL;
+		*root = block_of(t, cnode_create(t, key, t->shape->first, 0));
+	}
+	c = cnode(t, *root);
+	path->n = 0;
+	path->at[path->n++] = c;
+	while (c->depth < end) {
+		c = make ? step(t, c, key, len) : child_at(t, c, slot_of(key, c->depth));
+		if (!c || c->depth > end || common_bits(&c->key, key) < c->depth)
+			return NULL;
+		path->at[path->n++] = c;
+	}
+	return c;
+}
+
+static int long_set(struct trie *t, const struct trie_key *key, unsigned len, uint32_t value)
+{
+	struct path path;
+	struct cnode *c = descend(t, key, len, false, &path);
+	unsigned r = route_bit(key, depth_of(t, len), len);
+	bool known = c && route_has(c, r);
+
+	if (known && array(t, c->value)[route_pos(c, r)] == value)
+		return 0;
+	if (reserve(t, count_within(t, key, len)))
+		return -ENOMEM;
+	c = descend(t, key, len, true, &path);
+	if (known) {
+		array(t, c->value)[route_pos(c, r)] = value;
+	} else {
+		array_insert(t, &c->value, c->n_routes, route_pos(c, r), value);
+		c->routes[r / 64] |= 1ull << r % 64;
+		c->n_routes++;
+		t->n_long++;
+	}
+	publish(t, &path);
+	trie_show_resize(t);
+	return 0;
+}
+
+static int long_del(struct trie *t, const struct trie_key *key, unsigned len)
+{
+	struct path path;
+	struct cnode *c = descend(t, key, len, false, &path);
+	unsigned r = route_bit(key, depth_of(t, len), len);
+
+	if (!c || !route_has(c, r))
+		return -ENOENT;
+	if (reserve(t, count_within(t, key, len)))
+		return -ENOMEM;
+	array_remove(t, &c->value, c->n_routes, route_pos(c, r));
+	c->routes[r / 64] &= ~(1ull << r % 64);
+	c->n_routes--;
+	t->n_long--;
+	publish(t, &path);
+	trie_show_resize(t);
+	return 0;
+}
+
+/* Prefixes of at most TRIE_TOP_BITS: value 0 deletes. */
+static int brief_set(struct trie *t, const struct trie_key *key, unsigned len, uint32_t value)
+{
+	unsigned bits = len ? (unsigned)(key->hi >> (64 - len)) : 0, at = 1u << len | bits;
+	uint32_t before = t->brief ? t->brief[at] : 0;
+
+	if (!before && !value)
+		return -ENOENT;
+	if (before == value)
+		return 0;
+	if (!t->brief)
+		t->brief = calloc(2u << TRIE_TOP_BITS, sizeof(*t->brief));
+	if (!t->brief)
+		return -ENOMEM;
+	t->brief[at] = value;
+	if (!before)
+		t->n_brief++;
+	if (!value)
+		t->n_brief--;
+	if (!trie_show_top(t, at)) {
+		if (!t->n_brief) {
+			free(t->brief);
+			t->brief = NULL;
+		}
+		return 0;
+	}
+	t->brief[at] = before;
+	if (!before)
+		t->n_brief--;
+	if (!value)
+		t->n_brief++;
+	return -ENOMEM;
+}
+
+int trie_set(struct trie *t, const struct trie_key *key, unsigned len, uint32_t value)
+{
+	struct trie_key cut;
+
+	if (len > t->shape->bits || !value || value > FIB_VALUE_MAX)
+		return -EINVAL;
+	cut = key_cut(key, len);
+	return len > TRIE_TOP_BITS ? long_set(t, &cut, len, value) : brief_set(t, &cut, len, value);
+}
+
+int trie_del(struct trie *t, const struct trie_key *key, unsigned len)
+{
+	struct trie_key cut;
+
+	if (len > t->shape->bits)
+		return -ENOENT;
+	cut = key_cut(key, len);
+	return len > TRIE_TOP_BITS ? long_del(t, &cut, len) : brief_set(t, &cut, len, 0);
+}
+
+int trie_init(struct trie *t, const struct trie_shape *shape, fib_retire_fn retire)
+{
+	memset(t, 0, sizeof(*t));
+	t->shape = shape;
+	t->retire = retire;
+	t->lookup = arena_create();
+	t->control = arena_create();
+	t->roots = calloc((size_t)1 << shape->first, sizeof(*t->roots));
+	if (t->lookup && t->control && t->roots && !trie_show_init(t))
+		return 0;
+	trie_finish(t);
+	return -ENOMEM;
+}
+
+void trie_finish(struct trie *t)
+{
+	arena_destroy(t->lookup);
+	arena_destroy(t->control);
+	free(t->roots);
+	free(t->brief);
+	free(t->old);
+}
+
+void trie_usage(const struct trie *t, struct fib_usage *ret_usage)
+{
+	ret_usage->routes = t->n_brief + t->n_long;
+	ret_usage->lookup_bytes = arena_bytes(t->lookup);
+	ret_usage->control_bytes = sizeof(*t) + arena_bytes(t->control) +
+				   (sizeof(*t->roots) << t->shape->first) +
+				   t->old_max * sizeof(*t->old) +
+				   (t->brief ? sizeof(*t->brief) << (TRIE_TOP_BITS + 1) : 0);
+}
