@@ -105,7 +105,8 @@ static __rte_always_inline bool plain6(const uint8_t *ip, unsigned room, const s
 		return false;
 	payload = flow_be16(ip + 4);
 	return !(((ip[0] & 0xf0) != 0x60) | (payload + IP6_LEN > room) | (payload == 0) | odd6[ip[8]] |
-		 odd6[ip[24]] | ((load64(ip + 8) == load64(ip + 24)) & (load64(ip + 16) == load64(ip + 32))) |
+		 odd6[ip[24]] |
+		 (((load64(ip + 8) ^ load64(ip + 24)) | (load64(ip + 16) ^ load64(ip + 32))) == 0) |
 		 vrf_may_own(vrf, vrf_own_bit6(ip + 8)));
 }
 
