@@ -1,0 +1,39 @@
+/* The punt thread: between the workers' rings and the kernel's interfaces (punt.c, tap.c). */
+#ifndef LINTAS_PUNT_H
+#define LINTAS_PUNT_H
+
+#include "port.h"
+#include "worker.h"
+
+#define PUNT_HIGH_RING 512  /* a worker's frames for the kernel: bfd, bgp, lacp, neigh */
+#define PUNT_LOW_RING  512  /* the other classes */
+#define PUNT_HOLD_RING 256  /* a worker's packets for unknown neighbours */
+#define PUNT_RINGS     (PUNT_HIGH_RING + PUNT_LOW_RING + PUNT_HOLD_RING)
+#define PUNT_INJECT    1024 /* frames and released packets for a worker */
+#define WORKER_INBOX   2048 /* frames from other workers for a port this one owns */
+
+/* What a worker does with an mbuf from its inject ring: mbuf_meta()->class holds it. */
+enum inject { INJECT_FRAME, INJECT_RESUME, INJECT_FAIL };
+
+int punt_start(struct dp_err *err); /* after pools and workers' rings exist */
+void punt_stop(void);               /* workers have stopped; frees every ring and what is in it */
+void punt_wake(void);               /* any thread: take a turn now */
+/* Turns taken, and those that found something to do: counted before the turn itself. Any thread. */
+uint64_t punt_turns(void);
+uint64_t punt_busy_turns(void);
+/* Punt thread: to the worker of that link, which does `what` with it. Consumes m. */
+void punt_inject(struct worker *self, struct rte_mbuf *m, uint16_t link, enum inject what);
+
+/* tap.c: the kernel's side. Punt thread, except tap_publish (control). */
+void tap_init(int epoll_fd);
+void tap_exit(void); /* no punt thread; forgets every interface */
+int tap_publish(const struct dp_link *links, unsigned n);
+bool tap_update(void); /* take what tap_publish left; true when there was something */
+/* Write a frame to the interface of its link (mbuf_meta). Consumes m. */
+void tap_write(struct worker *self, struct rte_mbuf *m);
+/* The interface at index is readable, or broken: a bounded number of frames. Returns how many. */
+unsigned tap_read(struct worker *self, unsigned index);
+/* The worker that handles what goes out by link. */
+unsigned tap_worker(uint16_t link);
+
+#endif
