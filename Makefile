@@ -46,12 +46,12 @@ $(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
 # Everything but main(): the unit tests meet the same objects the daemon is made of.
 $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
-$(B)/pktrun: $(B)/tests/packet/pktrun.o $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
+$(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo '  CC $<' &&) $(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
 deps:
 	tools/deps $(DEPS)
