@@ -214,7 +214,7 @@ static void dp_undo(void)
 	port_close();
 	reclaim_flush();
 	event_exit();
-	pool_free();
+	pool_free_all();
 	if (eal_up && eal_ours) {
 		rte_eal_cleanup();
 		eal_up = false;

@@ -169,7 +169,7 @@ int pool_create(struct dp_err *err)
 	return punt_pool ? 0 : -ENOMEM;
 }
 
-void pool_free(void)
+void pool_free_all(void)
 {
 	for (int c = 0; c < PORT_CLASSES; c++) {
 		rte_mempool_free(class_pool[c]);

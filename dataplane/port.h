@@ -72,7 +72,7 @@ void port_close(void);
 /* pool.c */
 size_t pool_bytes(void); /* an upper estimate of all pools, from port_plan or port_open */
 int pool_create(struct dp_err *err);
-void pool_free(void);
+void pool_free_all(void);
 struct rte_mempool *pool_scratch(unsigned worker);
 struct rte_mempool *pool_punt(void);
 unsigned pool_in_use(void); /* buffers out of all of them */
