@@ -1,0 +1,432 @@
+/* FRR brought to control.running, and asked for what it knows.
+ *
+ * render -> `show running-config` -> frr_diff (in a helper thread: pure, and long with a thousand sessions)
+ * -> `vtysh -f` with the lines that differ -> show again, until nothing differs. The keeper runs the tools;
+ * files travel as descriptors of anonymous memory, so that no password reaches a disk, an argument or a log,
+ * and what held one is wiped. A session whose lines did not change is not touched.
+ *
+ * Requests coalesce; failures are retried with growing pauses; when FRR's daemons come back (their sockets
+ * are new) they are given everything again. Once a minute FRR is compared without being changed: somebody at
+ * vtysh is reported, not fought, until the next change of the configuration. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "control.h"
+#include "frr.h"
+#include "keeper.h"
+
+#define WATCH_MS     500
+#define DRIFT_NS     (60ull * 1000000000ull)
+#define RETRY_MS     500
+#define RETRY_MAX_MS 15000
+#define ROUNDS_MAX   4 /* of comparing and applying, before what is left is called refused */
+#define TEXT_MAX     (64u << 20)
+
+struct text { /* wiped when freed */
+	char *bytes;
+	size_t len;
+};
+
+static struct {
+	bool busy;      /* a tool or the helper thread is at it */
+	bool wanted;    /* asked for, or asked for again */
+	bool look_only; /* this time FRR is compared, not changed */
+	unsigned rounds, retry_ms;
+	uint64_t retry_ns, look_ns;
+	struct timespec born[3]; /* of the daemons' sockets */
+	struct event *watch;
+	struct frr_status status;
+	/* the helper thread's while it compares */
+	struct text running, rendered;
+	int commands; /* descriptor */
+	unsigned lines;
+	char first[160];
+	int rc;
+} sync_state = { .commands = -1 };
+
+/* ---- text and descriptors ---- */
+static void text_wipe(struct text *text)
+{
+	if (text->bytes)
+		explicit_bzero(text->bytes, text->len);
+	free(text->bytes);
+	*text = (struct text){ 0 };
+}
+
+static int text_read(int fd, struct text *ret_text)
+{
+	struct stat st;
+	size_t at = 0;
+	char *bytes;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_size > TEXT_MAX)
+		return -EFBIG;
+	bytes = malloc((size_t)st.st_size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	while (at < (size_t)st.st_size) {
+		ssize_t n = pread(fd, bytes + at, (size_t)st.st_size - at, (off_t)at);
+
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	bytes[at] = '\0';
+	*ret_text = (struct text){ bytes, at };
+	return 0;
+}
+
+/* A stream into anonymous memory whose buffer is ours to wipe; secret_close gives the descriptor. */
+struct secret {
+	FILE *out;
+	int fd;
+	char buffer[8192];
+};
+
+static int secret_open(struct secret *s)
+{
+	int fd = memfd_create("lintas-frr", MFD_CLOEXEC);
+
+	s->fd = fd < 0 ? -1 : dup(fd);
+	s->out = s->fd < 0 ? NULL : fdopen(fd, "w");
+	if (s->out) {
+		setvbuf(s->out, s->buffer, _IOFBF, sizeof(s->buffer));
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (s->fd >= 0)
+		close(s->fd);
+	return -EMFILE;
+}
+
+static int secret_close(struct secret *s)
+{
+	int rc = fclose(s->out) ? -EIO : 0;
+
+	explicit_bzero(s->buffer, sizeof(s->buffer));
+	if (!rc)
+		return s->fd;
+	close(s->fd);
+	return rc;
+}
+
+static int render(struct text *ret_text)
+{
+	struct secret s;
+	int fd, rc = secret_open(&s);
+
+	if (rc)
+		return rc;
+	rc = frr_render(control.running, s.out);
+	fd = secret_close(&s);
+	if (fd < 0)
+		return fd;
+	if (!rc)
+		rc = text_read(fd, ret_text);
+	close(fd);
+	return rc;
+}
+
+/* ---- a round ---- */
+static void round_end(void)
+{
+	text_wipe(&sync_state.running);
+	text_wipe(&sync_state.rendered);
+	if (sync_state.commands >= 0)
+		close(sync_state.commands);
+	sync_state.commands = -1;
+	sync_state.busy = false;
+	sync_state.look_ns = now_ns() + DRIFT_NS;
+}
+
+static void round_failed(const char *what, int rc)
+{
+	struct frr_status *status = &sync_state.status;
+	char text[sizeof(status->last_error)];
+
+	snprintf(text, sizeof(text), "%s: %s", what, rc < 0 ? strerror(-rc) : "FRR does not answer");
+	if (strcmp(text, status->last_error))
+		log_event(LOG_LVL_WARN, "frr", "%s; trying again", text);
+	memcpy(status->last_error, text, sizeof(text));
+	status->failures++;
+	status->in_sync = false;
+	round_end();
+	sync_state.wanted = true;
+	sync_state.rounds = 0;
+	sync_state.retry_ns = now_ns() + sync_state.retry_ms * 1000000ull;
+	if ((sync_state.retry_ms *= 2) > RETRY_MAX_MS)
+		sync_state.retry_ms = RETRY_MAX_MS;
+}
+
+static void round_fine(void)
+{
+	if (!sync_state.status.in_sync)
+		log_event(LOG_LVL_INFO, "frr", "in sync with the configuration");
+	sync_state.status.in_sync = true;
+	sync_state.status.last_error[0] = '\0';
+	sync_state.status.syncs++;
+	sync_state.retry_ms = RETRY_MS;
+	sync_state.rounds = 0;
+	round_end();
+}
+
+static void round_drift(void)
+{
+	struct frr_status *status = &sync_state.status;
+
+	log_event(LOG_LVL_WARN, "frr", "%u lines differ from the configuration, the first: %s",
+		sync_state.lines, sync_state.first);
+	snprintf(status->last_error, sizeof(status->last_error),
+		"%u lines were changed by somebody else, the first: %.120s", sync_state.lines,
+		sync_state.first);
+	status->in_sync = false;
+	round_end();
+}
+
+static void show(void);
+
+/* vtysh's complaints are for the log, without what may hold a secret. */
+static void complaints_log(int fd)
+{
+	struct text text;
+	char *at, *line;
+
+	if (text_read(fd, &text))
+		return;
+	for (at = text.bytes; (line = strsep(&at, "\r\n"));)
+		if (*line && !strstr(line, "password") && !strstr(line, "already configured with NETNS"))
+			log_event(LOG_LVL_WARN, "frr", "vtysh: %.180s", line);
+	text_wipe(&text);
+}
+
+static void on_applied(int status, int output, void *arg)
+{
+	(void)arg;
+	complaints_log(output);
+	if (status < 0) {
+		round_failed("applying", status);
+		return;
+	}
+	/* Whether vtysh is content or not, what FRR shows now decides. */
+	round_end();
+	sync_state.busy = true;
+	show();
+}
+
+static void compare(void *arg)
+{
+	struct secret s;
+
+	(void)arg;
+	sync_state.rc = secret_open(&s);
+	if (sync_state.rc)
+		return;
+	sync_state.rc = frr_diff(sync_state.running.bytes, sync_state.rendered.bytes, s.out, &sync_state.lines,
+		sync_state.first, sizeof(sync_state.first));
+	sync_state.commands = secret_close(&s);
+	if (!sync_state.rc && sync_state.commands < 0)
+		sync_state.rc = sync_state.commands;
+}
+
+static void on_compared(void *arg)
+{
+	char what[200];
+	int rc = sync_state.rc;
+
+	(void)arg;
+	if (rc) {
+		round_failed("comparing", rc);
+	} else if (sync_state.lines == 0) {
+		round_fine();
+	} else if (sync_state.look_only) {
+		round_drift();
+	} else if (sync_state.rounds++ == ROUNDS_MAX) {
+		snprintf(what, sizeof(what), "FRR does not take %u lines, the first: %.120s", sync_state.lines,
+			sync_state.first);
+		round_failed(what, -EINVAL);
+	} else {
+		log_event(LOG_LVL_INFO, "frr", "%u lines differ", sync_state.lines);
+		sync_state.status.lines_changed += sync_state.lines;
+		rc = keeper_run(KEEPER_FRR_APPLY, 0, sync_state.commands, on_applied, NULL);
+		if (rc)
+			round_failed("applying", rc);
+	}
+}
+
+static void on_shown(int status, int output, void *arg)
+{
+	int rc;
+
+	(void)arg;
+	if (status) {
+		round_failed("show running-config", status);
+		return;
+	}
+	rc = text_read(output, &sync_state.running);
+	if (!rc)
+		rc = render(&sync_state.rendered);
+	if (!rc)
+		rc = control_offload(compare, on_compared, NULL);
+	if (rc)
+		round_failed("rendering", rc);
+}
+
+static void show(void)
+{
+	int rc = keeper_run(KEEPER_FRR_SHOW, KEEPER_SHOW_RUNNING, -1, on_shown, NULL);
+
+	if (rc)
+		round_failed("asking the keeper", rc);
+}
+
+static void begin(bool look_only)
+{
+	sync_state.busy = true;
+	sync_state.look_only = look_only;
+	if (!look_only)
+		sync_state.wanted = false;
+	show();
+}
+
+/* ---- when ---- */
+/* The daemons' sockets are made anew when they start: then they know nothing of us. */
+static bool daemons_new(void)
+{
+	static const char *const names[] = { "zebra.vty", "bgpd.vty", "bfdd.vty" };
+	bool fresh = false;
+	struct stat st;
+	char path[256];
+
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s",
+			control.running->defaults.frr_sockets ? control.running->defaults.frr_sockets :
+								"/run/frr",
+			names[i]);
+		if (stat(path, &st))
+			memset(&st.st_ctim, 0, sizeof(st.st_ctim));
+		if (memcmp(&st.st_ctim, &sync_state.born[i], sizeof(st.st_ctim))) {
+			sync_state.born[i] = st.st_ctim;
+			fresh = true;
+		}
+	}
+	return fresh;
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t now = now_ns();
+
+	(void)fd, (void)what, (void)arg;
+	if (control.running->routing != CFG_ROUTING_FRR) {
+		sync_state.wanted = false;
+		return;
+	}
+	if (daemons_new()) {
+		sync_state.status.in_sync = false;
+		sync_state.wanted = true;
+		sync_state.retry_ns = 0;
+		sync_state.retry_ms = RETRY_MS;
+	}
+	if (sync_state.busy)
+		return;
+	if (sync_state.wanted && now >= sync_state.retry_ns)
+		begin(false);
+	else if (!sync_state.wanted && sync_state.look_ns && now >= sync_state.look_ns)
+		begin(true);
+}
+
+void frr_sync(void)
+{
+	const struct timeval every = { .tv_usec = WATCH_MS * 1000 };
+
+	if (!sync_state.watch) {
+		sync_state.watch = event_new(control.base, -1, EV_PERSIST, on_watch, NULL);
+		if (!sync_state.watch || event_add(sync_state.watch, &every)) {
+			log_event(LOG_LVL_ERR, "frr", "no timer: FRR is not managed");
+			return;
+		}
+		sync_state.retry_ms = RETRY_MS;
+		daemons_new();
+	}
+	sync_state.wanted = true;
+	sync_state.retry_ns = 0;
+	sync_state.rounds = 0;
+	if (!sync_state.busy)
+		event_active(sync_state.watch, EV_TIMEOUT, 0); /* not from inside the caller */
+}
+
+void frr_stop(void)
+{
+	event_free(sync_state.watch);
+	sync_state.watch = NULL;
+	text_wipe(&sync_state.running);
+	text_wipe(&sync_state.rendered);
+}
+
+void frr_status(struct frr_status *ret_status)
+{
+	*ret_status = sync_state.status;
+}
+
+/* ---- what FRR knows ---- */
+struct question {
+	void (*done)(const json_t *json, void *arg);
+	void *arg;
+	struct text text;
+	json_t *json;
+};
+
+static void question_parse(void *arg)
+{
+	struct question *q = arg;
+
+	q->json = json_loads(q->text.bytes, 0, NULL);
+}
+
+static void question_end(void *arg)
+{
+	struct question *q = arg;
+
+	q->done(q->json, q->arg);
+	json_decref(q->json);
+	text_wipe(&q->text);
+	free(q);
+}
+
+static void on_answer(int status, int output, void *arg)
+{
+	struct question *q = arg;
+
+	/* With thousands of sessions the text is megabytes: not for this thread. */
+	if (status || text_read(output, &q->text) || control_offload(question_parse, question_end, q))
+		question_end(q);
+}
+
+static int ask(enum keeper_show what, void (*done)(const json_t *json, void *arg), void *arg)
+{
+	struct question *q = calloc(1, sizeof(*q));
+	int rc;
+
+	if (!q)
+		return -ENOMEM;
+	q->done = done;
+	q->arg = arg;
+	rc = keeper_run(KEEPER_FRR_SHOW, what, -1, on_answer, q);
+	if (rc)
+		free(q);
+	return rc;
+}
+
+int frr_show_bgp(void (*done)(const json_t *json, void *arg), void *arg)
+{
+	return ask(KEEPER_SHOW_BGP, done, arg);
+}
+
+int frr_show_bfd(void (*done)(const json_t *json, void *arg), void *arg)
+{
+	return ask(KEEPER_SHOW_BFD, done, arg);
+}
