@@ -64,7 +64,7 @@ def row_unnumbered(world):
 
 def row_quote(world):
     """P39: the error quotes as much as fits into 576 bytes, IPv6 into 1,280."""
-    p = IP(src=world.fresh(), dst="172.16.1.1") / UDP(sport=7, dport=8) / bytes(range(256)) * 5
+    p = IP(src=world.fresh(), dst="172.16.1.1") / UDP(sport=7, dport=8) / (bytes(range(256)) * 5)
     icmp4(world, "a", world.eth("a", 0x0800) / p, "no_route", 3, 0, packet=p)
     p = IPv6(src=world.fresh(family=6), dst="2001:db8:dead::1") / UDP(sport=7, dport=8) / (bytes(range(256)) * 5)
     icmp6(world, "a", world.eth("a", 0x86DD) / p, "no_route", 1, 0, packet=p)

@@ -153,7 +153,7 @@ def row_flow_label(world):
     forwards(world, "a", plain(world, tc=0xB9, fl=0xABCDE), "b")
 
 
-def row_payload_padding(world):
-    """A payload length of zero without jumbo carries nothing onward."""
-    p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5", nh=59)
-    forwards(world, "a", p, "b", frame=bytes(world.eth("a", 0x86DD) / p) + bytes(6))
+def row_payload_zero(world):
+    """P43: a payload length of zero without the jumbo option."""
+    p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5", nh=59, plen=0)
+    drops(world, "a", bytes(world.eth("a", 0x86DD) / p) + bytes(6), "ip6_trunc")
