@@ -341,7 +341,7 @@ static void client_turn(struct client *client)
 		if (len)
 			client_dispatch(client, line, len);
 		free(line);
-	} while (now_ns() - start < CONTROL_BUDGET_US / 2 * 1000ull);
+	} while (now_ns() - start < CONTROL_BUDGET_US / 4 * 1000ull);
 	client_schedule(client);
 }
 

@@ -6,7 +6,7 @@
 #include "api.h"
 #include "mirror.h"
 
-#define VIEW_STEP_NS 800000ull /* a step of a long answer stops here */
+#define VIEW_STEP_NS 300000ull /* a step of a long answer stops here */
 
 /* Started by api_open, stopped by api_close. */
 int views_start(void);

@@ -8,7 +8,7 @@
 #include <linux/rtnetlink.h>
 #include "views.h"
 
-#define PART_ROUTES 512
+#define PART_ROUTES 256
 
 static const char *const route_types[] = {
 	[RTN_UNICAST] = "unicast",         [RTN_LOCAL] = "local",           [RTN_BROADCAST] = "broadcast",

@@ -76,7 +76,7 @@ void table_free(struct table *table); /* prints what is still held; accepts NULL
 
 /* ---- ctl_format.c: buf has FORMAT_LEN bytes and is returned ---- */
 #define FORMAT_LEN 48
-const char *format_count(uint64_t n, char *buf);    /* 950, 12.4k, 3.10M: powers of 1000 */
+const char *format_count(uint64_t n, char *buf);    /* 1360, 12.4k, 3.10M: powers of 1000 */
 const char *format_rate(double n, char *buf);       /* same, for things a second */
 const char *format_bytes(uint64_t n, char *buf);    /* 950 B, 1.25 GB: powers of 1000 */
 const char *format_memory(uint64_t n, char *buf);   /* 64.0 MiB: powers of 1024 */

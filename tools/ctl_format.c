@@ -1,5 +1,5 @@
 /* Numbers for people. Counts and bytes of traffic use powers of 1000 (k, M, G, T); memory uses powers of
- * 1024 and says so (KiB, MiB, GiB). Three digits that count; --json has the exact ones. */
+ * 1024 and says so (KiB, MiB, GiB). Three digits that count, small counts whole; --json has the exact ones. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +25,10 @@ const char *format_count(uint64_t n, char *buf)
 {
 	static const char *const units[] = { "", "k", "M", "G", "T", "P", NULL };
 
+	if (n < 10000) {
+		snprintf(buf, FORMAT_LEN, "%" PRIu64, n);
+		return buf;
+	}
 	return scaled((double)n, 1000, units, buf);
 }
 
