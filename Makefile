@@ -44,7 +44,8 @@ $(B)/lintas-keeper: $(KEEPER_OBJ) $(B)/config/ip.o
 $(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs jansson libconfig)
 # Everything but main(): the unit tests meet the same objects the daemon is made of.
-$(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+$(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ) \
+		$(filter-out %/lintasctl.o,$(CTL_OBJ))
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
 $(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
@@ -64,6 +65,11 @@ test-quick: test-build
 	@tests/run $(if $(SAN),--san) core packet
 test-build: all $(B)/unit $(B)/pktrun
 
+# What takes longer than a test may; logs below tests/proofs/. T=mutants: is each check noticed when it is gone?
+proof: deps
+	@$(MAKE) --no-print-directory test-build
+	tests/proof $(or $(T),mutants)
+
 lab: deps
 	@$(MAKE) --no-print-directory all
 	tools/lab/lab run
@@ -81,6 +87,7 @@ help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
 	@echo 'sudo make test      every test; T=core|packet|netns one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
+	@echo 'make proof T=NAME   evidence that takes longer: mutants; its log is committed below tests/proofs/'
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'
 	@echo 'make deps           install what is missing from Debian'
 	@echo 'make bench          compare with the barest loop'
@@ -109,5 +116,5 @@ install: all
 clean:
 	rm -rf build build-san build-clang
 
-.PHONY: all deps test test-quick test-build lab lab-down bench lint install clean help
+.PHONY: all deps test test-quick test-build proof lab lab-down bench lint install clean help
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)

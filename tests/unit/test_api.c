@@ -15,6 +15,8 @@
 
 #define DEADLINE_NS 5000000000ull
 
+void unit_ctl(void); /* test_ctl.c: the other end of the socket */
+
 static char dir[64], sock_path[96];
 static unsigned steps, parts_wanted, done_calls;
 static struct api_request *kept;
@@ -668,4 +670,5 @@ void unit_api(void)
 	};
 
 	UNIT_SUITE("api", tests);
+	unit_ctl();
 }
