@@ -25,6 +25,7 @@ struct adopt {
 	const struct config *config;
 	int lo;
 	unsigned removed;
+	struct bring_routes routes[DP_LINKS_MAX]; /* of each link, once one of its routes was seen */
 };
 
 static const struct cfg_link *configured(const struct config *config, const char *vrf, const char *name)
@@ -105,18 +106,18 @@ static void address_seen(struct adopt *a, struct nlmsghdr *h)
 }
 
 /* ---- routes ---- */
-static bool route_wanted(const struct link *link, const struct ip_prefix *prefix, const struct ip_addr *via)
+static bool route_wanted(struct adopt *a, const struct link *link, const struct ip_prefix *prefix,
+	const struct ip_addr *via)
 {
-	struct bring_routes routes;
-	bool found = false;
+	struct kernel_route_op op = { .prefix = *prefix, .via = *via };
+	struct bring_routes *routes;
 
-	if (!link || bring_routes_of(link->cfg, link->ifindex, &routes))
-		return link; /* when in doubt it stays */
-	for (unsigned i = 0; i < routes.n && !found; i++)
-		found = ip_prefix_equal(&routes.ops[i].prefix, prefix) &&
-			ip_addr_equal(&routes.ops[i].via, via);
-	free(routes.ops);
-	return found;
+	if (!link)
+		return false;
+	routes = &a->routes[link->id];
+	if (!routes->ops && bring_routes_of(link->cfg, link->ifindex, routes))
+		return true; /* when in doubt it stays */
+	return bring_routes_has(routes, &op);
 }
 
 static void route_seen(struct adopt *a, struct nlmsghdr *h)
@@ -139,7 +140,7 @@ static void route_seen(struct adopt *a, struct nlmsghdr *h)
 		via = ip_prefix_addr(&via_host);
 	}
 	oif = (int)nla_get_u32(tb[RTA_OIF]);
-	if (route_wanted(link_by_ifindex(a->vrf, oif), &prefix, &via))
+	if (route_wanted(a, link_by_ifindex(a->vrf, oif), &prefix, &via))
 		return;
 	if (!kernel_route_del(a->vrf, &prefix, &via, oif)) {
 		a->removed++;
@@ -212,26 +213,33 @@ static int dump_routes(struct adopt *a, int sock, uint8_t af)
 
 int adopt_vrf(struct vrf *vrf, const struct config *config)
 {
-	struct adopt a = { .vrf = vrf, .config = config, .lo = kernel_ifindex(vrf, "lo") };
 	const struct timeval wait = { .tv_sec = WAIT_S };
-	int sock, on = 1, rc = keeper_netlink(vrf->name, 0, &sock);
+	struct adopt *a = calloc(1, sizeof(*a));
+	int sock = -1, on = 1, rc = a ? keeper_netlink(vrf->name, 0, &sock) : -ENOMEM;
 
 	if (rc)
-		return rc;
+		goto out;
+	a->vrf = vrf;
+	a->config = config;
+	a->lo = kernel_ifindex(vrf, "lo");
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	/* Strict: the kernel filters by what the request says. */
 	setsockopt(sock, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	/* A dump may miss what follows a deletion: again until one finds nothing. */
 	for (unsigned round = 0; round < 4; round++) {
-		a.removed = 0;
-		rc = dump_addresses(&a, sock);
+		a->removed = 0;
+		rc = dump_addresses(a, sock);
 		if (!rc)
-			rc = dump_routes(&a, sock, AF_INET);
+			rc = dump_routes(a, sock, AF_INET);
 		if (!rc)
-			rc = dump_routes(&a, sock, AF_INET6);
-		if (rc || !a.removed)
+			rc = dump_routes(a, sock, AF_INET6);
+		if (rc || !a->removed)
 			break;
 	}
 	close(sock);
+	for (unsigned i = 0; i < DP_LINKS_MAX; i++)
+		free(a->routes[i].ops);
+out:
+	free(a);
 	return rc;
 }

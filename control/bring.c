@@ -22,11 +22,15 @@
 #define TICK_MS  100
 #define GRACE_MS 3000
 #define RETRY_MS 1000
+#define RETRY_MAX_MS 60000
+#define SLICE 64 /* static routes asserted when it is a link's turn */
 #define CLOSE_MS 1000 /* the punt thread has long seen the new set of links by then */
 
 struct side { /* what only this file knows of a link, by its id */
 	bool dirty;          /* something is missing: assert it, not before retry_ns */
 	uint64_t retry_ns;
+	unsigned retry_ms;   /* the pause, doubled with every failure */
+	unsigned at;         /* static route that is asserted next */
 	bool tap_carrier;    /* as told to the kernel */
 	uint64_t grace_ns;   /* carrier may not be taken away before; 0 = it may */
 };
@@ -40,8 +44,16 @@ static char gateway[CFG_NAME_MAX];
 
 static void dirty_set(const struct link *link)
 {
-	sides[link->id].dirty = true;
-	sides[link->id].retry_ns = now_ns() + RETRY_MS * 1000000ull;
+	struct side *side = &sides[link->id];
+	uint64_t now = now_ns();
+
+	if (side->dirty && side->retry_ns > now)
+		return; /* this failure is counted already */
+	side->retry_ms = side->retry_ms ? side->retry_ms * 2 : RETRY_MS;
+	if (side->retry_ms > RETRY_MAX_MS)
+		side->retry_ms = RETRY_MAX_MS;
+	side->dirty = true;
+	side->retry_ns = now + side->retry_ms * 1000000ull;
 }
 
 /* ---- ports ---- */
@@ -262,6 +274,19 @@ void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg
 }
 
 /* ---- static routes ---- */
+static int op_compare(const void *a, const void *b)
+{
+	const struct kernel_route_op *x = a, *y = b;
+	int rc = ip_prefix_compare(&x->prefix, &y->prefix);
+
+	return rc ? rc : memcmp(x->via.bytes, y->via.bytes, sizeof(x->via.bytes));
+}
+
+bool bring_routes_has(const struct bring_routes *routes, const struct kernel_route_op *op)
+{
+	return bsearch(op, routes->ops, routes->n, sizeof(*op), op_compare);
+}
+
 int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes)
 {
 	struct kernel_route_op *ops = calloc(cfg->statics.n + 2, sizeof(*ops));
@@ -282,16 +307,9 @@ int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes
 		ops[n++] = (struct kernel_route_op){ true, *prefix,
 			cfg->static_via[prefix->af == AF_INET6], ifindex };
 	}
+	qsort(ops, n, sizeof(*ops), op_compare);
 	*ret_routes = (struct bring_routes){ ops, n };
 	return 0;
-}
-
-static int op_compare(const void *a, const void *b)
-{
-	const struct kernel_route_op *x = a, *y = b;
-	int rc = ip_prefix_compare(&x->prefix, &y->prefix);
-
-	return rc ? rc : memcmp(x->via.bytes, y->via.bytes, sizeof(x->via.bytes));
 }
 
 static void route_failed(const struct kernel_route_op *op, int error, void *arg)
@@ -315,37 +333,44 @@ static int routes_send(struct link *link, const struct bring_routes *routes)
 	return routes->n ? kernel_route_batch(link->vrf, routes->ops, routes->n, &calls) : 0;
 }
 
-/* Those of `old` that link->cfg has not, as deletions, then all it has: what is there already is refused
- * as such, at no cost. */
-static int routes_set(struct link *link, const struct cfg_link *old)
+/* Those of `old` that link->cfg has not, as deletions; then all it has, or in the ordinary round (some) the
+ * next few: what is there already is refused as such, at little cost. */
+static int routes_set(struct link *link, const struct cfg_link *old, bool some)
 {
-	struct bring_routes was = { 0 }, want = { 0 };
+	struct bring_routes was = { 0 }, want = { 0 }, slice;
+	struct side *side = &sides[link->id];
 	int rc = bring_routes_of(link->cfg, link->ifindex, &want);
+	unsigned n = 0;
 
 	if (!rc && old)
 		rc = bring_routes_of(old, link->ifindex, &was);
-	if (!rc && was.n) {
-		unsigned n = 0;
-
-		qsort(want.ops, want.n, sizeof(want.ops[0]), op_compare);
-		for (unsigned i = 0; i < was.n; i++) {
-			if (bsearch(&was.ops[i], want.ops, want.n, sizeof(want.ops[0]), op_compare))
-				continue;
-			was.ops[n] = was.ops[i];
-			was.ops[n++].add = false;
-		}
-		was.n = n;
+	for (unsigned i = 0; !rc && i < was.n; i++) {
+		if (bring_routes_has(&want, &was.ops[i]))
+			continue;
+		was.ops[n] = was.ops[i];
+		was.ops[n++].add = false;
+	}
+	was.n = n;
+	if (!rc)
 		rc = routes_send(link, &was);
+	if (some) {
+		if (side->at >= want.n)
+			side->at = 0;
+		n = want.n - side->at < SLICE ? want.n - side->at : SLICE;
+		slice = (struct bring_routes){ want.ops + side->at, n };
+		side->at += n;
+	} else {
+		slice = want;
 	}
 	if (!rc && link->up)
-		rc = routes_send(link, &want);
+		rc = routes_send(link, &slice);
 	free(was.ops);
 	free(want.ops);
 	return rc;
 }
 
 /* ---- a whole link ---- */
-static void link_assert(struct link *link, const struct cfg_link *old)
+static void link_assert(struct link *link, const struct cfg_link *old, bool some)
 {
 	struct addresses a = {
 		.vrf = link->vrf,
@@ -361,7 +386,7 @@ static void link_assert(struct link *link, const struct cfg_link *old)
 	sides[link->id].dirty = false;
 	if (addresses_set(&a))
 		dirty_set(link);
-	rc = routes_set(link, old);
+	rc = routes_set(link, old, some);
 	if (rc) {
 		dirty_set(link);
 		log_event(LOG_LVL_ERR, link->name, "static routes not set: %s", strerror(-rc));
@@ -372,12 +397,14 @@ void bring_link(struct link *link, const struct cfg_link *old)
 {
 	int rc;
 
+	sides[link->id].retry_ms = 0;
+	sides[link->id].retry_ns = 0;
 	link->up = !link->cfg->shut;
 	rc = kernel_link_up(link->vrf, link->ifindex, link->up);
 	if (rc)
 		log_event(LOG_LVL_ERR, link->name, "cannot be set %s: %s", link->up ? "up" : "down",
 			strerror(-rc));
-	link_assert(link, old);
+	link_assert(link, old, false);
 	if (rc)
 		dirty_set(link);
 }
@@ -391,8 +418,11 @@ static void carrier_set(struct link *link, bool up, unsigned depth)
 		tap_carrier_set(link, up);
 	if (link->carrier != up) {
 		link->carrier = up;
-		if (up)
-			sides[link->id].dirty = true; /* what was refused without carrier may pass now */
+		if (up) { /* what was refused without carrier may pass now */
+			sides[link->id].dirty = true;
+			sides[link->id].retry_ms = 0;
+			sides[link->id].retry_ns = 0;
+		}
 		log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
 			up ? "is back" : "lost");
 		mirror_carrier(link, up);
@@ -426,7 +456,7 @@ static void on_turn(struct link *link, uint64_t now)
 	if (side->grace_ns && now > side->grace_ns)
 		carrier_set(link, carrier_of(link), 4);
 	if (link->up && link->ifindex && now > side->retry_ns)
-		link_assert(link, NULL);
+		link_assert(link, NULL, !side->dirty);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

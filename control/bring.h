@@ -31,7 +31,9 @@ struct bring_routes { /* the static routes of one link */
 	struct kernel_route_op *ops;
 	unsigned n;
 };
+/* Sorted, for bring_routes_has; the caller frees ops. */
 int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes);
+bool bring_routes_has(const struct bring_routes *routes, const struct kernel_route_op *op);
 void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
 
 #endif

@@ -230,7 +230,8 @@ static int neighbor_write(const struct render *r, const struct cfg_link *link,
 
 	ip_addr_format(&peer->peer, who);
 	fprintf(out, " neighbor %s remote-as %u\n", who, peer->asn);
-	if (peer->local_as && peer->local_as != r->config->gateway.asn)
+	if (peer->local_as && peer->local_as != r->config->gateway.asn &&
+		peer->asn != r->config->gateway.asn) /* FRR refuses it inside an AS */
 		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who, peer->local_as);
 	fprintf(out, " neighbor %s description %s\n", who, link->name);
 	if (peer->bfd.enabled) {

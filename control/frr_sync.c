@@ -198,7 +198,8 @@ static void complaints_log(int fd)
 	if (text_read(fd, &text))
 		return;
 	for (at = text.bytes; (line = strsep(&at, "\r\n"));)
-		if (*line && !strstr(line, "password") && !strstr(line, "already configured with NETNS"))
+		if (*line && !strstr(line, "password") && !strstr(line, "already configured with NETNS") &&
+			!strstr(line, "vtysh_pam:"))
 			log_event(LOG_LVL_WARN, "frr", "vtysh: %.180s", line);
 	text_wipe(&text);
 }

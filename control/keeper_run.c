@@ -61,8 +61,8 @@ static int file_copy(int file, const struct passwd *user, struct keeper_answer *
 	while (at < st.st_size)
 		if (sendfile(copy, file, &at, (size_t)(st.st_size - at)) <= 0)
 			goto failed;
-	if (lseek(copy, 0, SEEK_SET) < 0 || fchown(copy, user->pw_uid, user->pw_gid) ||
-		fchmod(copy, 0400) ||
+	if (lseek(copy, 0, SEEK_SET) < 0 || fchmod(copy, 0400) ||
+		fchown(copy, user->pw_uid, user->pw_gid) ||
 		fcntl(copy, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		goto failed;
 	return copy;
@@ -74,9 +74,10 @@ failed:
 }
 
 /* In the child; only async-signal-safe calls would be needed had we other threads, and we have none now. */
-static void __attribute__((noreturn)) child(const struct passwd *user, char *const argv[], int in, int out)
+static void __attribute__((noreturn))
+child(const struct passwd *user, char *const argv[], int in, int out, int err)
 {
-	static char *const environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C", "VTYSH_PAGER=", NULL };
+	static char *const environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C", NULL };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -84,7 +85,9 @@ static void __attribute__((noreturn)) child(const struct passwd *user, char *con
 	signal(SIGPIPE, SIG_DFL);
 	if (in < 0)
 		in = open("/dev/null", O_RDONLY);
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || chdir("/"))
+	if (err < 0)
+		err = open("/dev/null", O_WRONLY); /* an answer is not to be mixed with remarks */
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || chdir("/"))
 		_exit(126);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
 	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid))
@@ -140,7 +143,7 @@ int keeper_run_start(const struct keeper_request *request, struct keeper_answer 
 	out = memfd_create("lintas-tool-output", MFD_CLOEXEC);
 	run->pid = out < 0 ? -1 : fork();
 	if (run->pid == 0)
-		child(user, argv, in, out);
+		child(user, argv, in, out, request->tool == KEEPER_FRR_SHOW ? -1 : out);
 	if (run->pid < 0) {
 		keeper_say(answer, -errno, "cannot start %s: %m", argv[0]);
 		goto out;
