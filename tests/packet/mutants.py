@@ -1,0 +1,78 @@
+#!/usr/bin/python3
+"""Is each check of the pipeline noticed when it is gone? Removes one at a time in a copy of the tree, builds
+pktrun there and runs the row that guards it: the row must fail. Prints PASS when it did, FAIL when the broken
+pipeline was accepted. Most faults are told from good packets twice, by the straight line's one expression and by
+the check that names them: where both would have to go, a mutant removes both."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# name: (row, [(file, text, instead), ...])
+MUTANTS = {
+    "ihl": ("ip4.ihl", [("parse4.c", "if (hlen < IP4_MIN) /* (4)", "if (0) /* (4)")]),
+    "version": ("ip4.version", [("parse4.c", "if (ip[0] >> 4 != 4)", "if (0)")]),
+    "checksum": ("ip4.checksum", [("parse4.c", "if (rte_raw_cksum(ip, hlen) != 0xffff)", "if (0)")]),
+    "total length": ("ip4.total_length", [("parse4.c", "if (total < hlen)", "if (0)")]),
+    "truncated": ("ip4.truncated", [("parse4.c", "if (total > room) {", "if (0) {")]),
+    "martian source": ("ip4.martian_source", [("parse4.c", "return net == 0 || net == 127 || net >= 224;", "return net == 0;")]),
+    "own source": ("ip4.own_source", [("parse4.c", "if (src == dst ||", "if (")]),
+    "source route": ("ip4.source_route", [("parse4.c", "*ret_source_route = true;", "*ret_source_route = false;")]),
+    "link-layer broadcast": ("l2.broadcast_unicast_ip", [("parse4.c", "if (a->kind != DP_ADJ_BROADCAST || a->link != l->conf.id)", "if (0)")]),
+    "other MAC": ("l2.other_mac", [("parse.c", "} else if (dst != own) {", "} else if (0) {")]),
+    "VLAN 4095": ("l2.vlan_4095", [("parse.c", "if (vid == VLAN_IDS - 1 ||", "if (vid == VLAN_IDS - 1) vid = 0;\n\t\tif (")]),
+    "TTL": ("ip4.ttl", [("rewrite.c", "if ((k->af == AF_INET ? k->ip[8] : k->ip[7]) < 2) {", "if (0) {"),
+                             ("rewrite.c", "(ttl < 2) |", "")]),
+    "IPv6 hop limit of ND": ("ip6.nd_hop_limit", [("neigh.c", "ip[7] != 255", "0")]),
+    "ND option length": ("ip6.nd_option_zero", [("neigh.c", "!o[1] ||", "")]),
+    "error about error": ("icmp.no_error_about_error", [("icmp.c", "(hlen < k->len && is_query4(k->ip[hlen]))", "1")]),
+    "limit by source": ("icmp.limit_by_source", [("icmp.c", "if (!budget_take(&s->tokens,", "if (0 && !budget_take(&s->tokens,")]),
+    "VXLAN flag": ("tunnel.flag", [("decap.c", "if (!(vxlan[0] & VXLAN_VNI_VALID))", "if (0)")]),
+    "partner": ("path.partner", [("policy.c", "if (!s->partners || !in)", "if (1 || !in)")]),
+}
+
+
+def build(folder):
+    subprocess.run(["make", "-s", "-C", folder, f"-j{os.cpu_count()}", "B=build", "WARN=", "build/pktrun"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def main():
+    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+    folder, failed = tempfile.mkdtemp(prefix="lintas-mutants-"), 0
+    try:
+        for part in ("Makefile", "config", "dataplane", "control", "tests", "tools"):
+            copy = shutil.copytree if os.path.isdir(f"{TOP}/{part}") else shutil.copy
+            copy(f"{TOP}/{part}", f"{folder}/{part}")
+        build(folder)
+        for name, (row, edits) in MUTANTS.items():
+            if only not in name:
+                continue
+            for file, text, instead in edits:
+                path = f"{folder}/dataplane/{file}"
+                with open(path) as f:
+                    source = f.read()
+                if source.count(text) != 1:
+                    sys.exit(f"mutants: '{text}' stands {source.count(text)} times in {file}: adapt the list")
+                with open(path, "w") as f:
+                    f.write(source.replace(text, instead))
+            try:
+                build(folder)
+                out = subprocess.run(["/usr/bin/python3", f"{folder}/tests/packet/packet.py", "--build", f"{folder}/build", "--only", row],
+                                     capture_output=True, text=True, timeout=120).stdout
+                noticed = "FAIL" in out
+            except subprocess.CalledProcessError as e:
+                out, noticed = e.stderr.decode(), False
+            failed += not noticed
+            print(f"{'PASS' if noticed else 'FAIL'} without '{name}' row {row} "
+                  f"{'fails' if noticed else 'still passes: ' + out[-300:]}", flush=True)
+            for file, _, _ in edits:
+                shutil.copy(f"{TOP}/dataplane/{file}", f"{folder}/dataplane/{file}")
+    finally:
+        shutil.rmtree(folder)
+    return 1 if failed else 0
+
+
+sys.exit(main())
