@@ -101,19 +101,24 @@ static void fail_reload(struct api_request *request, int err)
 	api_fail(request, "%u errors, nothing changed; `lintasctl check` shows them", e->n_fatal);
 }
 
+static void reload_done(int rc, unsigned ops, void *request)
+{
+	if (rc)
+		fail_reload(request, rc);
+	else
+		api_reply(request, json_pack("{s:i, s:I, s:b}", "operations", (int)ops, "generation",
+					   (json_int_t)control.generation, "needs_restart", control.needs_restart));
+}
+
 void view_reload(struct api_request *request, const json_t *args)
 {
-	unsigned ops = 0;
 	int err;
 
 	if (!view_args(request, args, NULL, 0))
 		return;
-	err = control_reload(&ops);
+	err = control_reload_async(reload_done, request);
 	if (err)
-		fail_reload(request, err);
-	else
-		api_reply(request, json_pack("{s:i, s:I, s:b}", "operations", (int)ops, "generation",
-					   (json_int_t)control.generation, "needs_restart", control.needs_restart));
+		api_fail(request, "reload: %s", err == -EBUSY ? "too many are waiting already" : strerror(-err));
 }
 
 /* ---- resync ---- */
