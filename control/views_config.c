@@ -118,7 +118,7 @@ void view_reload(struct api_request *request, const json_t *args)
 		return;
 	err = control_reload_async(reload_done, request);
 	if (err)
-		api_fail(request, "reload: %s", err == -EBUSY ? "too many are waiting already" : strerror(-err));
+		api_fail(request, "reload: %s", err == -EAGAIN ? "too many are waiting already" : strerror(-err));
 }
 
 /* ---- resync ---- */
