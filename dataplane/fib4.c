@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include "trie.h"
 
-#define CHUNK 64u
+#define CHUNK 32u
 
 struct fib4 {
 	struct trie trie;
@@ -66,7 +66,7 @@ void fib4_usage(const struct fib4 *fib, struct fib_usage *ret_usage)
 static uint32_t walk(const struct trie *t, uint32_t word, uint64_t bits)
 {
 	while (word & TRIE_NODE) {
-		word = trie_node_word(trie_at(t, word), (unsigned)(bits >> 58));
+		word = trie_node_word(t, word, (unsigned)(bits >> 58));
 		bits <<= TRIE_STRIDE;
 	}
 	return word;
@@ -89,44 +89,74 @@ static uint32_t lookup_again(const struct trie *t, uint32_t addr)
 	}
 }
 
-static void lookup_chunk(
-	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+/* What one lookup reads of its table, all of it from before the walk. */
+struct view {
+	const struct trie *trie;
+	const struct trie_root *root;
+	const uint32_t *top;
+};
+
+static inline struct view view_of(const struct fib4 *fib)
 {
-	const _Atomic uint32_t *place[CHUNK];
-	const uint32_t *top[CHUNK];
-	uint64_t bits[CHUNK];
+	const uint32_t *top = trie_top(&fib->trie);
+
+	return (struct view){ &fib->trie, trie_root(&fib->trie), top };
+}
+
+/* mixed: the packets are in different tables. Constant where this is inlined: one table's view
+ * stays in registers. */
+static inline __attribute__((always_inline)) void lookup_chunk(const struct fib4 *const *fib,
+	const uint32_t *addr, uint32_t *ret_value, unsigned n, const bool mixed)
+{
+	const struct view one = view_of(fib[0]);
+	struct view view[CHUNK];
 	uint32_t word[CHUNK];
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct trie_root *root;
+		const struct view v = mixed ? view_of(fib[i]) : one;
 
-		top[i] = trie_top(&fib[i]->trie);
-		root = trie_root(&fib[i]->trie);
-		bits[i] = (uint64_t)addr[i] << 32 << root->bits;
-		place[i] = &root->word[addr[i] >> (32 - root->bits)];
-		__builtin_prefetch((const void *)place[i]);
+		if (mixed)
+			view[i] = v;
+		__builtin_prefetch((const void *)&v.root->word[addr[i] >> (32 - v.root->bits)]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		word[i] = trie_load(place[i]);
-		if (word[i] & TRIE_NODE)
-			__builtin_prefetch(trie_at(&fib[i]->trie, word[i]));
+		const struct view v = mixed ? view[i] : one;
+		const char *next;
+
+		word[i] = trie_load(&v.root->word[addr[i] >> (32 - v.root->bits)]);
+		next = trie_at(v.trie, word[i] & TRIE_NODE ? word[i] : 0);
+		__builtin_prefetch(next);
+		__builtin_prefetch(next + 32); /* most nodes end there */
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct trie *t = &fib[i]->trie;
+		const struct view v = mixed ? view[i] : one;
+		uint32_t value = walk(v.trie, word[i], (uint64_t)addr[i] << 32 << v.root->bits);
 
-		ret_value[i] = walk(t, word[i], bits[i]);
-		if (ret_value[i])
-			continue;
-		ret_value[i] = top[i][addr[i] >> (32 - TRIE_TOP_BITS)];
-		if (trie_top(t) != top[i])
-			ret_value[i] = lookup_again(t, addr[i]);
+		if (!value) {
+			value = v.top[addr[i] >> (32 - TRIE_TOP_BITS)];
+			if (trie_top(v.trie) != v.top)
+				value = lookup_again(v.trie, addr[i]);
+		}
+		ret_value[i] = value;
 	}
 }
 
 void fib4_lookup_bulk(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	for (unsigned done = 0; done < n; done += CHUNK)
-		lookup_chunk(fib + done, addr + done, ret_value + done,
-			n - done < CHUNK ? n - done : CHUNK);
+	while (n) {
+		unsigned chunk = n < CHUNK ? n : CHUNK;
+		bool mixed = false;
+
+		for (unsigned i = 1; i < chunk; i++)
+			mixed |= fib[i] != fib[0];
+		if (mixed)
+			lookup_chunk(fib, addr, ret_value, chunk, true);
+		else
+			lookup_chunk(fib, addr, ret_value, chunk, false);
+		fib += chunk;
+		addr += chunk;
+		ret_value += chunk;
+		n -= chunk;
+	}
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "trie.h"
 
-#define CHUNK 64u
+#define CHUNK 32u
 
 struct fib6 {
 	struct trie trie;
@@ -88,7 +88,7 @@ static inline void walk_step(struct walk *w, const struct trie *t, const uint8_t
 	unsigned len;
 
 	if (!(w->word & TRIE_SKIP)) {
-		w->word = trie_node_word(trie_at(t, w->word), (unsigned)(w->bits >> 58));
+		w->word = trie_node_word(t, w->word, (unsigned)(w->bits >> 58));
 		w->bits <<= TRIE_STRIDE;
 		w->depth += TRIE_STRIDE;
 		if (w->depth == 64)
@@ -127,25 +127,49 @@ static uint32_t lookup_again(const struct trie *t, const uint8_t *addr)
 	}
 }
 
-static void lookup_chunk(
-	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
+/* What one lookup reads of its table, all of it from before the walk. */
+struct view {
+	const struct trie *trie;
+	const struct trie_root *root;
+	const uint32_t *top;
+};
+
+static inline struct view view_of(const struct fib6 *fib)
 {
-	const struct trie_root *root[CHUNK];
-	const uint32_t *top[CHUNK];
+	const uint32_t *top = trie_top(&fib->trie);
+
+	return (struct view){ &fib->trie, trie_root(&fib->trie), top };
+}
+
+static inline void ask(const struct trie *t, uint32_t word)
+{
+	__builtin_prefetch(trie_at(t, word & TRIE_NODE ? word : 0));
+}
+
+/* mixed: the packets are in different tables. Constant where this is inlined: one table's view
+ * stays in registers. */
+static inline __attribute__((always_inline)) void lookup_chunk(const struct fib6 *const *fib,
+	const uint8_t *const *addr, uint32_t *ret_value, unsigned n, const bool mixed)
+{
+	const struct view one = view_of(fib[0]);
+	struct view view[CHUNK];
 	struct walk walk[CHUNK];
 	uint8_t active[CHUNK];
 	unsigned n_active = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		top[i] = trie_top(&fib[i]->trie);
-		root[i] = trie_root(&fib[i]->trie);
+		const struct view v = mixed ? view_of(fib[i]) : one;
+
+		if (mixed)
+			view[i] = v;
 		__builtin_prefetch(
-			(const void *)&root[i]->word[half(addr[i]) >> (64 - root[i]->bits)]);
+			(const void *)&v.root->word[half(addr[i]) >> (64 - v.root->bits)]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		walk_start(&walk[i], half(addr[i]), root[i]);
-		if (walk[i].word & TRIE_NODE)
-			__builtin_prefetch(trie_at(&fib[i]->trie, walk[i].word));
+		const struct view v = mixed ? view[i] : one;
+
+		walk_start(&walk[i], half(addr[i]), v.root);
+		ask(v.trie, walk[i].word);
 		active[n_active] = (uint8_t)i;
 		n_active += walk[i].word >> 31;
 	}
@@ -154,29 +178,43 @@ static void lookup_chunk(
 
 		for (unsigned j = 0; j < n_active; j++) {
 			unsigned i = active[j];
+			const struct view v = mixed ? view[i] : one;
 
-			walk_step(&walk[i], &fib[i]->trie, addr[i]);
-			if (walk[i].word & TRIE_NODE)
-				__builtin_prefetch(trie_at(&fib[i]->trie, walk[i].word));
+			walk_step(&walk[i], v.trie, addr[i]);
+			ask(v.trie, walk[i].word);
 			active[left] = (uint8_t)i;
 			left += walk[i].word >> 31;
 		}
 		n_active = left;
 	}
 	for (unsigned i = 0; i < n; i++) {
+		const struct view v = mixed ? view[i] : one;
+
 		ret_value[i] = walk[i].word;
 		if (ret_value[i])
 			continue;
-		ret_value[i] = top[i][half(addr[i]) >> (64 - TRIE_TOP_BITS)];
-		if (trie_top(&fib[i]->trie) != top[i])
-			ret_value[i] = lookup_again(&fib[i]->trie, addr[i]);
+		ret_value[i] = v.top[half(addr[i]) >> (64 - TRIE_TOP_BITS)];
+		if (trie_top(v.trie) != v.top)
+			ret_value[i] = lookup_again(v.trie, addr[i]);
 	}
 }
 
 void fib6_lookup_bulk(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
-	for (unsigned done = 0; done < n; done += CHUNK)
-		lookup_chunk(fib + done, addr + done, ret_value + done,
-			n - done < CHUNK ? n - done : CHUNK);
+	while (n) {
+		unsigned chunk = n < CHUNK ? n : CHUNK;
+		bool mixed = false;
+
+		for (unsigned i = 1; i < chunk; i++)
+			mixed |= fib[i] != fib[0];
+		if (mixed)
+			lookup_chunk(fib, addr, ret_value, chunk, true);
+		else
+			lookup_chunk(fib, addr, ret_value, chunk, false);
+		fib += chunk;
+		addr += chunk;
+		ret_value += chunk;
+		n -= chunk;
+	}
 }

@@ -38,11 +38,11 @@ static bool stuck; /* the last wait was in vain: do not wait again before someth
 
 int reclaim_init(unsigned n_workers)
 {
-	size_t bytes = rte_rcu_qsbr_get_memsize(n_workers);
+	size_t bytes = n_workers ? rte_rcu_qsbr_get_memsize(n_workers) : 1;
 	struct entry *entries;
 	struct rte_rcu_qsbr *v;
 
-	if (!n_workers || bytes == 1)
+	if (bytes == 1)
 		return -EINVAL;
 	reclaim_flush();
 	bytes = (bytes + RTE_CACHE_LINE_SIZE - 1) & ~(size_t)(RTE_CACHE_LINE_SIZE - 1);

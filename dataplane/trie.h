@@ -1,9 +1,9 @@
 /* What fib4.c and fib6.c share: the compressed trie that workers walk and control edits (trie.c).
  *
  * A word is a value (0 = nothing more specific than a short prefix), or TRIE_NODE and the block of
- * a node, or TRIE_NODE | TRIE_SKIP and the block of a skip. Words are stored and loaded atomically;
- * all else in a block is written before a word that names it and not changed until no reader can
- * hold it. */
+ * a node; with TRIE_NARROW or TRIE_SKIP, of a node of values that fit 16 bits, or of a skip. Words
+ * are stored and loaded atomically; all else in a block is written before a word that names it and
+ * not changed until no reader can hold it. */
 #ifndef LINTAS_TRIE_H
 #define LINTAS_TRIE_H
 
@@ -14,7 +14,8 @@
 
 #define TRIE_NODE     (1u << 31)
 #define TRIE_SKIP     (1u << 30)
-#define TRIE_BLOCK    (TRIE_SKIP - 1)
+#define TRIE_NARROW   (1u << 29)
+#define TRIE_BLOCK    (TRIE_NARROW - 1)
 #define TRIE_STRIDE   6u
 #define TRIE_SLOTS    (1u << TRIE_STRIDE)
 #define TRIE_TOP_BITS 12u /* prefixes up to this length are in `top` */
@@ -23,6 +24,12 @@
 struct trie_node {
 	uint64_t runs;
 	_Atomic uint32_t word[];
+};
+
+/* The same, without children and with small values only: half the size, never changed. */
+struct trie_narrow {
+	uint64_t runs;
+	uint16_t word[];
 };
 
 /* "The first len bits of the address are these": hit, else miss. hit may be a node; it decides from
@@ -88,9 +95,15 @@ static inline uint32_t trie_load(const _Atomic uint32_t *word)
 	return atomic_load_explicit((_Atomic uint32_t *)word, memory_order_acquire);
 }
 
-static inline uint32_t trie_node_word(const struct trie_node *n, unsigned slot)
+/* The word of a slot; `word` is a node's, wide or narrow. */
+static inline uint32_t trie_node_word(const struct trie *t, uint32_t word, unsigned slot)
 {
-	return trie_load(&n->word[__builtin_popcountll(n->runs << (TRIE_SLOTS - 1 - slot)) - 1]);
+	const struct trie_node *n = trie_at(t, word);
+	unsigned at = (unsigned)__builtin_popcountll(n->runs << (TRIE_SLOTS - 1 - slot)) - 1;
+
+	if (word & TRIE_NARROW)
+		return ((const struct trie_narrow *)n)->word[at];
+	return trie_load(&n->word[at]);
 }
 
 static inline const struct trie_root *trie_root(const struct trie *t)

@@ -61,23 +61,46 @@ void trie_show_drop(struct trie *t, struct cnode *c)
 	replace(t, &c->node);
 }
 
+static size_t node_bytes(uint64_t runs)
+{
+	return sizeof(struct trie_node) + (size_t)__builtin_popcountll(runs) * sizeof(uint32_t);
+}
+
+static size_t narrow_bytes(uint64_t runs)
+{
+	return sizeof(struct trie_narrow) + (size_t)__builtin_popcountll(runs) * sizeof(uint16_t);
+}
+
 static uint32_t build_node(struct trie *t, const uint32_t *slots)
 {
 	uint64_t runs = 1;
-	uint32_t block;
-	struct trie_node *n;
+	uint32_t all = slots[0], block;
 	unsigned words = 0;
 
-	for (unsigned s = 1; s < TRIE_SLOTS; s++)
+	for (unsigned s = 1; s < TRIE_SLOTS; s++) {
 		runs |= (uint64_t)(slots[s] != slots[s - 1]) << s;
-	block = arena_alloc(
-		t->lookup, sizeof(*n) + (size_t)__builtin_popcountll(runs) * sizeof(uint32_t));
-	n = block_at(t, block);
-	n->runs = runs;
-	for (; runs; runs &= runs - 1)
-		atomic_store_explicit(
-			&n->word[words++], slots[__builtin_ctzll(runs)], memory_order_relaxed);
-	return TRIE_NODE | block;
+		all |= slots[s];
+	}
+	if (all <= UINT16_MAX) {
+		struct trie_narrow *n;
+
+		block = arena_alloc(t->lookup, narrow_bytes(runs));
+		n = block_at(t, block);
+		n->runs = runs;
+		for (; runs; runs &= runs - 1)
+			n->word[words++] = (uint16_t)slots[__builtin_ctzll(runs)];
+		return TRIE_NODE | TRIE_NARROW | block;
+	} else {
+		struct trie_node *n;
+
+		block = arena_alloc(t->lookup, node_bytes(runs));
+		n = block_at(t, block);
+		n->runs = runs;
+		for (; runs; runs &= runs - 1)
+			atomic_store_explicit(&n->word[words++], slots[__builtin_ctzll(runs)],
+				memory_order_relaxed);
+		return TRIE_NODE | block;
+	}
 }
 
 static uint32_t build_skip(
@@ -179,9 +202,12 @@ static void free_block(void *block, size_t bytes)
 
 static void free_node(void *block)
 {
-	const struct trie_node *n = block;
+	free_block(block, node_bytes(((const struct trie_node *)block)->runs));
+}
 
-	free_block(block, sizeof(*n) + (size_t)__builtin_popcountll(n->runs) * sizeof(uint32_t));
+static void free_narrow(void *block)
+{
+	free_block(block, narrow_bytes(((const struct trie_narrow *)block)->runs));
 }
 
 static void free_skip(void *block)
@@ -208,9 +234,16 @@ static void free_top(void *block)
 
 void trie_show_retire(struct trie *t)
 {
-	for (size_t i = 0; i < t->n_old; i++)
-		retire_block(
-			t, t->old[i] & TRIE_SKIP ? free_skip : free_node, trie_at(t, t->old[i]));
+	for (size_t i = 0; i < t->n_old; i++) {
+		const void *block = trie_at(t, t->old[i]);
+
+		if (t->old[i] & TRIE_SKIP)
+			retire_block(t, free_skip, block);
+		else if (t->old[i] & TRIE_NARROW)
+			retire_block(t, free_narrow, block);
+		else
+			retire_block(t, free_node, block);
+	}
 	t->n_old = 0;
 }
 
@@ -234,7 +267,7 @@ bool trie_show_edge(struct trie *t, const struct cnode *c, unsigned slot, uint32
 
 	if (is_flat(t, c)) {
 		word = &live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE | slot];
-	} else if (c->node) {
+	} else if (c->node && !(c->node & TRIE_NARROW)) {
 		struct trie_node *n = block_at(t, c->node);
 
 		word = &n->word[__builtin_popcountll(n->runs << (TRIE_SLOTS - 1 - slot)) - 1];
