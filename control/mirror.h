@@ -14,6 +14,7 @@
  * first dump. */
 int mirror_vrf_add(struct vrf *vrf, int notify_fd, int dump_fd); /* after dp_vrf_add */
 void mirror_vrf_del(struct vrf *vrf);                            /* after dp_vrf_del */
+void mirror_close(void); /* the daemon's end: every VRF, at once */
 /* A link was added, removed or changed (shape, tier, shut, partner), or control.running was replaced:
  * called once after dp_publish; rebuilds the adjacencies and groups concerned, and only those. */
 void mirror_config_changed(void);
