@@ -338,8 +338,7 @@ static void client_turn(struct client *client)
 		}
 		if (len && line[len - 1] == '\r')
 			len--;
-		if (len)
-			client_dispatch(client, line, len);
+		client_dispatch(client, line, len);
 		free(line);
 	} while (now_ns() - start < CONTROL_BUDGET_US / 4 * 1000ull);
 	client_schedule(client);

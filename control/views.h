@@ -64,6 +64,7 @@ json_t *view_header(const uint8_t *header, unsigned len); /* views_header.c: its
  * done is called once, from the event loop, within BGP_WAIT_S. Questions asked meanwhile share one answer. */
 #define BGP_WAIT_S 3
 int view_bgp_collect(void (*done)(const json_t *bgp, void *arg), void *arg);
+const json_t *view_bgp_recent(void); /* the last answer if it is less than a second old, else NULL */
 
 /* ---- views_stats.c ---- */
 struct view_rate {

@@ -10,7 +10,8 @@
 #include "frr.h"
 #include "views.h"
 
-#define WAITERS_MAX 256
+#define WAITERS_MAX   256
+#define BGP_RECENT_NS 1000000000ull
 
 struct waiter {
 	STAILQ_ENTRY(waiter) entry;
@@ -29,6 +30,8 @@ struct collection {
 };
 
 static struct collection *current;
+static json_t *recent; /* the last answer, for `status` of people who watch */
+static uint64_t recent_ns;
 
 /* ---- joining ---- */
 
@@ -189,6 +192,9 @@ static void collection_finish(struct collection *c)
 	struct waiter *w;
 	json_t *bgp = join(c);
 
+	json_decref(recent);
+	recent = json_incref(bgp);
+	recent_ns = now_ns();
 	current = NULL;
 	c->finished = true;
 	if (c->deadline)
@@ -286,6 +292,11 @@ int view_bgp_collect(void (*done)(const json_t *bgp, void *arg), void *arg)
 	STAILQ_INSERT_TAIL(&current->waiters, w, entry);
 	current->n_waiters++;
 	return 0;
+}
+
+const json_t *view_bgp_recent(void)
+{
+	return recent && now_ns() - recent_ns < BGP_RECENT_NS ? recent : NULL;
 }
 
 static void reply_sessions(const json_t *bgp, void *arg)

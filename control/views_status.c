@@ -228,6 +228,8 @@ void view_status(struct api_request *request, const json_t *args)
 
 		reply_status(none, request);
 		json_decref(none);
+	} else if (view_bgp_recent()) {
+		reply_status(view_bgp_recent(), request);
 	} else if (view_bgp_collect(reply_status, request)) {
 		api_fail(request, "too many questions to FRR at once: try again");
 	}

@@ -267,7 +267,7 @@ static unsigned expect_stream(int fd)
 
 static void test_framing(void)
 {
-	static const char two[] = "{\"cmd\":\"echo\",\"args\":{\"n\":1}}\r\n\n{\"cmd\":\"echo\",\"args\":{\"n\":2}}\n";
+	static const char two[] = "{\"cmd\":\"echo\",\"args\":{\"n\":1}}\r\n{\"cmd\":\"echo\",\"args\":{\"n\":2}}\n";
 	static const char last[] = "{\"cmd\":\"echo\",\"args\":{\"n\":3}}";
 
 	CU_ASSERT_FATAL(server_start(60000, 60000, NULL, NULL));
@@ -293,6 +293,8 @@ static void test_bad_requests(void)
 		const char *line, *error;
 	} rows[] = {
 		{ "hello", "not JSON" },
+		{ "", "not JSON" },
+		{ "\r", "not JSON" },
 		{ "{\"cmd\":\"echo\"", "not JSON" },
 		{ "{\"cmd\":\"echo\",\"cmd\":\"echo\"}", "not JSON" },
 		{ "{\"cmd\":\"ec\\u0000ho\"}", "not JSON" },
