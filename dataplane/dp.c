@@ -190,6 +190,8 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 	if (ret)
 		return ret;
 	devices_add(conf, &a);
+	/* libxdp's dispatcher wants a bpffs, and what it pins there outlives a kill: one program, attached. */
+	setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
 	rte_openlog_stream(stderr);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -54,22 +54,33 @@ static unsigned class_room(int class)
 	return class == PORT_XDP ? room_page() : room_for(largest_mtu(class));
 }
 
-/* Buffers that all tx rings together can hold on to. */
-static unsigned in_tx_rings(void)
+/* Buffers of a pool that all tx rings together can hold on to. AF_XDP copies what is not from its own. */
+static unsigned in_tx_rings(bool xdp_pool)
 {
 	unsigned n = 0;
 
-	for (unsigned p = 0; p < port_count; p++)
-		n += port_table[p].n_txq *
-		     (PORT_TX_DESC + (port_table[p].class == PORT_XDP ? XDP_COMPLETE : 0));
+	for (unsigned p = 0; p < port_count; p++) {
+		struct port *port = &port_table[p];
+
+		if (port->class != PORT_XDP)
+			n += port->n_txq * PORT_TX_DESC;
+		else if (xdp_pool)
+			n += port->n_txq * (PORT_TX_DESC + XDP_COMPLETE);
+	}
 	return n;
+}
+
+/* Frames on their way from one worker to another; a worker alone keeps its own. */
+static unsigned in_inboxes(void)
+{
+	return port_workers > 1 ? port_workers * WORKER_INBOX : 0;
 }
 
 static unsigned class_buffers(int class)
 {
 	unsigned n = 0, configured = 0, ports = 0;
 	unsigned per_worker = port_count * RTE_DIM(((struct tx_buffer *)0)->pkts) + VECTOR_MAX +
-			      POOL_CACHE * 3 / 2 + WORKER_INBOX + PUNT_RINGS;
+			      POOL_CACHE * 3 / 2 + PUNT_RINGS;
 
 	for (unsigned p = 0; p < port_count; p++) {
 		struct port *port = &port_table[p];
@@ -82,17 +93,19 @@ static unsigned class_buffers(int class)
 	}
 	if (!ports)
 		return 0;
-	return configured ? configured : n + in_tx_rings() + port_workers * per_worker + HOLD_MAX;
+	if (configured)
+		return configured;
+	return n + in_tx_rings(class == PORT_XDP) + in_inboxes() + port_workers * per_worker + HOLD_MAX;
 }
 
 static unsigned scratch_buffers(void)
 {
-	return in_tx_rings() / RTE_MAX(port_workers, 1u) + WORKER_INBOX + SCRATCH_SPARE;
+	return (in_tx_rings(false) + in_inboxes()) / port_workers + SCRATCH_SPARE;
 }
 
 static unsigned punt_buffers(void)
 {
-	return in_tx_rings() + port_workers * (PUNT_INJECT + WORKER_INBOX) + SCRATCH_SPARE;
+	return in_tx_rings(false) + in_inboxes() + port_workers * PUNT_INJECT + SCRATCH_SPARE;
 }
 
 /* With its place in the pool's ring, a power of two. Without huge pages none shares a page with another. */
@@ -114,11 +127,35 @@ size_t pool_bytes(void)
 	return bytes + (port_workers * scratch_buffers() + punt_buffers()) * buffer_bytes(room);
 }
 
+/* As rte_pktmbuf_pool_create_by_ops, but without the padding that spreads buffers over memory channels: a
+ * buffer must not grow beyond its page. */
+static struct rte_mempool *pool_new(const char *name, unsigned n, unsigned cache, unsigned room)
+{
+	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = room };
+	struct rte_mempool *pool = rte_mempool_create_empty(name, n, sizeof(struct rte_mbuf) + room, cache,
+		sizeof(private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
+	int ret;
+
+	if (!pool)
+		return NULL;
+	ret = rte_mempool_set_ops_byname(pool, POOL_OPS, NULL);
+	if (!ret) {
+		rte_pktmbuf_pool_init(pool, &private);
+		ret = rte_mempool_populate_default(pool);
+	}
+	if (ret < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -ret;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static struct rte_mempool *pool_make(const char *name, unsigned n, unsigned cache, unsigned room,
 	struct dp_err *err)
 {
-	struct rte_mempool *pool = rte_pktmbuf_pool_create_by_ops(name, n, cache, 0, room, SOCKET_ID_ANY,
-		POOL_OPS);
+	struct rte_mempool *pool = pool_new(name, n, cache, room);
 
 	if (!pool)
 		dp_fail(err, -rte_errno,

@@ -44,7 +44,7 @@ static int plan_port(unsigned p, struct dp_err *err)
 	if (!name_len || name_len >= sizeof(port->bus_name))
 		return dp_fail(err, -EINVAL, "port %s: device \"%s\": need a PCI address or a DPDK vdev of up to %zu "
 			"characters before the first comma", conf->name, conf->device, sizeof(port->bus_name) - 1);
-	snprintf(port->bus_name, sizeof(port->bus_name), "%.*s", (int)name_len, conf->device);
+	memcpy(port->bus_name, conf->device, name_len); /* the rest is zero */
 	port->class = is_xdp(conf->device) ? PORT_XDP : PORT_WIRE;
 	unsigned most = port->class == PORT_XDP ? PORT_XDP_MTU : PORT_MTU_MAX;
 	if (conf->mtu < PORT_MTU_MIN || conf->mtu > most)
