@@ -289,6 +289,7 @@ static int start_fast_path(const struct config *config)
 static int start(void)
 {
 	struct config *config = start_config();
+	const char *part = "events";
 	int rc;
 
 	if (!config)
@@ -301,17 +302,17 @@ static int start(void)
 		return rc;
 	}
 	rc = events_start();
-	if (!rc)
-		rc = apply_start(config);
-	if (!rc)
-		rc = api_open(options.socket, config->defaults.readers, config->defaults.writers);
-	if (!rc)
-		rc = privileges_drop();
+	if (!rc && (rc = apply_start(config)))
+		part = "every link and VRF";
+	if (!rc && (rc = api_open(options.socket, config->defaults.readers, config->defaults.writers)))
+		part = "the CLI's socket";
+	if (!rc && (rc = privileges_drop()))
+		part = "to give up privileges";
 	if (!rc)
 		return 0;
 	if (control.running != config)
 		config_free(config);
-	return cannot("every part to start", strerror(-rc), "the line above says which did not");
+	return cannot(part, strerror(-rc), "see the lines above");
 }
 
 static void stop(void)

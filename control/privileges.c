@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "control.h"
 #include "privileges.h"
 
 #define DROP_SIGNAL (SIGRTMIN + 5)
@@ -35,7 +37,7 @@ int privileges_lock(void)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
-	for (cap_value_t cap = 0; cap <= cap_max_bits(); cap++)
+	for (cap_value_t cap = 0; cap < cap_max_bits(); cap++)
 		if (cap_drop_bound(cap) && errno != EPERM) /* EPERM: no privilege, so none to drop */
 			return -errno;
 	return 0;
@@ -68,7 +70,24 @@ static void on_signal(int number)
 	errno = before;
 }
 
-static int threads_ask(unsigned *ret_n)
+/* A thread that blocks the signal would answer never. */
+static bool thread_listens(pid_t tid)
+{
+	char path[64], line[128];
+	uint64_t blocked = UINT64_MAX;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "SigBlk:", 7))
+			blocked = strtoull(line + 7, NULL, 16);
+	if (f)
+		fclose(f);
+	return !(blocked >> (DROP_SIGNAL - 1) & 1);
+}
+
+static int threads_ask(unsigned *ret_n, unsigned *ret_deaf)
 {
 	DIR *dir = opendir("/proc/self/task");
 	pid_t self = (pid_t)syscall(SYS_gettid);
@@ -79,7 +98,11 @@ static int threads_ask(unsigned *ret_n)
 	while ((entry = readdir(dir))) {
 		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (tid > 0 && tid != self && !syscall(SYS_tgkill, getpid(), tid, DROP_SIGNAL))
+		if (tid <= 0 || tid == self)
+			continue;
+		if (!thread_listens(tid))
+			++*ret_deaf;
+		else if (!syscall(SYS_tgkill, getpid(), tid, DROP_SIGNAL))
 			++*ret_n;
 	}
 	closedir(dir);
@@ -90,12 +113,12 @@ int privileges_drop(void)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, before;
 	struct timespec deadline;
-	unsigned n = 0;
+	unsigned n = 0, deaf = 0;
 	int rc;
 
 	if (sem_init(&done, 0, 0) || sigaction(DROP_SIGNAL, &action, &before))
 		return -errno;
-	rc = threads_ask(&n);
+	rc = threads_ask(&n, &deaf);
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += WAIT_S;
 	while (!rc && n) {
@@ -108,5 +131,8 @@ int privileges_drop(void)
 		sigaction(DROP_SIGNAL, &before, NULL);
 	if (!rc && refused)
 		rc = -EPERM;
+	if (deaf)
+		log_event(LOG_LVL_WARN, NULL, "%u threads block signal %d and keep their privileges", deaf,
+			DROP_SIGNAL);
 	return rc ? rc : thread_drop(1);
 }
