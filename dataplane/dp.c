@@ -165,8 +165,6 @@ static void devices_add(const struct dp_conf *conf, struct args *a)
 	}
 	if (!pci)
 		arg_add(a, "--no-pci");
-	else
-		arg_add(a, "--iova-mode=va"); /* physical addresses would want privileges */
 }
 
 int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
@@ -182,6 +180,8 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 	arg_add(&a, "--no-telemetry");
 	arg_add(&a, "--force-max-simd-bitwidth=512");
 	arg_add(&a, "--log-level=warning");
+	/* Physical addresses would want privileges, and pools in one piece of physical memory. */
+	arg_add(&a, "--iova-mode=va");
 	ret = port_plan(conf, err);
 	if (!ret)
 		ret = lcores_add(conf, &a, err);
