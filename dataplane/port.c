@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <rte_pci.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
@@ -34,7 +35,25 @@ static bool is_xdp(const char *device)
 	return !strncmp(device, "net_af_xdp", strlen("net_af_xdp"));
 }
 
+/* The interface a vdev string names, or "". */
+static void iface_of(const char *device, char *ret_name, size_t len)
+{
+	const char *at = strstr(device, "iface=");
+
+	snprintf(ret_name, len, "%.*s", at ? (int)strcspn(at + 6, ",") : 0, at ? at + 6 : "");
+}
+
 /* ---- plan: before EAL ---- */
+/* The same device, or two drivers on the same interface. */
+static bool same_device(const struct port *a, const struct port *b)
+{
+	char iface_a[IF_NAMESIZE], iface_b[IF_NAMESIZE];
+
+	iface_of(a->conf.device, iface_a, sizeof(iface_a));
+	iface_of(b->conf.device, iface_b, sizeof(iface_b));
+	return !strcmp(a->bus_name, b->bus_name) || (*iface_a && !strcmp(iface_a, iface_b));
+}
+
 static int plan_port(unsigned p, struct dp_err *err)
 {
 	struct port *port = &port_table[p];
@@ -51,9 +70,9 @@ static int plan_port(unsigned p, struct dp_err *err)
 		return dp_fail(err, -EINVAL, "port %s: mtu %u: need %u to %u for this device: change it", conf->name,
 			conf->mtu, PORT_MTU_MIN, most);
 	for (unsigned q = 0; q < p; q++)
-		if (!strcmp(port_table[q].bus_name, port->bus_name))
-			return dp_fail(err, -EEXIST, "port %s: device %s is already port %s: each needs its own",
-				conf->name, port->bus_name, port_table[q].conf.name);
+		if (same_device(&port_table[q], port))
+			return dp_fail(err, -EEXIST, "port %s: device \"%s\" is already port %s: each needs its own",
+				conf->name, conf->device, port_table[q].conf.name);
 	/* What port_open will find at most, for the estimate of memory. */
 	port->n_rxq = RTE_MIN(RTE_MAX(conf->queues, 1), PORT_QUEUES_MAX);
 	port->n_txq = RTE_MAX(port_workers, port->n_rxq);
@@ -81,12 +100,25 @@ int port_plan(const struct dp_conf *conf, struct dp_err *err)
 }
 
 /* ---- open: the device, its abilities, its queues ---- */
-/* The interface a vdev string names, or "". */
-static void iface_of(const char *device, char *ret_name, size_t len)
+static int plug_pci(struct port *port, struct dp_err *err)
 {
-	const char *at = strstr(device, "iface=");
+	char path[128], driver[128] = "no driver";
+	int ret = rte_dev_probe(port->conf.device);
+	ssize_t n;
 
-	snprintf(ret_name, len, "%.*s", at ? (int)strcspn(at + 6, ",") : 0, at ? at + 6 : "");
+	if (!ret)
+		return 0;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", port->bus_name);
+	if (access(path, F_OK))
+		return dp_fail(err, -ENODEV, "port %s: need PCI device %s, have none at that address (domain:bus:device."
+			"function, as lspci -D shows it): correct device", port->conf.name, port->bus_name);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", port->bus_name);
+	n = readlink(path, driver, sizeof(driver) - 1);
+	if (n > 0)
+		driver[n] = 0;
+	return dp_fail(err, ret, "port %s: need PCI device %s with vfio-pci, have %s (%s): `dpdk-devbind.py -b vfio-pci "
+		"%s`", port->conf.name, port->bus_name, n > 0 ? strrchr(driver, '/') + 1 : driver, rte_strerror(-ret),
+		port->bus_name);
 }
 
 static int plug(struct port *port, struct dp_err *err)
@@ -95,12 +127,8 @@ static int plug(struct port *port, struct dp_err *err)
 	char iface[IF_NAMESIZE];
 	int ret;
 
-	if (port_is_pci(port->conf.device)) {
-		ret = rte_dev_probe(port->conf.device);
-		return !ret ? 0 : dp_fail(err, ret, "port %s: need PCI device %s with vfio-pci, have an error (%s): "
-			"check `dpdk-devbind.py --status` and bind it with `dpdk-devbind.py -b vfio-pci %s`",
-			port->conf.name, port->bus_name, rte_strerror(-ret), port->bus_name);
-	}
+	if (port_is_pci(port->conf.device))
+		return plug_pci(port, err);
 	iface_of(port->conf.device, iface, sizeof(iface));
 	/* net_tap makes its interface, the others want one that is there. */
 	if (*iface && strncmp(port->bus_name, "net_tap", 7) && !if_nametoindex(iface))
@@ -246,8 +274,8 @@ static int setup_port(struct port *port, struct dp_err *err)
 		set_mtu(port);
 	return !ret ? 0 : dp_fail(err, ret, "port %s: %s cannot set its queues up (%s)%s", port->conf.name,
 		port->driver, rte_strerror(-ret), port->class != PORT_XDP ? "" :
-		": need CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF and an interface without another XDP program: "
-		"`ip link set dev IFACE xdp off` removes one");
+		": need CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_IPC_LOCK and an interface without another XDP "
+		"program: `ip link set dev IFACE xdp off` removes one");
 }
 
 int port_setup(struct dp_err *err)
