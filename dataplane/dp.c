@@ -167,10 +167,22 @@ static void devices_add(const struct dp_conf *conf, struct args *a)
 		arg_add(a, "--no-pci");
 }
 
+/* Threads made from here on leave the process's signals to the control thread. Real-time signals stay open:
+ * by one of them control drops every thread's privileges. */
+static void signals_block(sigset_t *ret_before)
+{
+	sigset_t most;
+
+	sigfillset(&most);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
+		sigdelset(&most, s);
+	pthread_sigmask(SIG_SETMASK, &most, ret_before);
+}
+
 int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 {
 	static struct args a;
-	sigset_t all, before;
+	sigset_t before;
 	int ret;
 
 	if (eal_up)
@@ -193,8 +205,7 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 	/* libxdp's dispatcher wants a bpffs, and what it pins there outlives a kill: one program, attached. */
 	setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
 	rte_openlog_stream(stderr);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signals_block(&before);
 	ret = rte_eal_init(a.n, a.argv);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (ret < 0)
@@ -255,13 +266,12 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 int dp_start(const struct dp_conf *conf, char *err, size_t len)
 {
 	struct dp_err e = { err, len };
-	sigset_t all, before;
+	sigset_t before;
 
 	if (len)
 		*err = 0;
 	eal_ours = !eal_up;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signals_block(&before);
 	int ret = dp_steps(conf, &e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (ret)
