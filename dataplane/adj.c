@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <rte_ether.h>
+#include "ether.h"
 #include "reclaim.h"
 #include "route.h"
 #include "worker.h"
@@ -89,8 +89,7 @@ int dp_adj_set(uint32_t adj, const struct dp_adj *conf)
 		if (!l)
 			return -ENOENT;
 	}
-	if (conf->kind == DP_ADJ_FORWARD &&
-		!rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)conf->mac))
+	if (conf->kind == DP_ADJ_FORWARD && !ether_is_unicast(conf->mac))
 		return -EINVAL;
 	a = aligned_alloc(ADJ_ALIGN, RTE_ALIGN(sizeof(*a), ADJ_ALIGN));
 	if (!a)

@@ -5,8 +5,8 @@
  * 5227). Neighbour discovery must pass RFC 4861 6.1 and 7.1 and come in one piece (RFC 6980); its sender must
  * be link-local, unspecified or connected. Router advertisements and redirects mean nothing to a router. */
 #include <netinet/icmp6.h>
-#include <rte_ether.h>
 #include "csum.h"
+#include "ether.h"
 #include "flow.h"
 #include "parse.h"
 #include "route.h"
@@ -26,7 +26,7 @@ static bool arp_valid(const struct arp *a, const struct link *l, const struct vr
 	if (flow_be16(a->htype) != 1 || flow_be16(a->ptype) != RTE_ETHER_TYPE_IPV4 || a->hlen != 6 ||
 		a->plen != 4 || op < 1 || op > 2)
 		return false;
-	if (!rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)a->sha))
+	if (!ether_is_unicast(a->sha))
 		return false;
 	if (!flow_be32(a->spa)) /* RFC 5227 2.1.1: a probe */
 		return op == 1;

@@ -45,7 +45,9 @@ static bool header_check(struct worker *w, struct packet *k, unsigned room)
 		goto bad;
 	reason = DP_DROP_ip6_trunc;
 	payload = flow_be16(k->ip + 4);
-	if (!payload || payload + IP6_LEN > room || payload + IP6_LEN > UINT16_MAX) /* RFC 2675: no jumbograms */
+	if (payload + IP6_LEN > room || payload + IP6_LEN > UINT16_MAX)
+		goto bad;
+	if (!payload && k->ip[6] != IPPROTO_NONE) /* RFC 2675: a jumbogram, or a header that is not there */
 		goto bad;
 	k->len = (uint16_t)(payload + IP6_LEN);
 	return true;

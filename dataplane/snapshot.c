@@ -15,8 +15,8 @@
 #include <string.h>
 #include <netinet/in.h>
 #include <rte_byteorder.h>
-#include <rte_ether.h>
 #include "counters.h"
+#include "ether.h"
 #include "flow.h"
 #include "reclaim.h"
 #include "snapshot.h"
@@ -116,7 +116,7 @@ bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct i
 
 	if (!s->vxlan)
 		return false;
-	if (udp_port) {
+	if (!remote) {
 		if (!(s->vxlan_ports[udp_port / 64] >> (udp_port % 64) & 1))
 			return false;
 		key.udp_port = udp_port;
@@ -130,15 +130,10 @@ bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct i
 
 /* ---- building ---- */
 
-static bool mac_is_unicast(const uint8_t mac[6])
-{
-	return rte_is_valid_assigned_ether_addr((const struct rte_ether_addr *)mac);
-}
-
 static bool conf_valid(const struct dp_link *l)
 {
 	if (!l->id || l->id >= DP_LINKS_MAX || l->vrf >= DP_VRFS_MAX || l->mtu < MTU_MIN ||
-		!memchr(l->name, 0, sizeof(l->name)) || !mac_is_unicast(l->mac))
+		!memchr(l->name, 0, sizeof(l->name)) || !ether_is_unicast(l->mac))
 		return false;
 	if ((l->src4.af && l->src4.af != AF_INET) || (l->src6.af && l->src6.af != AF_INET6))
 		return false;

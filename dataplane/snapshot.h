@@ -40,7 +40,7 @@ struct snapshot {
 	uint64_t vxlan_ports[65536 / 64]; /* which UDP ports are anybody's */
 };
 
-/* Is (vrf, local, udp_port) an end of any tunnel? With udp_port 0: is (vrf, local, remote)? */
+/* Is (vrf, local, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf, local, remote)? */
 bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
 	const struct ip_addr *remote, uint16_t udp_port);
 
