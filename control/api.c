@@ -1,13 +1,14 @@
 /* The CLI's socket: who may connect, lines in, lines out, and nobody waits for anybody.
  *
- * Control thread only. A client has at most one request in work; what it sends meanwhile stays in its input
- * buffer (bounded: reading pauses) so that pipelined requests are answered in order. All work on a client
- * is done by client_turn(), which stops after CONTROL_BUDGET_US or when the client's output buffer is full
- * enough, and goes on from a zero timer or when the buffer has drained: other events come in between.
- * A request belongs to its client until it is answered; when the client goes first, a stream is ended
- * (done() runs) and a request that waits for something is orphaned: its late answer only frees it.
- * Who the peer is comes from SO_PEERCRED and SO_PEERGROUPS, what the kernel recorded at connect(): no name
- * service is asked in the event loop. */
+ * Control thread only. A client has at most one request in work; what it sends meanwhile stays in
+ * its input buffer (bounded: reading pauses) so that pipelined requests are answered in order. All
+ * work on a client is done by client_turn(), which stops after CONTROL_BUDGET_US or when the
+ * client's output buffer is full enough, and goes on from a zero timer or when the buffer has
+ * drained: other events come in between. A request belongs to its client until it is answered; when
+ * the client goes first, a stream is ended (done() runs) and a request that waits for something is
+ * orphaned: its late answer only frees it. Who the peer is comes from SO_PEERCRED and
+ * SO_PEERGROUPS, what the kernel recorded at connect(): no name service is asked in the event loop.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -26,13 +27,13 @@
 #include "api.h"
 #include "views.h"
 
-#define OUTPUT_HIGH     (256u << 10) /* bytes waiting for a client: above, nothing more is produced */
-#define OUTPUT_LOW      (64u << 10)  /* … until no more than these are left */
-#define IDLE_MS         600000       /* without a request */
-#define STALL_MS        60000        /* with output waiting and none of it read */
-#define WRITERS_RESERVE 8            /* places of API_CLIENTS_MAX that only writers get */
-#define GROUPS_MAX      1024
-#define NO_GROUP        ((gid_t)-1)
+#define OUTPUT_HIGH	(256u << 10) /* bytes waiting for a client: above, nothing more is produced */
+#define OUTPUT_LOW	(64u << 10) /* … until no more than these are left */
+#define IDLE_MS		600000	    /* without a request */
+#define STALL_MS	60000	    /* with output waiting and none of it read */
+#define WRITERS_RESERVE 8	    /* places of API_CLIENTS_MAX that only writers get */
+#define GROUPS_MAX	1024
+#define NO_GROUP	((gid_t)-1)
 
 struct api_request {
 	struct client *client; /* NULL: orphaned */
@@ -49,7 +50,7 @@ struct client {
 	struct event *turn; /* zero timer: go on with what is left */
 	struct api_request *active;
 	bool writer;
-	bool eof;        /* nothing more will be received */
+	bool eof;	 /* nothing more will be received */
 	bool discarding; /* inside a request that was too long */
 };
 
@@ -146,8 +147,8 @@ void api_fail(struct api_request *request, const char *fmt, ...)
 	request_free(request);
 }
 
-void api_stream(struct api_request *request, json_t *(*step)(void *state), void (*done)(void *state),
-	void *state)
+void api_stream(struct api_request *request, json_t *(*step)(void *state),
+	void (*done)(void *state), void *state)
 {
 	if (!request->client) {
 		done(state);
@@ -208,13 +209,15 @@ static const char *request_check(json_t *root, const char **ret_name, json_t **r
 		return "a request is a JSON object: {\"cmd\": \"status\", \"args\": {}}";
 	json_object_foreach(root, key, value)
 		if (strcmp(key, "cmd") && strcmp(key, "args"))
-			return "a request has the members \"cmd\" and \"args\", and no other";
+			return "a request has the members \"cmd\" and "
+			       "\"args\", and no other";
 	*ret_name = json_string_value(json_object_get(root, "cmd"));
 	if (!*ret_name)
 		return "\"cmd\" must be a string: {\"cmd\": \"status\"}";
 	*ret_args = json_object_get(root, "args");
 	if (*ret_args && !json_is_object(*ret_args))
-		return "\"args\" must be an object: {\"cmd\": \"link show\", \"args\": {\"name\": …}}";
+		return "\"args\" must be an object: {\"cmd\": \"link show\", \"args\": {\"name\": "
+		       "…}}";
 	return NULL;
 }
 
@@ -226,7 +229,8 @@ static void client_dispatch(struct client *client, const char *line, size_t len)
 	json_t *root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
 
 	if (!root) {
-		client_error(client, "the request is not JSON: %s at byte %d; send one object a line",
+		client_error(client,
+			"the request is not JSON: %s at byte %d; send one object a line",
 			error.text, error.position);
 		return;
 	}
@@ -237,12 +241,14 @@ static void client_dispatch(struct client *client, const char *line, size_t len)
 	}
 	const struct api_command *command = find_command(name);
 	if (!command) {
-		client_error(client, "no command \"%.64s\": `lintasctl --commands` lists them", name);
+		client_error(
+			client, "no command \"%.64s\": `lintasctl --commands` lists them", name);
 		goto out;
 	}
 	if (command->write && !client->writer) {
 		client_error(client, "\"%s\" changes the router: be root%s%s", command->name,
-			api.writers == NO_GROUP ? "" : " or a member of the group ", api.writers_name);
+			api.writers == NO_GROUP ? "" : " or a member of the group ",
+			api.writers_name);
 		goto out;
 	}
 	struct api_request *request = calloc(1, sizeof(*request));
@@ -261,8 +267,8 @@ out:
 	json_decref(root);
 }
 
-/* The next complete request, or NULL. Too long a one is answered and skipped up to its end: the framing
- * is intact and the connection stays usable. */
+/* The next complete request, or NULL. Too long a one is answered and skipped up to its end: the
+ * framing is intact and the connection stays usable. */
 static char *client_line(struct client *client, size_t *ret_len)
 {
 	struct evbuffer *in = bufferevent_get_input(client->bev);
@@ -271,21 +277,24 @@ static char *client_line(struct client *client, size_t *ret_len)
 		char *line = evbuffer_readln(in, ret_len, EVBUFFER_EOL_LF);
 		size_t left = evbuffer_get_length(in);
 
-		if (!line && client->eof && left && !client->discarding && left <= API_REQUEST_MAX) {
+		if (!line && client->eof && left && !client->discarding &&
+			left <= API_REQUEST_MAX) {
 			line = malloc(left); /* the last line may lack its newline */
 			if (line)
 				evbuffer_remove(in, line, *ret_len = left);
 		} else if (!line && (left > API_REQUEST_MAX || client->discarding)) {
 			evbuffer_drain(in, left);
 			if (!client->discarding)
-				client_error(client, "the request is longer than %u bytes", API_REQUEST_MAX);
+				client_error(client, "the request is longer than %u bytes",
+					API_REQUEST_MAX);
 			client->discarding = true;
 		} else if (line && client->discarding) {
 			client->discarding = false;
 			free(line);
 			continue;
 		} else if (line && *ret_len > API_REQUEST_MAX) {
-			client_error(client, "the request is longer than %u bytes", API_REQUEST_MAX);
+			client_error(
+				client, "the request is longer than %u bytes", API_REQUEST_MAX);
 			free(line);
 			continue;
 		}
@@ -382,7 +391,8 @@ static void on_client_event(struct bufferevent *bev, short what, void *arg)
 		bufferevent_enable(bev, EV_READ); /* it waits for us, not we for it */
 	} else {
 		if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_WRITING))
-			log_event(LOG_LVL_NOTICE, "lintasd", "a CLI client that stopped reading was dropped");
+			log_event(LOG_LVL_NOTICE, "lintasd",
+				"a CLI client that stopped reading was dropped");
 		client_free(client);
 	}
 }
@@ -477,7 +487,8 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	if (fd < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
-		log_event(LOG_LVL_ERR, "lintasd", "CLI socket: accept: %s; trying again in 1 s", strerror(errno));
+		log_event(LOG_LVL_ERR, "lintasd", "CLI socket: accept: %s; trying again in 1 s",
+			strerror(errno));
 		event_del(api.accept);
 		evtimer_add(api.accept_again, &second);
 		return;
@@ -508,15 +519,16 @@ static int group_find(const char *name, gid_t *ret_gid)
 	errno = 0;
 	struct group *group = getgrnam(name);
 	if (!group) {
-		log_event(LOG_LVL_ERR, "lintasd", "CLI socket: no group \"%s\": groupadd --system %s", name, name);
+		log_event(LOG_LVL_ERR, "lintasd",
+			"CLI socket: no group \"%s\": groupadd --system %s", name, name);
 		return errno ? -errno : -ENOENT;
 	}
 	*ret_gid = group->gr_gid;
 	return 0;
 }
 
-/* The folder is made 0750. Its group is set where the group is what lets a reader in: a folder that others
- * may enter (/tmp of a test) is left alone. */
+/* The folder is made 0750. Its group is set where the group is what lets a reader in: a folder that
+ * others may enter (/tmp of a test) is left alone. */
 static int folder_prepare(const char *socket_path, gid_t group)
 {
 	char folder[sizeof(api.addr.sun_path)];
@@ -535,7 +547,8 @@ static int folder_prepare(const char *socket_path, gid_t group)
 		return made;
 	if (stat(folder, &st))
 		return -errno;
-	if (group != NO_GROUP && !(st.st_mode & 0007) && st.st_gid != group && chown(folder, -1, group))
+	if (group != NO_GROUP && !(st.st_mode & 0007) && st.st_gid != group &&
+		chown(folder, -1, group))
 		return -errno;
 	return 0;
 }
@@ -618,12 +631,16 @@ int api_open(const char *socket_path, const char *readers_group, const char *wri
 		api.options = default_options;
 	if (strlen(socket_path) >= sizeof(api.addr.sun_path))
 		return -ENAMETOOLONG;
-	if ((err = group_find(readers_group, &api.readers)) || (err = group_find(writers_group, &api.writers)))
+	if ((err = group_find(readers_group, &api.readers)) ||
+		(err = group_find(writers_group, &api.writers)))
 		return err;
-	snprintf(api.readers_name, sizeof(api.readers_name), "%s", readers_group ? readers_group : "");
-	snprintf(api.writers_name, sizeof(api.writers_name), "%s", writers_group ? writers_group : "");
+	snprintf(api.readers_name, sizeof(api.readers_name), "%s",
+		readers_group ? readers_group : "");
+	snprintf(api.writers_name, sizeof(api.writers_name), "%s",
+		writers_group ? writers_group : "");
 	gid_t group = api.readers != NO_GROUP ? api.readers : api.writers;
-	signal(SIGPIPE, SIG_IGN); /* a client that vanishes is an error of write(), not a reason to die */
+	signal(SIGPIPE,
+		SIG_IGN); /* a client that vanishes is an error of write(), not a reason to die */
 	memset(&api.addr, 0, sizeof(api.addr));
 	api.addr.sun_family = AF_UNIX;
 	strcpy(api.addr.sun_path, socket_path);

@@ -1,29 +1,36 @@
-/* The table of API commands: what `lintasctl` can ask for, by object. Each view lives in the file of its
- * object (views_link.c, views_route.c, …) and answers from the control thread; the long ones as streams. */
+/* The table of API commands: what `lintasctl` can ask for, by object. Each view lives in the file
+ * of its object (views_link.c, views_route.c, …) and answers from the control thread; the long ones
+ * as streams. */
 #include "views.h"
 
 const struct api_command api_commands[] = {
 	{ "status", "", "the router on one screen", false, view_status },
-	{ "port show", "[name]", "ports: device, carrier, queues, packets, errors", false, view_port_show },
-	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false, view_link_show },
+	{ "port show", "[name]", "ports: device, carrier, queues, packets, errors", false,
+		view_port_show },
+	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false,
+		view_link_show },
 	{ "vrf show", "[name]", "VRFs: links, routes, memory", false, view_vrf_show },
-	{ "route show", "[vrf] [prefix] [longer] [all]", "routes of the kernel, as the fast path has them", false,
-		view_route_show },
-	{ "route get", "addr vrf [from] [proto] [sport] [dport]", "how a packet to an address is forwarded, in full",
-		false, view_route_get },
+	{ "route show", "[vrf] [prefix] [longer] [all]",
+		"routes of the kernel, as the fast path has them", false, view_route_show },
+	{ "route get", "addr vrf [from] [proto] [sport] [dport]",
+		"how a packet to an address is forwarded, in full", false, view_route_get },
 	{ "neighbor show", "[vrf]", "neighbours and their adjacencies", false, view_neighbor_show },
-	{ "nexthop show", "", "path groups: legs, tiers, shares, prefixes", false, view_nexthop_show },
+	{ "nexthop show", "", "path groups: legs, tiers, shares, prefixes", false,
+		view_nexthop_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },
 	{ "stages", "", "the packet's way, from the program's own table", false, view_stages },
-	{ "config show", "", "the running configuration with defaults filled in, line by line", false,
-		view_config_show },
-	{ "config errors", "", "why the last refused reload was refused", false, view_config_errors },
-	{ "reload", "", "read the configuration again: parse, check, diff, apply", true, view_reload },
+	{ "config show", "", "the running configuration with defaults filled in, line by line",
+		false, view_config_show },
+	{ "config errors", "", "why the last refused reload was refused", false,
+		view_config_errors },
+	{ "reload", "", "read the configuration again: parse, check, diff, apply", true,
+		view_reload },
 	{ "events", "[since_s] [level] [subject]", "what happened", false, view_events },
 	{ "monitor", "[level] [subject]", "what happens, as it happens", false, view_monitor },
-	{ "resync", "[vrf]", "dump the kernel's tables again, as after an overrun", true, view_resync },
+	{ "resync", "[vrf]", "dump the kernel's tables again, as after an overrun", true,
+		view_resync },
 	{ 0 },
 };
 

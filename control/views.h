@@ -1,5 +1,6 @@
-/* What the files views*.c share: arguments checked from one small table, rows collected for an answer.
- * A view reads the state of the daemon and makes JSON of it; how it looks is lintasctl's business. */
+/* What the files views*.c share: arguments checked from one small table, rows collected for an
+ * answer. A view reads the state of the daemon and makes JSON of it; how it looks is lintasctl's
+ * business. */
 #ifndef LINTAS_VIEWS_H
 #define LINTAS_VIEWS_H
 
@@ -18,22 +19,24 @@ enum view_type { VIEW_STRING, VIEW_INT, VIEW_BOOL, VIEW_ADDR, VIEW_PREFIX, VIEW_
 struct view_arg {
 	const char *name;
 	enum view_type type;
-	void *out; /* const char *, int64_t, bool, struct ip_addr, struct ip_prefix, struct vrf *, struct link * */
+	void *out; /* of the type's C type; VIEW_VRF, VIEW_LINK: a pointer to the object */
 	bool required;
 	int64_t min, max; /* VIEW_INT */
 };
 
-/* Fills what is there, leaves the rest untouched. On anything wrong, unknown or missing the request is
- * failed with what to do, and false returned. */
-bool view_args(struct api_request *request, const json_t *args, const struct view_arg *table, unsigned n);
-#define VIEW_ARGS(request, args, table) view_args(request, args, table, sizeof(table) / sizeof((table)[0]))
+/* Fills what is there, leaves the rest untouched. On anything wrong, unknown or missing the request
+ * is failed with what to do, and false returned. */
+bool view_args(
+	struct api_request *request, const json_t *args, const struct view_arg *table, unsigned n);
+#define VIEW_ARGS(request, args, table) \
+	view_args(request, args, table, sizeof(table) / sizeof((table)[0]))
 
 /* ---- small makers of JSON, NULL when memory ran out ---- */
-json_t *view_addr(const struct ip_addr *addr);      /* "10.0.0.1", or null for af 0 */
+json_t *view_addr(const struct ip_addr *addr); /* "10.0.0.1", or null for af 0 */
 json_t *view_prefix(const struct ip_prefix *prefix);
 json_t *view_mac(const uint8_t mac[6]);
-json_t *view_count(struct dp_count count);          /* {"packets": n, "bytes": n} */
-const char *view_link_name(uint16_t id);            /* "-" for one that is not there */
+json_t *view_count(struct dp_count count);	     /* {"packets": n, "bytes": n} */
+const char *view_link_name(uint16_t id);	     /* "-" for one that is not there */
 const char *view_link_down(const struct link *link); /* why it does not carry; NULL: it does */
 
 /* Until when a step may go on. */
@@ -44,32 +47,35 @@ static inline bool view_time_left(uint64_t start_ns)
 
 /* ---- the handlers, by file ---- */
 typedef void view_handler(struct api_request *request, const json_t *args);
-view_handler view_status;                                          /* views_status.c */
-view_handler view_port_show, view_link_show, view_vrf_show;        /* views_link.c */
-view_handler view_route_show;                                      /* views_route.c */
-view_handler view_route_get;                                       /* views_get.c */
-view_handler view_neighbor_show, view_nexthop_show;                /* views_nexthop.c */
-view_handler view_bgp_show;                                        /* views_bgp.c */
-view_handler view_stats, view_stats_drops, view_stages;            /* views_stats.c */
+view_handler view_status;						     /* views_status.c */
+view_handler view_port_show, view_link_show, view_vrf_show;		     /* views_link.c */
+view_handler view_route_show;						     /* views_route.c */
+view_handler view_route_get;						     /* views_get.c */
+view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */
+view_handler view_bgp_show;						     /* views_bgp.c */
+view_handler view_stats, view_stats_drops, view_stages;			     /* views_stats.c */
 view_handler view_config_show, view_config_errors, view_reload, view_resync; /* views_config.c */
-view_handler view_events, view_monitor;                            /* views_events.c */
+view_handler view_events, view_monitor;					     /* views_events.c */
 
 /* ---- views_route.c, views_get.c ---- */
 json_t *view_route(const char *vrf, const struct mirror_route *route);
 json_t *view_leg(const struct mirror_leg *leg);
-json_t *view_header(const uint8_t *header, unsigned len); /* views_header.c: its layers, outermost first */
+/* views_header.c: its layers, outermost first. */
+json_t *view_header(const uint8_t *header, unsigned len);
 
 /* ---- views_bgp.c ---- */
-/* BGP sessions of the configuration joined with what FRR says: {"sessions": [...], "error": text or null}.
- * done is called once, from the event loop, within BGP_WAIT_S. Questions asked meanwhile share one answer. */
+/* BGP sessions of the configuration joined with what FRR says: {"sessions": [...], "error": text or
+ * null}. done is called once, from the event loop, within BGP_WAIT_S. Questions asked meanwhile
+ * share one answer. */
 #define BGP_WAIT_S 3
 int view_bgp_collect(void (*done)(const json_t *bgp, void *arg), void *arg);
-const json_t *view_bgp_recent(void); /* the last answer if it is less than a second old, else NULL */
+/* The last answer if it is less than a second old, else NULL. */
+const json_t *view_bgp_recent(void);
 
 /* ---- views_stats.c ---- */
 struct view_rate {
-	uint64_t total;      /* since start */
-	double per_second;   /* over the last whole second */
+	uint64_t total;	   /* since start */
+	double per_second; /* over the last whole second */
 };
 int view_rates_start(void);
 void view_rates_stop(void);

@@ -1,7 +1,8 @@
-/* Arguments of a request checked against the view's small table, and the makers of JSON all views share.
+/* Arguments of a request checked against the view's small table, and the makers of JSON all views
+ * share.
  *
- * A request's arguments are a JSON object from outside: every member must be known, of the right type and
- * in range, or the request is refused with what was expected. */
+ * A request's arguments are a JSON object from outside: every member must be known, of the right
+ * type and in range, or the request is refused with what was expected. */
 #include <inttypes.h>
 #include <string.h>
 #include "views.h"
@@ -31,10 +32,12 @@ static const char *known_names(enum view_type type, char *buf, size_t size)
 	buf[0] = '\0';
 	if (type == VIEW_VRF)
 		for (struct vrf *v = vrf_next(NULL); v && len + 24 < size; v = vrf_next(v))
-			len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", v->name);
+			len += (size_t)snprintf(
+				buf + len, size - len, "%s%s", len ? ", " : "", v->name);
 	else
 		for (struct link *l = link_next(NULL); l && len + 24 < size; l = link_next(l))
-			len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", l->name);
+			len += (size_t)snprintf(
+				buf + len, size - len, "%s%s", len ? ", " : "", l->name);
 	return len ? buf : "none at all";
 }
 
@@ -49,8 +52,8 @@ static bool object_find(struct api_request *request, const struct view_arg *arg,
 		found = *(struct link **)arg->out = link_by_name(text);
 	if (found)
 		return true;
-	api_fail(request, "no %s \"%.32s\": there is %s", arg->type == VIEW_VRF ? "VRF" : "link", text,
-		known_names(arg->type, names, sizeof(names)));
+	api_fail(request, "no %s \"%.32s\": there is %s", arg->type == VIEW_VRF ? "VRF" : "link",
+		text, known_names(arg->type, names, sizeof(names)));
 	return false;
 }
 
@@ -71,8 +74,8 @@ static bool arg_take(struct api_request *request, const struct view_arg *arg, co
 		if (right)
 			*(int64_t *)arg->out = json_integer_value(value);
 		else if (json_is_integer(value)) {
-			api_fail(request, "argument \"%s\" must be %" PRId64 "..%" PRId64, arg->name, arg->min,
-				arg->max);
+			api_fail(request, "argument \"%s\" must be %" PRId64 "..%" PRId64,
+				arg->name, arg->min, arg->max);
 			return false;
 		}
 		break;
@@ -98,12 +101,14 @@ static bool arg_take(struct api_request *request, const struct view_arg *arg, co
 	return right;
 }
 
-bool view_args(struct api_request *request, const json_t *args, const struct view_arg *table, unsigned n)
+bool view_args(
+	struct api_request *request, const json_t *args, const struct view_arg *table, unsigned n)
 {
 	const struct api_command *command = api_request_command(request);
 	const char *key;
 	json_t *value;
-	json_t *object = (json_t *)(uintptr_t)args; /* only iterated: jansson's iterators want it so */
+	json_t *object =
+		(json_t *)(uintptr_t)args; /* only iterated: jansson's iterators want it so */
 
 	json_object_foreach(object, key, value) {
 		unsigned i = 0;
@@ -111,8 +116,8 @@ bool view_args(struct api_request *request, const json_t *args, const struct vie
 		while (i < n && strcmp(key, table[i].name))
 			i++;
 		if (i == n) {
-			api_fail(request, "\"%s\" has no argument \"%.32s\"; its arguments: %s", command->name, key,
-				*command->args ? command->args : "none");
+			api_fail(request, "\"%s\" has no argument \"%.32s\"; its arguments: %s",
+				command->name, key, *command->args ? command->args : "none");
 			return false;
 		}
 		if (!arg_take(request, &table[i], value))
@@ -120,8 +125,9 @@ bool view_args(struct api_request *request, const json_t *args, const struct vie
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (table[i].required && !json_object_get(args, table[i].name)) {
-			api_fail(request, "\"%s\" needs the argument \"%s\", %s; its arguments: %s", command->name,
-				table[i].name, type_name(table[i].type), command->args);
+			api_fail(request, "\"%s\" needs the argument \"%s\", %s; its arguments: %s",
+				command->name, table[i].name, type_name(table[i].type),
+				command->args);
 			return false;
 		}
 	return true;
@@ -145,12 +151,14 @@ json_t *view_prefix(const struct ip_prefix *prefix)
 
 json_t *view_mac(const uint8_t mac[6])
 {
-	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return json_sprintf(
+		"%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 json_t *view_count(struct dp_count count)
 {
-	return json_pack("{s:I, s:I}", "packets", (json_int_t)count.packets, "bytes", (json_int_t)count.bytes);
+	return json_pack("{s:I, s:I}", "packets", (json_int_t)count.packets, "bytes",
+		(json_int_t)count.bytes);
 }
 
 const char *view_link_name(uint16_t id)
@@ -165,6 +173,7 @@ const char *view_link_down(const struct link *link)
 	if (!link->up)
 		return "shut";
 	if (!link->carrier)
-		return link->cfg && link->cfg->encap != CFG_ENCAP_ETHER ? "underlay down" : "no carrier";
+		return link->cfg && link->cfg->encap != CFG_ENCAP_ETHER ? "underlay down"
+									: "no carrier";
 	return NULL;
 }

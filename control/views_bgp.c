@@ -1,9 +1,10 @@
 /* BGP sessions: what the configuration wants, joined with what FRR says (BGP and BFD), by link.
  *
- * FRR is asked through the keeper, which runs vtysh: tens of milliseconds, asynchronous. One question is
- * under way at a time; who asks meanwhile shares its answer. After BGP_WAIT_S the answer is what is known
- * by then, with the error; callbacks that come later find their collection finished and only drop it.
- * FRR's JSON is from outside: every member may be missing or of another type. */
+ * FRR is asked through the keeper, which runs vtysh: tens of milliseconds, asynchronous. One
+ * question is under way at a time; who asks meanwhile shares its answer. After BGP_WAIT_S the
+ * answer is what is known by then, with the error; callbacks that come later find their collection
+ * finished and only drop it. FRR's JSON is from outside: every member may be missing or of another
+ * type. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -57,8 +58,9 @@ static const struct link *peer_link(const char *vrf, const struct ip_addr *peer)
 
 		if (!cfg || !l->vrf || strcmp(l->vrf->name, vrf))
 			continue;
-		if (cfg->bgp.present && ((cfg->bgp.v4.present && ip_addr_equal(&cfg->bgp.v4.peer, peer)) ||
-						(cfg->bgp.v6.present && ip_addr_equal(&cfg->bgp.v6.peer, peer))))
+		if (cfg->bgp.present &&
+			((cfg->bgp.v4.present && ip_addr_equal(&cfg->bgp.v4.peer, peer)) ||
+				(cfg->bgp.v6.present && ip_addr_equal(&cfg->bgp.v6.peer, peer))))
 			return l;
 		for (unsigned i = 0; i < cfg->n_address; i++)
 			if (ip_prefix_contains(&cfg->address[i], peer))
@@ -67,9 +69,10 @@ static const struct link *peer_link(const char *vrf, const struct ip_addr *peer)
 	return subnet;
 }
 
-/* The session of a peer in `sessions`, an object keyed by VRF and address; made when it is not there. */
-static json_t *session_get(json_t *sessions, const char *vrf, const char *peer, const struct link *link,
-	bool configured)
+/* The session of a peer in `sessions`, an object keyed by VRF and address; made when it is not
+ * there. */
+static json_t *session_get(json_t *sessions, const char *vrf, const char *peer,
+	const struct link *link, bool configured)
 {
 	char key[CFG_NAME_MAX + IP_STRLEN + 2];
 	json_t *s;
@@ -78,23 +81,25 @@ static json_t *session_get(json_t *sessions, const char *vrf, const char *peer, 
 	s = json_object_get(sessions, key);
 	if (s)
 		return s;
-	s = json_pack("{s:s, s:s, s:s?, s:s?, s:n, s:n, s:s, s:n, s:b, s:{}, s:n}", "vrf", vrf, "peer", peer, "link",
-		link ? link->name : NULL, "zone",
-		link && link->cfg && link->cfg->zone ? link->cfg->zone->name : NULL, "remote_as", "local_as",
-		"state", "unknown", "since_s", "configured", configured, "families", "bfd");
+	s = json_pack("{s:s, s:s, s:s?, s:s?, s:n, s:n, s:s, s:n, s:b, s:{}, s:n}", "vrf", vrf,
+		"peer", peer, "link", link ? link->name : NULL, "zone",
+		link && link->cfg && link->cfg->zone ? link->cfg->zone->name : NULL, "remote_as",
+		"local_as", "state", "unknown", "since_s", "configured", configured, "families",
+		"bfd");
 	json_object_set_new(sessions, key, s);
 	return s;
 }
 
-static void add_configured(json_t *sessions, const struct cfg_link *cfg, const struct cfg_bgp_peer *peer,
-	const char *state)
+static void add_configured(json_t *sessions, const struct cfg_link *cfg,
+	const struct cfg_bgp_peer *peer, const char *state)
 {
 	char text[IP_STRLEN];
 	json_t *s;
 
 	if (!peer->present)
 		return;
-	s = session_get(sessions, cfg->vrf->name, ip_addr_format(&peer->peer, text), link_by_name(cfg->name), true);
+	s = session_get(sessions, cfg->vrf->name, ip_addr_format(&peer->peer, text),
+		link_by_name(cfg->name), true);
 	json_object_set_new(s, "remote_as", json_integer(peer->asn));
 	json_object_set_new(s, "local_as",
 		json_integer(peer->local_as ? peer->local_as : control.running->gateway.asn));
@@ -103,7 +108,8 @@ static void add_configured(json_t *sessions, const struct cfg_link *cfg, const s
 		json_object_set_new(s, "bfd", json_pack("{s:s, s:n}", "status", state, "since_s"));
 }
 
-static void add_peer(json_t *sessions, const char *vrf, const char *family, const char *peer, const json_t *p)
+static void add_peer(
+	json_t *sessions, const char *vrf, const char *family, const char *peer, const json_t *p)
 {
 	struct ip_addr addr;
 	json_t *s;
@@ -115,20 +121,23 @@ static void add_peer(json_t *sessions, const char *vrf, const char *family, cons
 	json_object_set_new(s, "local_as", json_integer(num(p, "localAs")));
 	json_object_set_new(s, "state", json_string(str(p, "state", "unknown")));
 	json_object_set_new(s, "since_s",
-		num(p, "peerUptimeMsec") ? json_integer(num(p, "peerUptimeMsec") / 1000) : json_null());
+		num(p, "peerUptimeMsec") ? json_integer(num(p, "peerUptimeMsec") / 1000)
+					 : json_null());
 	json_object_set_new(json_object_get(s, "families"), family,
 		json_pack("{s:I, s:I}", "received", num(p, "pfxRcd"), "sent", num(p, "pfxSnt")));
 }
 
 static void add_bgp(json_t *sessions, json_t *bgp)
 {
-	static const char *const families[][2] = { { "ipv4Unicast", "ipv4" }, { "ipv6Unicast", "ipv6" } };
+	static const char *const families[][2] = { { "ipv4Unicast", "ipv4" },
+		{ "ipv6Unicast", "ipv6" } };
 	const char *vrf, *peer;
 	json_t *instance, *p;
 
 	json_object_foreach(bgp, vrf, instance)
 		for (int f = 0; f < 2; f++) {
-			json_t *peers = json_object_get(json_object_get(instance, families[f][0]), "peers");
+			json_t *peers =
+				json_object_get(json_object_get(instance, families[f][0]), "peers");
 
 			json_object_foreach(peers, peer, p)
 				add_peer(sessions, vrf, families[f][1], peer, p);
@@ -145,11 +154,13 @@ static void add_bfd(json_t *sessions, json_t *bfd)
 		const char *since = strcmp(status, "up") ? "downtime" : "uptime";
 		char key[CFG_NAME_MAX + IP_STRLEN + 2];
 
-		snprintf(key, sizeof(key), "%.15s %.60s", str(p, "vrf", "default"), str(p, "peer", ""));
+		snprintf(key, sizeof(key), "%.15s %.60s", str(p, "vrf", "default"),
+			str(p, "peer", ""));
 		s = json_object_get(sessions, key);
 		if (s)
-			json_object_set_new(s, "bfd", json_pack("{s:s, s:I}", "status", status, "since_s",
-							    num(p, since)));
+			json_object_set_new(s, "bfd",
+				json_pack(
+					"{s:s, s:I}", "status", status, "since_s", num(p, since)));
 	}
 }
 
@@ -238,8 +249,8 @@ static void on_bfd(const json_t *json, void *arg)
 	answered(c, &c->bfd, json);
 }
 
-/* Returns how long to wait: not at all when everything is known or nothing can be asked. The answer is
- * given from the event loop in either case. */
+/* Returns how long to wait: not at all when everything is known or nothing can be asked. The answer
+ * is given from the event loop in either case. */
 static const struct timeval *ask(struct collection *c)
 {
 	static const struct timeval at_once = { 0, 0 }, wait = { BGP_WAIT_S, 0 };

@@ -62,8 +62,8 @@ void view_config_show(struct api_request *request, const json_t *args)
 
 static json_t *error_json(const struct cfg_error *e)
 {
-	return json_pack("{s:s?, s:i, s:b, s:s?, s:s}", "file", e->file, "line", (int)e->line, "warning", e->warning,
-		"key", e->key, "text", e->text);
+	return json_pack("{s:s?, s:i, s:b, s:s?, s:s}", "file", e->file, "line", (int)e->line,
+		"warning", e->warning, "key", e->key, "text", e->text);
 }
 
 void view_config_errors(struct api_request *request, const json_t *args)
@@ -85,17 +85,20 @@ static void fail_reload(struct api_request *request, int err)
 	const struct cfg_errors *e = &control.last_errors;
 
 	if (err != -EINVAL || !e->n_fatal) {
-		api_fail(request, "reload failed: %s; `lintasctl events` says more", strerror(-err));
+		api_fail(
+			request, "reload failed: %s; `lintasctl events` says more", strerror(-err));
 		return;
 	}
 	for (unsigned i = 0; i < e->n; i++)
 		if (!e->items[i].warning) {
 			const struct cfg_error *first = &e->items[i];
 
-			api_fail(request, "%s:%u: %s%s%s\n%u error%s, nothing changed; "
-					  "`lintasctl config errors` shows all", first->file ? first->file :
-				control.config_path, first->line, first->key ? first->key : "",
-				first->key ? ": " : "", first->text, e->n_fatal, e->n_fatal == 1 ? "" : "s");
+			api_fail(request,
+				"%s:%u: %s%s%s\n%u error%s, nothing changed; "
+				"`lintasctl config errors` shows all",
+				first->file ? first->file : control.config_path, first->line,
+				first->key ? first->key : "", first->key ? ": " : "", first->text,
+				e->n_fatal, e->n_fatal == 1 ? "" : "s");
 			return;
 		}
 	api_fail(request, "%u errors, nothing changed; `lintasctl check` shows them", e->n_fatal);
@@ -106,8 +109,9 @@ static void reload_done(int rc, unsigned ops, void *request)
 	if (rc)
 		fail_reload(request, rc);
 	else
-		api_reply(request, json_pack("{s:i, s:I, s:b}", "operations", (int)ops, "generation",
-					   (json_int_t)control.generation, "needs_restart", control.needs_restart));
+		api_reply(request, json_pack("{s:i, s:I, s:b}", "operations", (int)ops,
+					   "generation", (json_int_t)control.generation,
+					   "needs_restart", control.needs_restart));
 }
 
 void view_reload(struct api_request *request, const json_t *args)
@@ -118,7 +122,8 @@ void view_reload(struct api_request *request, const json_t *args)
 		return;
 	err = control_reload_async(reload_done, request);
 	if (err)
-		api_fail(request, "reload: %s", err == -EAGAIN ? "too many are waiting already" : strerror(-err));
+		api_fail(request, "reload: %s",
+			err == -EAGAIN ? "too many are waiting already" : strerror(-err));
 }
 
 /* ---- resync ---- */

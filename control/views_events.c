@@ -1,7 +1,7 @@
 /* `events` and `monitor`: the log ring as a listing, and as a stream that goes on.
  *
- * Both read the ring by sequence number. A monitor that reads too slowly loses entries when the ring wraps;
- * it is told how many, and the log never waits for it. */
+ * Both read the ring by sequence number. A monitor that reads too slowly loses entries when the
+ * ring wraps; it is told how many, and the log never waits for it. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -15,20 +15,23 @@ struct event_stream {
 	struct api_request *request;
 	uint64_t seq;
 	int64_t since_ns; /* wall clock; 0 = all */
-	int level;        /* least severe that is shown */
+	int level;	  /* least severe that is shown */
 	char subject[CFG_NAME_MAX];
 	bool follow;
 };
 
 static LIST_HEAD(, event_stream) monitors = LIST_HEAD_INITIALIZER(monitors);
 
-static const char *const levels[] = { [LOG_LVL_ERR] = "error", [LOG_LVL_WARN] = "warning",
-	[LOG_LVL_NOTICE] = "notice", [LOG_LVL_INFO] = "info", [LOG_LVL_DEBUG] = "debug" };
+static const char *const levels[] = { [LOG_LVL_ERR] = "error",
+	[LOG_LVL_WARN] = "warning",
+	[LOG_LVL_NOTICE] = "notice",
+	[LOG_LVL_INFO] = "info",
+	[LOG_LVL_DEBUG] = "debug" };
 
 static bool shown(const struct event_stream *s, const struct log_entry *e)
 {
 	return (int)e->level <= s->level && e->wall_ns >= s->since_ns &&
-		(!*s->subject || !strcmp(s->subject, e->subject));
+	       (!*s->subject || !strcmp(s->subject, e->subject));
 }
 
 /* The log takes any bytes; JSON only UTF-8. */
@@ -48,10 +51,12 @@ static json_t *text_json(const char *text)
 
 static json_t *entry_json(const struct log_entry *e)
 {
-	unsigned level = (unsigned)e->level < sizeof(levels) / sizeof(levels[0]) ? e->level : LOG_LVL_DEBUG;
+	unsigned level =
+		(unsigned)e->level < sizeof(levels) / sizeof(levels[0]) ? e->level : LOG_LVL_DEBUG;
 
-	return json_pack("{s:I, s:f, s:s, s:o, s:o}", "seq", (json_int_t)e->seq, "time", (double)e->wall_ns / 1e9,
-		"level", levels[level], "subject", text_json(e->subject), "text", text_json(e->text));
+	return json_pack("{s:I, s:f, s:s, s:o, s:o}", "seq", (json_int_t)e->seq, "time",
+		(double)e->wall_ns / 1e9, "level", levels[level], "subject", text_json(e->subject),
+		"text", text_json(e->text));
 }
 
 static json_t *event_step(void *state)
@@ -68,7 +73,8 @@ static json_t *event_step(void *state)
 		return NULL;
 	part = json_array();
 	if (s->follow && entries[0].seq > s->seq)
-		json_array_append_new(part, json_pack("{s:I}", "lost", (json_int_t)(entries[0].seq - s->seq)));
+		json_array_append_new(
+			part, json_pack("{s:I}", "lost", (json_int_t)(entries[0].seq - s->seq)));
 	for (unsigned i = 0; i < n; i++)
 		if (shown(s, &entries[i]))
 			json_array_append_new(part, entry_json(&entries[i]));
@@ -91,7 +97,8 @@ static void on_log(const struct log_entry *entry, void *arg)
 
 	(void)entry, (void)arg;
 	LIST_FOREACH(s, &monitors, entry)
-		api_wake(s->request); /* also for what it does not show: it has to keep up with the ring */
+		api_wake(s->request); /* also for what it does not show: it has to keep up with the
+					 ring */
 }
 
 void view_events_start(void)
@@ -111,13 +118,15 @@ static int level_number(const char *name)
 	return -1;
 }
 
-static struct event_stream *stream_new(struct api_request *request, const char *level, const char *subject)
+static struct event_stream *stream_new(
+	struct api_request *request, const char *level, const char *subject)
 {
 	int number = level ? level_number(level) : LOG_LVL_DEBUG;
 	struct event_stream *s;
 
 	if (number < 0) {
-		api_fail(request, "argument \"level\" must be error, warning, notice, info or debug");
+		api_fail(request,
+			"argument \"level\" must be error, warning, notice, info or debug");
 		return NULL;
 	}
 	s = calloc(1, sizeof(*s));
@@ -136,7 +145,11 @@ void view_events(struct api_request *request, const json_t *args)
 	const char *level = NULL, *subject = NULL;
 	int64_t since_s = 0;
 	const struct view_arg table[] = {
-		{ .name = "since_s", .type = VIEW_INT, .out = &since_s, .min = 1, .max = 10 * 365 * 86400ll },
+		{ .name = "since_s",
+			.type = VIEW_INT,
+			.out = &since_s,
+			.min = 1,
+			.max = 10 * 365 * 86400ll },
 		{ .name = "level", .type = VIEW_STRING, .out = &level },
 		{ .name = "subject", .type = VIEW_STRING, .out = &subject },
 	};

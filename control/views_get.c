@@ -1,8 +1,9 @@
 /* `route get`: one packet's fate explained from the structures the packet itself would meet.
  *
- * Longest match in the mirror → which protocol owns it → its kernel legs → tier and buckets of the path
- * group → adjacency, with the header it prepends → counters of the egress link. The group comes from the
- * workers' FIB (dp_fib_lookup), not from the mirror: where the two differ, the answer says so. */
+ * Longest match in the mirror → which protocol owns it → its kernel legs → tier and buckets of the
+ * path group → adjacency, with the header it prepends → counters of the egress link. The group
+ * comes from the workers' FIB (dp_fib_lookup), not from the mirror: where the two differ, the
+ * answer says so. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,8 @@ static const char *adj_text(uint8_t kind)
 	case DP_ADJ_PROHIBIT:
 		return "dropped, answered with ICMP administratively prohibited";
 	case DP_ADJ_GLEAN:
-		return "next hop not resolved yet: the first packets are held while the kernel asks";
+		return "next hop not resolved yet: the first packets are held while the kernel "
+		       "asks";
 	case DP_ADJ_FORWARD:
 		return "forwarded";
 	case DP_ADJ_FAILED:
@@ -100,8 +102,8 @@ static json_t *adjacency_json(uint32_t adj)
 	link = a.adj.link ? link_by_id(a.adj.link) : NULL;
 	len = a.header_len < sizeof(a.header) ? a.header_len : sizeof(a.header);
 	json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:o}", "adjacency", (json_int_t)adj, "kind",
-		adj_kind(a.adj.kind), "text", adj_text(a.adj.kind), "link", link ? link->name : NULL, "nexthop",
-		view_addr(&a.adj.nexthop));
+		adj_kind(a.adj.kind), "text", adj_text(a.adj.kind), "link",
+		link ? link->name : NULL, "nexthop", view_addr(&a.adj.nexthop));
 	if (a.adj.kind == DP_ADJ_FORWARD) {
 		json_object_set_new(o, "mac", view_mac(a.adj.mac));
 		json_object_set_new(o, "port",
@@ -140,26 +142,29 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 
 	if (dp_group_info(group, &g))
 		return json_null();
-	hashed = (flow->src.af || g.n_buckets == 1) && !dp_group_bucket(group, &flow->src, &flow->dst,
-		flow->proto, flow->sport, flow->dport, &bucket, &taken);
+	hashed = (flow->src.af || g.n_buckets == 1) &&
+		 !dp_group_bucket(group, &flow->src, &flow->dst, flow->proto, flow->sport,
+			 flow->dport, &bucket, &taken);
 	json_t *legs = json_array();
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++) {
 		const struct mirror_leg *m = leg_of(f, g.legs[i].adj);
 		json_t *leg = json_pack("{s:I, s:i, s:i, s:b, s:s?, s:i, s:b, s:o}", "adjacency",
-			(json_int_t)g.legs[i].adj, "tier", g.legs[i].tier + 1, "weight", g.legs[i].weight, "alive",
-			g.legs[i].alive, "why", !g.legs[i].alive && m ? m->why : NULL, "buckets", g.buckets_of[i],
-			"taken", hashed && g.legs[i].adj == taken, "to", adjacency_json(g.legs[i].adj));
+			(json_int_t)g.legs[i].adj, "tier", g.legs[i].tier + 1, "weight",
+			g.legs[i].weight, "alive", g.legs[i].alive, "why",
+			!g.legs[i].alive && m ? m->why : NULL, "buckets", g.buckets_of[i], "taken",
+			hashed && g.legs[i].adj == taken, "to", adjacency_json(g.legs[i].adj));
 		json_array_append_new(legs, leg);
 		if (g.legs[i].alive && g.legs[i].tier < best)
 			best = g.legs[i].tier;
 	}
-	return json_pack("{s:I, s:i, s:o, s:o, s:o}", "group", (json_int_t)group, "buckets", (int)g.n_buckets,
-		"tier", best == UINT8_MAX ? json_null() : json_integer(best + 1), "bucket",
-		hashed ? json_integer(bucket) : json_null(), "legs", legs);
+	return json_pack("{s:I, s:i, s:o, s:o, s:o}", "group", (json_int_t)group, "buckets",
+		(int)g.n_buckets, "tier", best == UINT8_MAX ? json_null() : json_integer(best + 1),
+		"bucket", hashed ? json_integer(bucket) : json_null(), "legs", legs);
 }
 
 /* One sentence: what happens, or why nothing does. */
-static json_t *verdict(const struct found *f, uint32_t group, const struct ip_addr *dst, const char *vrf)
+static json_t *verdict(
+	const struct found *f, uint32_t group, const struct ip_addr *dst, const char *vrf)
 {
 	char text[IP_STRLEN];
 	struct dp_group_info g;
@@ -167,14 +172,20 @@ static json_t *verdict(const struct found *f, uint32_t group, const struct ip_ad
 
 	ip_addr_format(dst, text);
 	if (!group && f->have_active && f->active.group)
-		return json_sprintf("the kernel has a route to %s but the fast path has none: a resync or the "
-				    "auditor brings it; until then packets are dropped as no_route", text);
+		return json_sprintf(
+			"the kernel has a route to %s but the fast path has none: a resync or the "
+			"auditor brings it; until then packets are dropped as no_route",
+			text);
 	if (!group && f->any)
-		return json_sprintf("the kernel's route to %s is not in the fast path; packets are dropped as "
-				    "no_route, answered with ICMP network unreachable", text);
+		return json_sprintf(
+			"the kernel's route to %s is not in the fast path; packets are dropped as "
+			"no_route, answered with ICMP network unreachable",
+			text);
 	if (!group)
-		return json_sprintf("no route to %s in VRF %s: packets are dropped as no_route, answered with "
-				    "ICMP network unreachable", text, vrf);
+		return json_sprintf(
+			"no route to %s in VRF %s: packets are dropped as no_route, answered with "
+			"ICMP network unreachable",
+			text, vrf);
 	if (dp_group_info(group, &g) || !g.n_legs)
 		return json_string("the path group is empty");
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++)
@@ -199,8 +210,8 @@ static int proto_number(const char *name)
 	return *name && !*end && n >= 0 && n <= 255 ? (int)n : -1;
 }
 
-static bool flow_check(struct api_request *request, struct flow *flow, const char *proto, int64_t sport,
-	int64_t dport)
+static bool flow_check(struct api_request *request, struct flow *flow, const char *proto,
+	int64_t sport, int64_t dport)
 {
 	int number = proto ? proto_number(proto) : IPPROTO_TCP;
 
@@ -209,7 +220,8 @@ static bool flow_check(struct api_request *request, struct flow *flow, const cha
 		return false;
 	}
 	if (number < 0) {
-		api_fail(request, "argument \"proto\" must be tcp, udp, icmp, icmpv6, esp, gre or a number 0..255");
+		api_fail(request, "argument \"proto\" must be tcp, udp, icmp, icmpv6, esp, gre or "
+				  "a number 0..255");
 		return false;
 	}
 	flow->proto = (uint8_t)number;
@@ -246,10 +258,11 @@ void view_route_get(struct api_request *request, const json_t *args)
 	uint32_t group = dp_fib_lookup(vrf->id, &flow.dst);
 	bool agree = (f->have_active ? f->active.group : 0) == group;
 	api_reply(request,
-		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:b}", "addr", view_addr(&flow.dst),
-			"vrf", vrf->name, "from", view_addr(&flow.src), "flow", "proto", flow.proto, "sport",
-			flow.sport, "dport", flow.dport, "verdict", verdict(f, group, &flow.dst, vrf->name),
-			"routes", f->routes, "path", group ? group_json(f, group, &flow) : json_null(), "in_step",
+		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:b}", "addr",
+			view_addr(&flow.dst), "vrf", vrf->name, "from", view_addr(&flow.src),
+			"flow", "proto", flow.proto, "sport", flow.sport, "dport", flow.dport,
+			"verdict", verdict(f, group, &flow.dst, vrf->name), "routes", f->routes,
+			"path", group ? group_json(f, group, &flow) : json_null(), "in_step",
 			agree));
 	free(f);
 }

@@ -1,6 +1,6 @@
-/* The header an adjacency prepends, taken apart layer by layer for `route get`: Ethernet, VLAN tags, outer
- * IPv4 or IPv6, UDP, VXLAN and the inner Ethernet. Where the type of a layer depends on the packet it is
- * left zero by the fast path, and the walk ends there. Never reads past len. */
+/* The header an adjacency prepends, taken apart layer by layer for `route get`: Ethernet, VLAN
+ * tags, outer IPv4 or IPv6, UDP, VXLAN and the inner Ethernet. Where the type of a layer depends on
+ * the packet it is left zero by the fast path, and the walk ends there. Never reads past len. */
 #include <string.h>
 #include <netinet/in.h>
 #include "views.h"
@@ -39,14 +39,16 @@ static unsigned cut_ethernet(struct cut *c)
 	if (c->left < 14)
 		return 0;
 	type = be16(c->p + 12);
-	take(c, 14, json_pack("{s:s, s:o, s:o}", "layer", "ethernet", "dst", view_mac(c->p), "src",
-		       view_mac(c->p + 6)));
+	take(c, 14,
+		json_pack("{s:s, s:o, s:o}", "layer", "ethernet", "dst", view_mac(c->p), "src",
+			view_mac(c->p + 6)));
 	while ((type == 0x8100 || type == 0x88a8) && c->left >= 4) {
 		unsigned tci = be16(c->p), tpid = type;
 
 		type = be16(c->p + 2);
-		take(c, 4, json_pack("{s:s, s:o, s:i}", "layer", "vlan", "tpid", json_sprintf("0x%04x", tpid),
-			       "vid", (int)(tci & 0xfff)));
+		take(c, 4,
+			json_pack("{s:s, s:o, s:i}", "layer", "vlan", "tpid",
+				json_sprintf("0x%04x", tpid), "vid", (int)(tci & 0xfff)));
 	}
 	return type;
 }
@@ -59,9 +61,10 @@ static bool cut_ip(struct cut *c, unsigned type)
 
 	if ((!six && type != 0x0800) || c->left < len || c->p[six ? 6 : 9] != IPPROTO_UDP)
 		return false;
-	take(c, len, json_pack("{s:s, s:o, s:o, s:i}", "layer", six ? "ipv6" : "ipv4", "src",
-			addr_at(c->p + addr, af), "dst", addr_at(c->p + addr + ip_size(af), af), "ttl",
-			c->p[six ? 7 : 8]));
+	take(c, len,
+		json_pack("{s:s, s:o, s:o, s:i}", "layer", six ? "ipv6" : "ipv4", "src",
+			addr_at(c->p + addr, af), "dst", addr_at(c->p + addr + ip_size(af), af),
+			"ttl", c->p[six ? 7 : 8]));
 	return true;
 }
 
@@ -72,7 +75,9 @@ json_t *view_header(const uint8_t *header, unsigned len)
 	if (!cut_ip(&c, cut_ethernet(&c)) || c.left < 16)
 		return c.layers;
 	take(&c, 8, json_pack("{s:s, s:i}", "layer", "udp", "dport", (int)be16(c.p + 2)));
-	take(&c, 8, json_pack("{s:s, s:i}", "layer", "vxlan", "vni", (int)(be16(c.p + 4) << 8 | c.p[6])));
+	take(&c, 8,
+		json_pack(
+			"{s:s, s:i}", "layer", "vxlan", "vni", (int)(be16(c.p + 4) << 8 | c.p[6])));
 	cut_ethernet(&c);
 	return c.layers;
 }

@@ -1,7 +1,8 @@
 /* Views of ports, links and VRFs.
  *
- * Links come as a stream: the sums over the matrix of a thousand links are more than one callback may
- * take. A stream remembers the name it got to, not a pointer: a reload may come between two steps. */
+ * Links come as a stream: the sums over the matrix of a thousand links are more than one callback
+ * may take. A stream remembers the name it got to, not a pointer: a reload may come between two
+ * steps. */
 #include <stdlib.h>
 #include <string.h>
 #include "views.h"
@@ -18,14 +19,14 @@ static json_t *port_json(unsigned port)
 	json_t *speed = i.speed_mbps ? json_integer(i.speed_mbps) : json_null();
 	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:b, s:o, s:i, s:i, s:i, s:o,"
 			 " s:{s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:{s:i, s:i}}",
-		"port", (int)port, "name", i.name, "device", i.device, "driver", i.driver, "mac", view_mac(i.mac),
-		"up", i.up, "speed_mbps", speed, "mtu", i.mtu, "rx_queues", i.rx_queues, "tx_queues", i.tx_queues,
-		"tx_owner", owner,
-		"rx", "packets", (json_int_t)i.rx_packets, "bytes", (json_int_t)i.rx_bytes, "missed",
-		(json_int_t)i.rx_missed, "errors", (json_int_t)i.rx_errors, "no_buffer", (json_int_t)i.rx_nombuf,
-		"tx", "packets", (json_int_t)i.tx_packets, "bytes", (json_int_t)i.tx_bytes, "errors",
-		(json_int_t)i.tx_errors,
-		"buffers", "total", (int)i.buffers, "in_use", (int)i.buffers_in_use);
+		"port", (int)port, "name", i.name, "device", i.device, "driver", i.driver, "mac",
+		view_mac(i.mac), "up", i.up, "speed_mbps", speed, "mtu", i.mtu, "rx_queues",
+		i.rx_queues, "tx_queues", i.tx_queues, "tx_owner", owner, "rx", "packets",
+		(json_int_t)i.rx_packets, "bytes", (json_int_t)i.rx_bytes, "missed",
+		(json_int_t)i.rx_missed, "errors", (json_int_t)i.rx_errors, "no_buffer",
+		(json_int_t)i.rx_nombuf, "tx", "packets", (json_int_t)i.tx_packets, "bytes",
+		(json_int_t)i.tx_bytes, "errors", (json_int_t)i.tx_errors, "buffers", "total",
+		(int)i.buffers, "in_use", (int)i.buffers_in_use);
 }
 
 void view_port_show(struct api_request *request, const json_t *args)
@@ -71,15 +72,18 @@ static json_t *link_shape(const struct cfg_link *cfg)
 	if (!cfg)
 		return json_null();
 	if (cfg->encap == CFG_ENCAP_VXLAN)
-		return json_pack("{s:s, s:I, s:o, s:o, s:i, s:s}", "encap", "vxlan", "vni", (json_int_t)cfg->vni,
-			"local", view_addr(&cfg->local), "remote", view_addr(&cfg->remote), "udp_port", cfg->udp_port,
-			"underlay", cfg->underlay ? cfg->underlay->name : "-");
+		return json_pack("{s:s, s:I, s:o, s:o, s:i, s:s}", "encap", "vxlan", "vni",
+			(json_int_t)cfg->vni, "local", view_addr(&cfg->local), "remote",
+			view_addr(&cfg->remote), "udp_port", cfg->udp_port, "underlay",
+			cfg->underlay ? cfg->underlay->name : "-");
 	json_t *tags = json_array();
 	if (cfg->circuit && cfg->circuit->stag)
-		json_array_append_new(tags, json_pack("{s:i, s:o}", "vid", cfg->circuit->stag, "tpid",
-						    json_sprintf("0x%04x", cfg->circuit->stag_tpid)));
+		json_array_append_new(
+			tags, json_pack("{s:i, s:o}", "vid", cfg->circuit->stag, "tpid",
+				      json_sprintf("0x%04x", cfg->circuit->stag_tpid)));
 	if (cfg->vlan)
-		json_array_append_new(tags, json_pack("{s:i, s:s}", "vid", cfg->vlan, "tpid", "0x8100"));
+		json_array_append_new(
+			tags, json_pack("{s:i, s:s}", "vid", cfg->vlan, "tpid", "0x8100"));
 	return json_pack("{s:s, s:o}", "encap", "ethernet", "tags", tags);
 }
 
@@ -101,16 +105,18 @@ static json_t *link_json(const struct link *l)
 
 	if (cfg)
 		path = config_path_of(control.running, cfg, &tier);
-	return json_pack("{s:s, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, s:o, s:s?, s:o,"
+	return json_pack("{s:s, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, "
+			 "s:o, s:s?, s:o,"
 			 " s:o, s:o, s:I}",
-		"name", l->name, "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up", !view_link_down(l), "why",
-		view_link_down(l), "port", port_name(l->port, &info), "zone",
-		cfg && cfg->zone ? cfg->zone->name : NULL, "partner", cfg && cfg->zone && cfg->zone->partner,
-		"mac", view_mac(l->mac), "mtu", l->mtu, "ifindex", l->ifindex, "circuit",
-		cfg && cfg->circuit ? cfg->circuit->name : NULL, "shape", link_shape(cfg), "addresses",
-		link_addresses(cfg), "path", path ? path->name : NULL, "tier",
-		path ? json_integer(tier + 1) : json_null(), "rx", view_count(dp_link_rx(l->id)), "tx",
-		view_count(dp_link_tx(l->id)), "drops", (json_int_t)link_drops(l->id));
+		"name", l->name, "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up",
+		!view_link_down(l), "why", view_link_down(l), "port", port_name(l->port, &info),
+		"zone", cfg && cfg->zone ? cfg->zone->name : NULL, "partner",
+		cfg && cfg->zone && cfg->zone->partner, "mac", view_mac(l->mac), "mtu", l->mtu,
+		"ifindex", l->ifindex, "circuit", cfg && cfg->circuit ? cfg->circuit->name : NULL,
+		"shape", link_shape(cfg), "addresses", link_addresses(cfg), "path",
+		path ? path->name : NULL, "tier", path ? json_integer(tier + 1) : json_null(), "rx",
+		view_count(dp_link_rx(l->id)), "tx", view_count(dp_link_tx(l->id)), "drops",
+		(json_int_t)link_drops(l->id));
 }
 
 struct link_stream {
@@ -174,10 +180,10 @@ static json_t *vrf_json(const struct vrf *v)
 	for (unsigned i = 0; cfg && i < cfg->loopback.n; i++)
 		json_array_append_new(loopback, view_prefix(&cfg->loopback.items[i]));
 	dp_fib_info(v->id, &fib);
-	return json_pack("{s:s, s:i, s:b, s:o, s:o, s:I, s:I, s:I, s:I}", "name", v->name, "id", v->id, "adopted",
-		v->adopted, "links", links, "loopback", loopback, "routes4", (json_int_t)fib.routes4, "routes6",
-		(json_int_t)fib.routes6, "lookup_bytes", (json_int_t)fib.lookup_bytes, "control_bytes",
-		(json_int_t)fib.control_bytes);
+	return json_pack("{s:s, s:i, s:b, s:o, s:o, s:I, s:I, s:I, s:I}", "name", v->name, "id",
+		v->id, "adopted", v->adopted, "links", links, "loopback", loopback, "routes4",
+		(json_int_t)fib.routes4, "routes6", (json_int_t)fib.routes6, "lookup_bytes",
+		(json_int_t)fib.lookup_bytes, "control_bytes", (json_int_t)fib.control_bytes);
 }
 
 static json_t *vrf_step(void *state)

@@ -1,7 +1,7 @@
 /* Views of neighbours and of interned path groups ("next hops").
  *
- * The mirror walks these tables in one go, so the first step copies what there is into a compact list
- * (bounded) and the following steps make JSON of it. */
+ * The mirror walks these tables in one go, so the first step copies what there is into a compact
+ * list (bounded) and the following steps make JSON of it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static void *list_add(struct list *list, size_t bytes)
 {
 	if (list->n == list->size) {
 		unsigned size = list->size ? 2 * list->size : 256;
-		void **items = size <= ROWS_MAX ? realloc(list->items, size * sizeof(*items)) : NULL;
+		void **items =
+			size <= ROWS_MAX ? realloc(list->items, size * sizeof(*items)) : NULL;
 
 		if (!items) {
 			list->failed = true;
@@ -74,9 +75,10 @@ static json_t *neigh_json(const struct neigh_row *row)
 	static const uint8_t zero[6];
 	const struct mirror_neigh *n = &row->neigh;
 
-	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:I}", "vrf", row->vrf, "address", view_addr(&n->addr), "link",
-		view_link_name(n->link), "state", n->state, "mac",
-		memcmp(n->mac, zero, 6) ? view_mac(n->mac) : json_null(), "adjacency", (json_int_t)n->adj);
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:I}", "vrf", row->vrf, "address",
+		view_addr(&n->addr), "link", view_link_name(n->link), "state", n->state, "mac",
+		memcmp(n->mac, zero, 6) ? view_mac(n->mac) : json_null(), "adjacency",
+		(json_int_t)n->adj);
 }
 
 static json_t *neigh_step(void *state)
@@ -177,14 +179,16 @@ static json_t *group_json(const struct group_row *row)
 		json_t *leg = view_leg(&row->legs[i]);
 
 		json_object_set_new(leg, "adjacency", json_integer(row->legs[i].adj));
-		json_object_set_new(leg, "buckets", json_integer(buckets_of(&info, row->legs[i].adj)));
+		json_object_set_new(
+			leg, "buckets", json_integer(buckets_of(&info, row->legs[i].adj)));
 		json_array_append_new(legs, leg);
 		if (row->legs[i].alive && row->legs[i].tier < best)
 			best = row->legs[i].tier;
 	}
 	return json_pack("{s:I, s:I, s:o, s:i, s:o}", "group", (json_int_t)row->group, "prefixes",
-		(json_int_t)row->prefixes, "tier", best == UINT8_MAX ? json_null() : json_integer(best + 1),
-		"buckets", (int)info.n_buckets, "legs", legs);
+		(json_int_t)row->prefixes, "tier",
+		best == UINT8_MAX ? json_null() : json_integer(best + 1), "buckets",
+		(int)info.n_buckets, "legs", legs);
 }
 
 static json_t *group_step(void *state)

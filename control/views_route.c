@@ -1,8 +1,8 @@
 /* `route show`: the mirror's routes of one VRF or all, one prefix, what is below it, or everything.
  *
- * A stream: each step shows the routes that fit into its time, then leaves a cursor (VRF name, last prefix)
- * from which the next step goes on, whatever changed in between. Nothing is copied beforehand, so that a
- * million routes cost no more memory than one part. */
+ * A stream: each step shows the routes that fit into its time, then leaves a cursor (VRF name, last
+ * prefix) from which the next step goes on, whatever changed in between. Nothing is copied
+ * beforehand, so that a million routes cost no more memory than one part. */
 #include <stdlib.h>
 #include <string.h>
 #include <linux/rtnetlink.h>
@@ -11,9 +11,15 @@
 #define PART_ROUTES 256
 
 static const char *const route_types[] = {
-	[RTN_UNICAST] = "unicast",         [RTN_LOCAL] = "local",           [RTN_BROADCAST] = "broadcast",
-	[RTN_ANYCAST] = "anycast",         [RTN_MULTICAST] = "multicast",   [RTN_BLACKHOLE] = "blackhole",
-	[RTN_UNREACHABLE] = "unreachable", [RTN_PROHIBIT] = "prohibit",     [RTN_THROW] = "throw",
+	[RTN_UNICAST] = "unicast",
+	[RTN_LOCAL] = "local",
+	[RTN_BROADCAST] = "broadcast",
+	[RTN_ANYCAST] = "anycast",
+	[RTN_MULTICAST] = "multicast",
+	[RTN_BLACKHOLE] = "blackhole",
+	[RTN_UNREACHABLE] = "unreachable",
+	[RTN_PROHIBIT] = "prohibit",
+	[RTN_THROW] = "throw",
 };
 
 static const char *route_type(uint8_t type)
@@ -25,9 +31,10 @@ static const char *route_type(uint8_t type)
 
 json_t *view_leg(const struct mirror_leg *leg)
 {
-	return json_pack("{s:o, s:s, s:s?, s:i, s:i, s:b, s:s?}", "via", view_addr(&leg->gateway), "dev", leg->ifname,
-		"link", leg->link ? view_link_name(leg->link) : NULL, "weight", leg->weight, "tier", leg->tier + 1,
-		"alive", leg->alive, "why", leg->alive ? NULL : leg->why);
+	return json_pack("{s:o, s:s, s:s?, s:i, s:i, s:b, s:s?}", "via", view_addr(&leg->gateway),
+		"dev", leg->ifname, "link", leg->link ? view_link_name(leg->link) : NULL, "weight",
+		leg->weight, "tier", leg->tier + 1, "alive", leg->alive, "why",
+		leg->alive ? NULL : leg->why);
 }
 
 json_t *view_route(const char *vrf, const struct mirror_route *route)
@@ -40,12 +47,12 @@ json_t *view_route(const char *vrf, const struct mirror_route *route)
 	return json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:b, s:I, s:o}", "vrf", vrf, "prefix",
 		view_prefix(&route->prefix), "type", route_type(route->type), "protocol",
 		mirror_protocol_name(route->protocol), "metric", (json_int_t)route->metric, "table",
-		(json_int_t)route->table, "nhid", (json_int_t)route->nhid, "active", route->active, "group",
-		(json_int_t)route->group, "legs", legs);
+		(json_int_t)route->table, "nhid", (json_int_t)route->nhid, "active", route->active,
+		"group", (json_int_t)route->group, "legs", legs);
 }
 
 struct route_stream {
-	char vrf[CFG_NAME_MAX];  /* being shown */
+	char vrf[CFG_NAME_MAX]; /* being shown */
 	bool one_vrf, all, longer;
 	struct ip_prefix within; /* af 0: everything */
 	struct ip_prefix cursor;
@@ -54,7 +61,8 @@ struct route_stream {
 	uint64_t start;
 };
 
-/* Local and broadcast routes are the kernel's bookkeeping of our own addresses: shown when asked for. */
+/* Local and broadcast routes are the kernel's bookkeeping of our own addresses: shown when asked
+ * for. */
 static bool wanted(const struct route_stream *s, const struct mirror_route *route)
 {
 	return s->all || (route->type != RTN_LOCAL && route->type != RTN_BROADCAST &&
@@ -96,7 +104,8 @@ static json_t *route_step(void *state)
 	do {
 		struct vrf *vrf = vrf_by_name(s->vrf); /* may have gone since the last step */
 
-		if (vrf && mirror_route_walk(vrf, s->within.af ? &s->within : NULL, &s->cursor, show_route, s))
+		if (vrf && mirror_route_walk(vrf, s->within.af ? &s->within : NULL, &s->cursor,
+				   show_route, s))
 			continue;
 		more = next_vrf(s);
 	} while (more && view_time_left(s->start) && json_array_size(s->part) < PART_ROUTES);
@@ -151,7 +160,8 @@ void view_route_show(struct api_request *request, const json_t *args)
 		char text[IP_STRLEN];
 
 		ip_prefix_mask(&prefix);
-		api_fail(request, "the prefix has host bits set: did you mean %s?", ip_prefix_format(&prefix, text));
+		api_fail(request, "the prefix has host bits set: did you mean %s?",
+			ip_prefix_format(&prefix, text));
 		return;
 	}
 	if (prefix.af && !longer) {

@@ -1,7 +1,8 @@
-/* Views of counters: drops with their rate, punt classes, stages, workers, the mirror and control itself.
+/* Views of counters: drops with their rate, punt classes, stages, workers, the mirror and control
+ * itself.
  *
- * Rates need two samples: a timer takes one a second, a share of the reasons at a time, because a reason's
- * counter is a sum over links and workers. */
+ * Rates need two samples: a timer takes one a second, a share of the reasons at a time, because a
+ * reason's counter is a sum over links and workers. */
 #include <stdlib.h>
 #include "views.h"
 
@@ -66,9 +67,9 @@ static json_t *drop_json(enum dp_drop reason, const struct link *link)
 	struct view_rate rate = view_drop_rate(reason);
 	uint64_t count = link ? dp_link_drop_count(link->id, reason) : rate.total;
 
-	return json_pack("{s:s, s:I, s:o, s:s, s:s, s:s}", "name", d->name, "packets", (json_int_t)count,
-		"per_second", link ? json_null() : json_real(rate.per_second), "severity", d->severity, "text",
-		d->text, "reference", d->rfc);
+	return json_pack("{s:s, s:I, s:o, s:s, s:s, s:s}", "name", d->name, "packets",
+		(json_int_t)count, "per_second", link ? json_null() : json_real(rate.per_second),
+		"severity", d->severity, "text", d->text, "reference", d->rfc);
 }
 
 static json_t *drops_json(const struct link *link, bool all)
@@ -108,9 +109,10 @@ static json_t *punt_json(void)
 		if (dp_punt_stats((enum dp_punt_class)i, &s))
 			continue;
 		json_array_append_new(classes,
-			json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", dp_punt_desc[i].name, "text",
-				dp_punt_desc[i].text, "budget_per_second", (json_int_t)dp_punt_desc[i].budget_pps,
-				"to_kernel", (json_int_t)s.to_kernel, "dropped", (json_int_t)s.dropped,
+			json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", dp_punt_desc[i].name,
+				"text", dp_punt_desc[i].text, "budget_per_second",
+				(json_int_t)dp_punt_desc[i].budget_pps, "to_kernel",
+				(json_int_t)s.to_kernel, "dropped", (json_int_t)s.dropped,
 				"from_kernel", (json_int_t)s.from_kernel));
 	}
 	return classes;
@@ -131,7 +133,8 @@ static json_t *cycles_json(void)
 	for (unsigned i = 0; i < dp_stage_count && i < 16; i++)
 		json_array_append_new(stages,
 			json_pack("{s:s, s:o}", "name", dp_stage_desc[i].name, "cycles_per_packet",
-				packets ? json_real((double)cycles[i] / (double)packets) : json_null()));
+				packets ? json_real((double)cycles[i] / (double)packets)
+					: json_null()));
 	return json_pack("{s:I, s:o}", "sampled_packets", (json_int_t)packets, "stages", stages);
 }
 
@@ -142,12 +145,14 @@ static json_t *workers_json(void)
 
 	for (unsigned w = 0; !dp_worker_stats(w, &s); w++)
 		json_array_append_new(workers,
-			json_pack("{s:i, s:i, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "worker", (int)w, "cpu",
-				(int)s.cpu, "packets", (json_int_t)s.packets, "vectors", (json_int_t)s.vectors,
-				"packets_per_vector",
-				s.vectors ? json_real((double)s.packets / (double)s.vectors) : json_null(), "polls",
-				(json_int_t)s.polls, "idle_polls", (json_int_t)s.idle_polls, "naps",
-				(json_int_t)s.naps, "handed_over", (json_int_t)s.handed_over));
+			json_pack("{s:i, s:i, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "worker", (int)w,
+				"cpu", (int)s.cpu, "packets", (json_int_t)s.packets, "vectors",
+				(json_int_t)s.vectors, "packets_per_vector",
+				s.vectors ? json_real((double)s.packets / (double)s.vectors)
+					  : json_null(),
+				"polls", (json_int_t)s.polls, "idle_polls",
+				(json_int_t)s.idle_polls, "naps", (json_int_t)s.naps, "handed_over",
+				(json_int_t)s.handed_over));
 	return workers;
 }
 
@@ -156,30 +161,35 @@ static json_t *mirror_json(void)
 	struct mirror_stats m = { 0 };
 
 	mirror_stats(&m);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "synced",
-		mirror_synced(), "messages", (json_int_t)m.messages, "overruns", (json_int_t)m.overruns, "resyncs",
-		(json_int_t)m.resyncs, "interrupted", (json_int_t)m.interrupted, "parse_errors",
-		(json_int_t)m.parse_errors, "unknown_links", (json_int_t)m.unknown_links, "audit_rounds",
-		(json_int_t)m.audit_rounds, "audit_checked", (json_int_t)m.audit_checked, "audit_fixed",
-		(json_int_t)m.audit_fixed, "fib_refused", (json_int_t)m.fib_refused, "routes",
-		(json_int_t)m.routes, "neighbours", (json_int_t)m.neighbours, "nexthops", (json_int_t)m.nexthops,
-		"groups", (json_int_t)m.groups, "adjacencies", (json_int_t)m.adjacencies);
+	return json_pack(
+		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"synced", mirror_synced(), "messages", (json_int_t)m.messages, "overruns",
+		(json_int_t)m.overruns, "resyncs", (json_int_t)m.resyncs, "interrupted",
+		(json_int_t)m.interrupted, "parse_errors", (json_int_t)m.parse_errors,
+		"unknown_links", (json_int_t)m.unknown_links, "audit_rounds",
+		(json_int_t)m.audit_rounds, "audit_checked", (json_int_t)m.audit_checked,
+		"audit_fixed", (json_int_t)m.audit_fixed, "fib_refused", (json_int_t)m.fib_refused,
+		"routes", (json_int_t)m.routes, "neighbours", (json_int_t)m.neighbours, "nexthops",
+		(json_int_t)m.nexthops, "groups", (json_int_t)m.groups, "adjacencies",
+		(json_int_t)m.adjacencies);
 }
 
 static json_t *control_json(void)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "reloads", (json_int_t)control.reloads, "reload_failures",
-		(json_int_t)control.reload_failures, "reload_operations", (json_int_t)control.reload_ops, "stalls",
-		(json_int_t)control.stalls, "longest_us", (json_int_t)(control.longest_ns / 1000));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "reloads", (json_int_t)control.reloads,
+		"reload_failures", (json_int_t)control.reload_failures, "reload_operations",
+		(json_int_t)control.reload_ops, "stalls", (json_int_t)control.stalls, "longest_us",
+		(json_int_t)(control.longest_ns / 1000));
 }
 
 void view_stats(struct api_request *request, const json_t *args)
 {
 	if (!view_args(request, args, NULL, 0))
 		return;
-	api_reply(request, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "drops", drops_json(NULL, false), "punt",
-				   punt_json(), "cycles", cycles_json(), "workers", workers_json(), "mirror",
-				   mirror_json(), "control", control_json()));
+	api_reply(request,
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "drops", drops_json(NULL, false),
+			"punt", punt_json(), "cycles", cycles_json(), "workers", workers_json(),
+			"mirror", mirror_json(), "control", control_json()));
 }
 
 void view_stages(struct api_request *request, const json_t *args)
@@ -190,7 +200,8 @@ void view_stages(struct api_request *request, const json_t *args)
 		return;
 	stages = json_array();
 	for (unsigned i = 0; i < dp_stage_count; i++)
-		json_array_append_new(stages, json_pack("{s:s, s:s, s:s}", "name", dp_stage_desc[i].name, "file",
-						      dp_stage_desc[i].file, "text", dp_stage_desc[i].text));
+		json_array_append_new(
+			stages, json_pack("{s:s, s:s, s:s}", "name", dp_stage_desc[i].name, "file",
+					dp_stage_desc[i].file, "text", dp_stage_desc[i].text));
 	api_reply(request, stages);
 }

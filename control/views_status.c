@@ -21,7 +21,8 @@ static json_t *links_json(void)
 		if (!why)
 			up++;
 		else if (json_array_size(down) < LIST_MAX)
-			json_array_append_new(down, json_pack("{s:s, s:s}", "name", l->name, "why", why));
+			json_array_append_new(
+				down, json_pack("{s:s, s:s}", "name", l->name, "why", why));
 	}
 	return json_pack("{s:i, s:i, s:o}", "total", total, "up", up, "down", down);
 }
@@ -37,12 +38,13 @@ static json_t *path_json(const struct cfg_path *path)
 			const struct link *l = link_by_name(path->tiers[t].links[i]->name);
 
 			if (!l || view_link_down(l))
-				json_array_append_new(dead, json_string(path->tiers[t].links[i]->name));
+				json_array_append_new(
+					dead, json_string(path->tiers[t].links[i]->name));
 			else if (!tier)
 				tier = (int)t + 1;
 		}
-	return json_pack("{s:s, s:o, s:i, s:o}", "name", path->name, "tier", tier ? json_integer(tier) : json_null(),
-		"tiers", (int)path->n_tiers, "down", dead);
+	return json_pack("{s:s, s:o, s:i, s:o}", "name", path->name, "tier",
+		tier ? json_integer(tier) : json_null(), "tiers", (int)path->n_tiers, "down", dead);
 }
 
 static json_t *paths_json(void)
@@ -83,11 +85,13 @@ static json_t *drops_json(void)
 
 		if (rate.per_second > 0)
 			json_array_append_new(top,
-				json_pack("{s:s, s:f, s:s, s:s}", "name", dp_drop_desc[order[i]].name, "per_second",
-					rate.per_second, "severity", dp_drop_desc[order[i]].severity, "text",
+				json_pack("{s:s, s:f, s:s, s:s}", "name",
+					dp_drop_desc[order[i]].name, "per_second", rate.per_second,
+					"severity", dp_drop_desc[order[i]].severity, "text",
 					dp_drop_desc[order[i]].text));
 	}
-	return json_pack("{s:f, s:I, s:o}", "per_second", sum, "total", (json_int_t)total, "top", top);
+	return json_pack(
+		"{s:f, s:I, s:o}", "per_second", sum, "total", (json_int_t)total, "top", top);
 }
 
 /* ---- the kernel's neighbour tables ---- */
@@ -114,13 +118,17 @@ static json_t *neighbours_json(uint64_t entries)
 	json_t *warning = json_null();
 
 	if (limit >= 0 && entries * 4 >= (uint64_t)limit * 3)
-		warning = json_sprintf("the kernel's neighbour table is nearly full (%llu of %ld over all namespaces): "
+		warning = json_sprintf("the kernel's neighbour table is nearly full (%llu of %ld "
+				       "over all namespaces): "
 				       "sysctl -w net.ipv4.neigh.default.gc_thresh3=65536 "
-				       "net.ipv6.neigh.default.gc_thresh3=65536", (unsigned long long)entries, limit);
+				       "net.ipv6.neigh.default.gc_thresh3=65536",
+			(unsigned long long)entries, limit);
 	else if (limit >= 0 && limit <= 1024)
-		warning = json_sprintf("the kernel's neighbour table holds only %ld entries over all namespaces: "
-				       "sysctl -w net.ipv4.neigh.default.gc_thresh3=65536 "
-				       "net.ipv6.neigh.default.gc_thresh3=65536", limit);
+		warning = json_sprintf(
+			"the kernel's neighbour table holds only %ld entries over all namespaces: "
+			"sysctl -w net.ipv4.neigh.default.gc_thresh3=65536 "
+			"net.ipv6.neigh.default.gc_thresh3=65536",
+			limit);
 	return json_pack("{s:I, s:o, s:o}", "entries", (json_int_t)entries, "limit",
 		limit < 0 ? json_null() : json_integer(limit), "warning", warning);
 }
@@ -129,9 +137,10 @@ static json_t *neighbours_json(uint64_t entries)
 
 static json_t *mirror_json(const struct mirror_stats *m)
 {
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "synced", mirror_synced(), "routes", (json_int_t)m->routes,
-		"overruns", (json_int_t)m->overruns, "resyncs", (json_int_t)m->resyncs, "audit_fixed",
-		(json_int_t)m->audit_fixed, "fib_refused", (json_int_t)m->fib_refused);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "synced", mirror_synced(), "routes",
+		(json_int_t)m->routes, "overruns", (json_int_t)m->overruns, "resyncs",
+		(json_int_t)m->resyncs, "audit_fixed", (json_int_t)m->audit_fixed, "fib_refused",
+		(json_int_t)m->fib_refused);
 }
 
 static json_t *frr_json(void)
@@ -141,9 +150,9 @@ static json_t *frr_json(void)
 
 	frr_status(&f);
 	f.last_error[sizeof(f.last_error) - 1] = '\0';
-	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:s?}", "managed", !external, "in_sync", f.in_sync, "syncs",
-		(json_int_t)f.syncs, "failures", (json_int_t)f.failures, "lines_changed",
-		(json_int_t)f.lines_changed, "error",
+	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:s?}", "managed", !external, "in_sync",
+		f.in_sync, "syncs", (json_int_t)f.syncs, "failures", (json_int_t)f.failures,
+		"lines_changed", (json_int_t)f.lines_changed, "error",
 		!external && !f.in_sync && *f.last_error ? f.last_error : NULL);
 }
 
@@ -172,13 +181,14 @@ static json_t *bgp_json(const json_t *bgp)
 		if (state && !strcmp(state, "Established"))
 			up++;
 		else if (json_array_size(down) < LIST_MAX)
-			json_array_append_new(down,
-				json_pack("{s:O, s:O, s:O, s:O}", "peer", json_object_get(s, "peer"), "link",
-					json_object_get(s, "link"), "vrf", json_object_get(s, "vrf"), "state",
-					json_object_get(s, "state")));
+			json_array_append_new(down, json_pack("{s:O, s:O, s:O, s:O}", "peer",
+							    json_object_get(s, "peer"), "link",
+							    json_object_get(s, "link"), "vrf",
+							    json_object_get(s, "vrf"), "state",
+							    json_object_get(s, "state")));
 	}
-	return json_pack("{s:i, s:i, s:o, s:O}", "sessions", total, "established", up, "down", down, "error",
-		json_object_get(bgp, "error"));
+	return json_pack("{s:i, s:i, s:o, s:O}", "sessions", total, "established", up, "down", down,
+		"error", json_object_get(bgp, "error"));
 }
 
 static void reply_status(const json_t *bgp, void *arg)
@@ -189,11 +199,11 @@ static void reply_status(const json_t *bgp, void *arg)
 	mirror_stats(&m);
 	for (int i = 0; i < 8; i++)
 		snprintf(digest + 2 * i, 3, "%02x", control.running->digest[i]);
-	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:b, s:o}", "gateway", control.running->gateway.name,
-		"host", control.hostname, "generation", (json_int_t)control.generation, "config",
-		control.config_path, "digest", digest, "uptime_s",
-		(json_int_t)((now_ns() - control.start_ns) / 1000000000ull), "needs_restart", control.needs_restart,
-		"workers", workers_json());
+	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:b, s:o}", "gateway",
+		control.running->gateway.name, "host", control.hostname, "generation",
+		(json_int_t)control.generation, "config", control.config_path, "digest", digest,
+		"uptime_s", (json_int_t)((now_ns() - control.start_ns) / 1000000000ull),
+		"needs_restart", control.needs_restart, "workers", workers_json());
 	json_object_set_new(o, "links", links_json());
 	json_object_set_new(o, "paths", paths_json());
 	json_object_set_new(o, "bgp", bgp_json(bgp));
@@ -202,9 +212,10 @@ static void reply_status(const json_t *bgp, void *arg)
 	json_object_set_new(o, "frr", frr_json());
 	json_object_set_new(o, "neighbours", neighbours_json(m.neighbours));
 	json_object_set_new(o, "reload",
-		json_pack("{s:I, s:I, s:I, s:i}", "reloads", (json_int_t)control.reloads, "failures",
-			(json_int_t)control.reload_failures, "operations", (json_int_t)control.reload_ops,
-			"last_errors", (int)control.last_errors.n_fatal));
+		json_pack("{s:I, s:I, s:I, s:i}", "reloads", (json_int_t)control.reloads,
+			"failures", (json_int_t)control.reload_failures, "operations",
+			(json_int_t)control.reload_ops, "last_errors",
+			(int)control.last_errors.n_fatal));
 	json_object_set_new(o, "control",
 		json_pack("{s:I, s:I}", "stalls", (json_int_t)control.stalls, "longest_us",
 			(json_int_t)(control.longest_ns / 1000)));

@@ -1,6 +1,7 @@
-/* What the files of lintasctl share. One command runs in a process: find it in the table, make the request
- * from its words, send it, print what comes back, part by part, so that a listing of a million rows needs
- * the memory of a few hundred. How things look lives here only; the daemon sends data. */
+/* What the files of lintasctl share. One command runs in a process: find it in the table, make the
+ * request from its words, send it, print what comes back, part by part, so that a listing of a
+ * million rows needs the memory of a few hundred. How things look lives here only; the daemon sends
+ * data. */
 #ifndef LINTAS_CTL_H
 #define LINTAS_CTL_H
 
@@ -9,11 +10,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CTL_OK     0
-#define CTL_ERROR  1
+#define CTL_OK	     0
+#define CTL_ERROR    1
 #define CTL_ARGS_MAX 8
 
-/* ---- ctl_commands.c: the table that parsing, help, completion and the manual page agree with ---- */
+/* ---- ctl_commands.c: the table that parsing, help, completion and the manual page agree with ----
+ */
 enum ctl_type { CTL_END, CTL_TEXT, CTL_NUMBER, CTL_FLAG, CTL_DURATION };
 
 struct ctl_arg {
@@ -29,22 +31,23 @@ struct ctl_print;
 
 struct ctl_command {
 	const char *object, *verb; /* "route", "show"; verb "" = none needed */
-	const char *api;           /* NULL: needs no daemon */
+	const char *api;	   /* NULL: needs no daemon */
 	struct ctl_arg args[CTL_ARGS_MAX];
-	void (*item)(struct ctl_print *print, const json_t *item); /* each element, or the one object */
-	const char *columns;       /* of its table, NULL: none; see table_new */
-	const char *empty;         /* said when there is nothing to show */
+	void (*item)(
+		struct ctl_print *print, const json_t *item); /* each element, or the one object */
+	const char *columns; /* of its table, NULL: none; see table_new */
+	const char *empty;   /* said when there is nothing to show */
 	const char *help;
-	bool endless;              /* goes on until interrupted */
+	bool endless;				      /* goes on until interrupted */
 	int (*run)(const json_t *args, bool as_json); /* those without an API command */
 };
 extern const struct ctl_command ctl_commands[]; /* ends with object NULL */
 
-/* Find the command that argv begins with; abbreviations are taken when they are unambiguous. Returns how
- * many words it used, or -1 with the error printed. */
+/* Find the command that argv begins with; abbreviations are taken when they are unambiguous.
+ * Returns how many words it used, or -1 with the error printed. */
 int command_find(int argc, char **argv, const struct ctl_command **ret_command);
 void command_usage(const struct ctl_command *command, FILE *out); /* one line */
-void commands_list(FILE *out);                                    /* --commands: for completion */
+void commands_list(FILE *out);					  /* --commands: for completion */
 void commands_help(FILE *out);
 
 /* ---- ctl_args.c ---- */
@@ -52,8 +55,8 @@ void commands_help(FILE *out);
 json_t *args_parse(const struct ctl_command *command, int argc, char **argv);
 
 /* ---- ctl_client.c ---- */
-/* Send one request, hand every part of the answer to part(data, last, arg). CTL_OK or CTL_ERROR, the error
- * printed. endless: wait for ever between parts. */
+/* Send one request, hand every part of the answer to part(data, last, arg). CTL_OK or CTL_ERROR,
+ * the error printed. endless: wait for ever between parts. */
 int client_call(const char *socket_path, const char *api, json_t *args, bool endless,
 	void (*part)(const json_t *data, bool more, void *arg), void *arg);
 
@@ -66,8 +69,8 @@ void json_out_part(const json_t *data, bool more, void *json_out);
 
 /* ---- ctl_table.c ---- */
 struct table;
-/* columns: "PREFIX|VRF|>METRIC": '>' aligns to the right. Widths come from the first rows; a later cell
- * that is wider widens its column from there on. Cells are never cut. */
+/* columns: "PREFIX|VRF|>METRIC": '>' aligns to the right. Widths come from the first rows; a later
+ * cell that is wider widens its column from there on. Cells are never cut. */
 struct table *table_new(FILE *out, const char *columns);
 void table_cell(struct table *table, const char *text);
 void table_cellf(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -76,12 +79,13 @@ void table_free(struct table *table); /* prints what is still held; accepts NULL
 
 /* ---- ctl_format.c: buf has FORMAT_LEN bytes and is returned ---- */
 #define FORMAT_LEN 48
-const char *format_count(uint64_t n, char *buf);    /* 1360, 12.4k, 3.10M: powers of 1000 */
-const char *format_rate(double n, char *buf);       /* same, for things a second */
-const char *format_bytes(uint64_t n, char *buf);    /* 950 B, 1.25 GB: powers of 1000 */
-const char *format_memory(uint64_t n, char *buf);   /* 64.0 MiB: powers of 1024 */
+const char *format_count(uint64_t n, char *buf);	 /* 1360, 12.4k, 3.10M: powers of 1000 */
+const char *format_rate(double n, char *buf);		 /* same, for things a second */
+const char *format_bytes(uint64_t n, char *buf);	 /* 950 B, 1.25 GB: powers of 1000 */
+const char *format_memory(uint64_t n, char *buf);	 /* 64.0 MiB: powers of 1024 */
 const char *format_duration(int64_t seconds, char *buf); /* 45s, 12m03s, 3h12m, 5d04h */
-int duration_parse(const char *text, int64_t *ret_seconds); /* "90", "30m", "1h30m", "2d"; -EINVAL */
+int duration_parse(
+	const char *text, int64_t *ret_seconds); /* "90", "30m", "1h30m", "2d"; -EINVAL */
 
 /* ---- printing ---- */
 struct ctl_print {
@@ -101,17 +105,18 @@ void print_route(struct ctl_print *print, const json_t *item);
 void print_neighbor(struct ctl_print *print, const json_t *item);
 void print_nexthop(struct ctl_print *print, const json_t *item);
 void print_bgp(struct ctl_print *print, const json_t *item);
-void print_status(struct ctl_print *print, const json_t *item);  /* ctl_status.c */
-void print_get(struct ctl_print *print, const json_t *item);     /* ctl_get.c */
-void print_stats(struct ctl_print *print, const json_t *item);   /* ctl_stats.c */
+void print_status(struct ctl_print *print, const json_t *item); /* ctl_status.c */
+void print_get(struct ctl_print *print, const json_t *item);	/* ctl_get.c */
+void print_stats(struct ctl_print *print, const json_t *item);	/* ctl_stats.c */
 void print_drop(struct ctl_print *print, const json_t *item);
 void print_stage(struct ctl_print *print, const json_t *item);
-void print_event(struct ctl_print *print, const json_t *item);   /* ctl_log.c */
+void print_event(struct ctl_print *print, const json_t *item); /* ctl_log.c */
 void print_line(struct ctl_print *print, const json_t *item);
 void print_config_error(struct ctl_print *print, const json_t *item);
 void print_reload(struct ctl_print *print, const json_t *item);
 void print_resync(struct ctl_print *print, const json_t *item);
-/* Prints one part of an answer with the command's printer; a ctl_output_part is what client_call wants. */
+/* Prints one part of an answer with the command's printer; a ctl_output_part is what client_call
+ * wants. */
 struct ctl_output {
 	const struct ctl_command *command;
 	struct ctl_print print;

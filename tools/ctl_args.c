@@ -1,6 +1,6 @@
-/* Words after a command, like `ip`: `vrf prod` by keyword, `longer` as a flag, the rest by position, in any
- * order. Keywords may be abbreviated and may be written with two dashes. What a word means beyond its type
- * is for the daemon to judge. */
+/* Words after a command, like `ip`: `vrf prod` by keyword, `longer` as a flag, the rest by
+ * position, in any order. Keywords may be abbreviated and may be written with two dashes. What a
+ * word means beyond its type is for the daemon to judge. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,13 +50,16 @@ static json_t *value_of(const struct ctl_arg *arg, const char *text)
 		errno = 0;
 		long long n = strtoll(text, &end, 10);
 		if (!*text || *end || errno) {
-			fprintf(stderr, "lintasctl: %s must be a number, not \"%s\"\n", arg->shown, text);
+			fprintf(stderr, "lintasctl: %s must be a number, not \"%s\"\n", arg->shown,
+				text);
 			return NULL;
 		}
 		return json_integer(n);
 	case CTL_DURATION:
 		if (duration_parse(text, &seconds) || !seconds) {
-			fprintf(stderr, "lintasctl: %s must be a time such as 90s, 30m, 2h, 1d, not \"%s\"\n",
+			fprintf(stderr,
+				"lintasctl: %s must be a time such as 90s, 30m, 2h, 1d, not "
+				"\"%s\"\n",
 				arg->shown, text);
 			return NULL;
 		}
@@ -72,7 +75,8 @@ static json_t *value_of(const struct ctl_arg *arg, const char *text)
 
 static int usage_error(const struct ctl_command *command, const char *what, const char *word)
 {
-	fprintf(stderr, "lintasctl: %s%s%s%s\nusage: ", what, word ? " \"" : "", word ? word : "", word ? "\"" : "");
+	fprintf(stderr, "lintasctl: %s%s%s%s\nusage: ", what, word ? " \"" : "", word ? word : "",
+		word ? "\"" : "");
 	command_usage(command, stderr);
 	return -1;
 }

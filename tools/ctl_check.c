@@ -1,4 +1,5 @@
-/* `lintasctl check FILE`: the daemon's own parser and checks, on any machine: a laptop, a git hook, CI. */
+/* `lintasctl check FILE`: the daemon's own parser and checks, on any machine: a laptop, a git hook,
+ * CI. */
 #include "config/config.h"
 #include "ctl.h"
 
@@ -9,9 +10,9 @@ static json_t *errors_json(const struct cfg_errors *errors)
 	for (unsigned i = 0; i < errors->n; i++) {
 		const struct cfg_error *e = &errors->items[i];
 
-		json_array_append_new(list, json_pack("{s:s?, s:i, s:b, s:s?, s:s}", "file", e->file, "line",
-						    (int)e->line, "warning", e->warning, "key", e->key, "text",
-						    e->text));
+		json_array_append_new(list, json_pack("{s:s?, s:i, s:b, s:s?, s:s}", "file",
+						    e->file, "line", (int)e->line, "warning",
+						    e->warning, "key", e->key, "text", e->text));
 	}
 	return list;
 }
@@ -31,11 +32,12 @@ int run_check(const json_t *args, bool as_json)
 	} else {
 		cfg_errors_print(&errors, stderr);
 		if (config)
-			printf("%s: fine: %u links, %u VRFs, %u zones, %u ports%s\n", path, config->n_links,
-				config->n_vrfs, config->n_zones, config->n_ports,
+			printf("%s: fine: %u links, %u VRFs, %u zones, %u ports%s\n", path,
+				config->n_links, config->n_vrfs, config->n_zones, config->n_ports,
 				errors.n ? " (see the warnings)" : "");
 		else
-			fprintf(stderr, "%s: %u error%s\n", path, errors.n_fatal, errors.n_fatal == 1 ? "" : "s");
+			fprintf(stderr, "%s: %u error%s\n", path, errors.n_fatal,
+				errors.n_fatal == 1 ? "" : "s");
 	}
 	int status = config ? CTL_OK : CTL_ERROR;
 	config_free(config);

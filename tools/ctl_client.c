@@ -1,5 +1,5 @@
-/* The conversation with lintasd: one request, one or many lines back. What went wrong is told with what to
- * run next. */
+/* The conversation with lintasd: one request, one or many lines back. What went wrong is told with
+ * what to run next. */
 #include <errno.h>
 #include <grp.h>
 #include <stdlib.h>
@@ -46,11 +46,16 @@ static int client_connect(const char *path)
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	if (errno == ENOENT || errno == ECONNREFUSED)
-		fprintf(stderr, "lintasctl: lintasd is not running: nobody answers at %s.\n"
-				"Start it: systemctl start lintasd    Why it stopped: journalctl -u lintasd\n"
-				"`lintasctl check FILE` works without it.\n", path);
+		fprintf(stderr,
+			"lintasctl: lintasd is not running: nobody answers at %s.\n"
+			"Start it: systemctl start lintasd    Why it stopped: journalctl -u "
+			"lintasd\n"
+			"`lintasctl check FILE` works without it.\n",
+			path);
 	else if (errno == EACCES || errno == EPERM)
-		fprintf(stderr, "lintasctl: you may not use %s: be root (sudo) or a member of the group %s.\n",
+		fprintf(stderr,
+			"lintasctl: you may not use %s: be root (sudo) or a member of the group "
+			"%s.\n",
 			path, socket_group(path));
 	else
 		fprintf(stderr, "lintasctl: %s: %s\n", path, strerror(errno));
@@ -60,7 +65,8 @@ static int client_connect(const char *path)
 }
 
 /* 1: more follows; 0: that was the last; -1: an error, printed. */
-static int take_line(const char *line, size_t len, void (*part)(const json_t *, bool, void *), void *arg)
+static int take_line(
+	const char *line, size_t len, void (*part)(const json_t *, bool, void *), void *arg)
 {
 	json_error_t error;
 	json_t *answer = json_loadb(line, len, 0, &error);
@@ -69,10 +75,13 @@ static int take_line(const char *line, size_t len, void (*part)(const json_t *, 
 	int result = more;
 
 	if (!answer) {
-		fprintf(stderr, "lintasctl: lintasd's answer is not JSON (%s): is it another version?\n", error.text);
+		fprintf(stderr,
+			"lintasctl: lintasd's answer is not JSON (%s): is it another version?\n",
+			error.text);
 		result = -1;
 	} else if (!json_is_true(json_object_get(answer, "ok"))) {
-		fprintf(stderr, "lintasctl: %s\n", text ? text : "lintasd refused without a reason");
+		fprintf(stderr, "lintasctl: %s\n",
+			text ? text : "lintasd refused without a reason");
 		result = -1;
 	} else {
 		part(json_object_get(answer, "data"), more, arg);
@@ -122,10 +131,13 @@ int client_call(const char *socket_path, const char *api, json_t *args, bool end
 			continue;
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && !feof(in))
-			fprintf(stderr, "lintasctl: lintasd does not answer since %d s: journalctl -u lintasd\n",
+			fprintf(stderr,
+				"lintasctl: lintasd does not answer since %d s: journalctl -u "
+				"lintasd\n",
 				ANSWER_S);
 		else
-			fprintf(stderr, "lintasctl: lintasd closed the connection in the middle of its answer\n");
+			fprintf(stderr, "lintasctl: lintasd closed the connection in the middle of "
+					"its answer\n");
 		result = -1;
 	}
 	free(line);

@@ -1,74 +1,150 @@
-/* The table of commands, and how words find their way into it. Parsing, `--help`, `--commands` (which shell
- * completion reads) and the printers all hang on this table. */
+/* The table of commands, and how words find their way into it. Parsing, `--help`, `--commands`
+ * (which shell completion reads) and the printers all hang on this table. */
 #include <string.h>
 #include "ctl.h"
 
-#define VRF   { CTL_TEXT, "vrf", "vrf", "VRF", false, "vrf" }
-#define LEVEL { CTL_TEXT, "level", "level", "LEVEL", false, "level" }
+/* clang-format off */
+#define VRF      { CTL_TEXT, "vrf", "vrf", "VRF", false, "vrf" }
+#define LEVEL    { CTL_TEXT, "level", "level", "LEVEL", false, "level" }
 #define NAME(of) { CTL_TEXT, NULL, "name", "NAME", false, of }
+/* clang-format on */
 
 const struct ctl_command ctl_commands[] = {
-	{ .object = "status", .verb = "", .api = "status", .item = print_status, .help = "the router on one screen" },
-	{ .object = "port", .verb = "show", .api = "port show", .args = { NAME("port") }, .item = print_port,
-		.columns = "PORT|STATE|DEVICE|DRIVER|SPEED|>MTU|>RXQ|>TXQ|>RX PKTS|>TX PKTS|>RX BYTES|>TX "
-			   "BYTES|>MISSED|>ERRORS|>BUFFERS",
-		.empty = "no ports", .help = "ports: device, carrier, queues, packets, errors" },
-	{ .object = "link", .verb = "show", .api = "link show", .args = { NAME("link") }, .item = print_link,
-		.columns = "LINK|STATE|VRF|ZONE|PATH|ATTACHMENT|ADDRESSES|>MTU|>RX PKTS|>RX BYTES|>TX PKTS|>TX "
-			   "BYTES|>DROPS",
-		.empty = "no links", .help = "links: state and why, VRF, addresses, traffic" },
-	{ .object = "vrf", .verb = "show", .api = "vrf show", .args = { NAME("vrf") }, .item = print_vrf,
-		.columns = "VRF|NAMESPACE|>IPV4 ROUTES|>IPV6 ROUTES|>FAST PATH|>CONTROL|LOOPBACK|LINKS",
-		.empty = "no VRFs", .help = "VRFs: links, routes, memory" },
-	{ .object = "route", .verb = "show", .api = "route show",
+	{ .object = "status",
+		.verb = "",
+		.api = "status",
+		.item = print_status,
+		.help = "the router on one screen" },
+	{ .object = "port",
+		.verb = "show",
+		.api = "port show",
+		.args = { NAME("port") },
+		.item = print_port,
+		.columns = "PORT|STATE|DEVICE|DRIVER|SPEED|>MTU|>RXQ|>TXQ|"
+			   ">RX PKTS|>TX PKTS|>RX BYTES|>TX BYTES|>MISSED|>ERRORS|>BUFFERS",
+		.empty = "no ports",
+		.help = "ports: device, carrier, queues, packets, errors" },
+	{ .object = "link",
+		.verb = "show",
+		.api = "link show",
+		.args = { NAME("link") },
+		.item = print_link,
+		.columns = "LINK|STATE|VRF|ZONE|PATH|ATTACHMENT|ADDRESSES|>MTU|"
+			   ">RX PKTS|>RX BYTES|>TX PKTS|>TX BYTES|>DROPS",
+		.empty = "no links",
+		.help = "links: state and why, VRF, addresses, traffic" },
+	{ .object = "vrf",
+		.verb = "show",
+		.api = "vrf show",
+		.args = { NAME("vrf") },
+		.item = print_vrf,
+		.columns = "VRF|NAMESPACE|>IPV4 ROUTES|>IPV6 ROUTES|"
+			   ">FAST PATH|>CONTROL|LOOPBACK|LINKS",
+		.empty = "no VRFs",
+		.help = "VRFs: links, routes, memory" },
+	{ .object = "route",
+		.verb = "show",
+		.api = "route show",
 		.args = { { CTL_TEXT, NULL, "prefix", "PREFIX", false, NULL },
 			{ CTL_FLAG, "longer", "longer", NULL, false, NULL }, VRF,
 			{ CTL_FLAG, "all", "all", NULL, false, NULL } },
-		.item = print_route, .columns = " |VRF|PREFIX|PROTOCOL|>METRIC|VIA|DEV|>TIER|>WEIGHT|LEG",
-		.empty = "no such route", .help = "routes; * = in the fast path; longer: all within PREFIX; all: "
-						  "also our own addresses" },
-	{ .object = "route", .verb = "get", .api = "route get",
+		.item = print_route,
+		.columns = " |VRF|PREFIX|PROTOCOL|>METRIC|VIA|DEV|>TIER|>WEIGHT|LEG",
+		.empty = "no such route",
+		.help = "routes; * = in the fast path; longer: all within PREFIX; all: "
+			"also our own addresses" },
+	{ .object = "route",
+		.verb = "get",
+		.api = "route get",
 		.args = { { CTL_TEXT, NULL, "addr", "ADDRESS", true, NULL },
 			{ CTL_TEXT, "vrf", "vrf", "VRF", true, "vrf" },
 			{ CTL_TEXT, "from", "from", "ADDRESS", false, NULL },
 			{ CTL_TEXT, "proto", "proto", "PROTOCOL", false, "proto" },
 			{ CTL_NUMBER, "sport", "sport", "PORT", false, NULL },
 			{ CTL_NUMBER, "dport", "dport", "PORT", false, NULL } },
-		.item = print_get, .help = "how a packet to ADDRESS is forwarded: from the match to the header" },
-	{ .object = "neighbor", .verb = "show", .api = "neighbor show", .args = { VRF }, .item = print_neighbor,
-		.columns = "VRF|ADDRESS|LINK|MAC|STATE|>ADJACENCY", .empty = "no neighbours",
+		.item = print_get,
+		.help = "how a packet to ADDRESS is forwarded: from the match to the header" },
+	{ .object = "neighbor",
+		.verb = "show",
+		.api = "neighbor show",
+		.args = { VRF },
+		.item = print_neighbor,
+		.columns = "VRF|ADDRESS|LINK|MAC|STATE|>ADJACENCY",
+		.empty = "no neighbours",
 		.help = "neighbours and their adjacencies" },
-	{ .object = "nexthop", .verb = "show", .api = "nexthop show", .item = print_nexthop,
-		.columns = ">GROUP|>PREFIXES|VIA|DEV|>TIER|>WEIGHT|>SHARE|LEG", .empty = "no path groups",
+	{ .object = "nexthop",
+		.verb = "show",
+		.api = "nexthop show",
+		.item = print_nexthop,
+		.columns = ">GROUP|>PREFIXES|VIA|DEV|>TIER|>WEIGHT|>SHARE|LEG",
+		.empty = "no path groups",
 		.help = "path groups: legs, tiers, shares, prefixes" },
-	{ .object = "bgp", .verb = "show", .api = "bgp show", .item = print_bgp,
+	{ .object = "bgp",
+		.verb = "show",
+		.api = "bgp show",
+		.item = print_bgp,
 		.help = "BGP sessions by link, from FRR" },
-	{ .object = "stats", .verb = "", .api = "stats", .item = print_stats,
+	{ .object = "stats",
+		.verb = "",
+		.api = "stats",
+		.item = print_stats,
 		.help = "drops, punt classes, stages, workers, mirror" },
-	{ .object = "stats", .verb = "drops", .api = "stats drops",
+	{ .object = "stats",
+		.verb = "drops",
+		.api = "stats drops",
 		.args = { { CTL_TEXT, "link", "link", "LINK", false, "link" },
 			{ CTL_FLAG, "all", "all", NULL, false, NULL } },
-		.item = print_drop, .columns = "REASON|>PACKETS|>PER SECOND|SEVERITY|TEXT|REFERENCE",
-		.empty = "nothing was dropped", .help = "drops by reason, of all links or one" },
-	{ .object = "stages", .verb = "", .api = "stages", .item = print_stage,
+		.item = print_drop,
+		.columns = "REASON|>PACKETS|>PER SECOND|SEVERITY|TEXT|REFERENCE",
+		.empty = "nothing was dropped",
+		.help = "drops by reason, of all links or one" },
+	{ .object = "stages",
+		.verb = "",
+		.api = "stages",
+		.item = print_stage,
 		.help = "the packet's way, from the program's own table" },
-	{ .object = "config", .verb = "show", .api = "config show", .item = print_line,
+	{ .object = "config",
+		.verb = "show",
+		.api = "config show",
+		.item = print_line,
 		.help = "the running configuration, defaults filled in" },
-	{ .object = "config", .verb = "errors", .api = "config errors", .item = print_config_error,
-		.empty = "the last reload was not refused", .help = "why the last refused reload was refused" },
-	{ .object = "reload", .verb = "", .api = "reload", .item = print_reload,
+	{ .object = "config",
+		.verb = "errors",
+		.api = "config errors",
+		.item = print_config_error,
+		.empty = "the last reload was not refused",
+		.help = "why the last refused reload was refused" },
+	{ .object = "reload",
+		.verb = "",
+		.api = "reload",
+		.item = print_reload,
 		.help = "read the configuration again: parse, check, diff, apply" },
-	{ .object = "events", .verb = "", .api = "events",
+	{ .object = "events",
+		.verb = "",
+		.api = "events",
 		.args = { { CTL_DURATION, "since", "since_s", "TIME", false, NULL }, LEVEL,
 			{ CTL_TEXT, NULL, "subject", "SUBJECT", false, "link" } },
-		.item = print_event, .empty = "no events", .help = "what happened; TIME as 90s, 30m, 2h, 1d" },
-	{ .object = "monitor", .verb = "", .api = "monitor",
-		.args = { LEVEL, { CTL_TEXT, NULL, "subject", "SUBJECT", false, "link" } }, .item = print_event,
-		.help = "what happens, until interrupted", .endless = true },
-	{ .object = "resync", .verb = "", .api = "resync", .args = { VRF }, .item = print_resync,
+		.item = print_event,
+		.empty = "no events",
+		.help = "what happened; TIME as 90s, 30m, 2h, 1d" },
+	{ .object = "monitor",
+		.verb = "",
+		.api = "monitor",
+		.args = { LEVEL, { CTL_TEXT, NULL, "subject", "SUBJECT", false, "link" } },
+		.item = print_event,
+		.help = "what happens, until interrupted",
+		.endless = true },
+	{ .object = "resync",
+		.verb = "",
+		.api = "resync",
+		.args = { VRF },
+		.item = print_resync,
 		.help = "dump the kernel's tables again, as after an overrun" },
-	{ .object = "check", .verb = "", .args = { { CTL_TEXT, NULL, "file", "FILE", true, "file" } },
-		.run = run_check, .help = "check a configuration; needs no daemon, no root" },
+	{ .object = "check",
+		.verb = "",
+		.args = { { CTL_TEXT, NULL, "file", "FILE", true, "file" } },
+		.run = run_check,
+		.help = "check a configuration; needs no daemon, no root" },
 	{ 0 },
 };
 
@@ -150,11 +226,13 @@ void command_usage(const struct ctl_command *command, FILE *out)
 	fprintf(out, "lintasctl %s%s%s", command->object, *command->verb ? " " : "", command->verb);
 	for (const struct ctl_arg *a = command->args; a->type; a++)
 		fprintf(out, " %s%s%s%s%s", a->required ? "" : "[", a->word ? a->word : "",
-			a->word && a->shown ? " " : "", a->shown ? a->shown : "", a->required ? "" : "]");
+			a->word && a->shown ? " " : "", a->shown ? a->shown : "",
+			a->required ? "" : "]");
 	fputs("\n", out);
 }
 
-/* A line a command: its words, then its arguments: NAME:what (by position), word=what, word (flag). */
+/* A line a command: its words, then its arguments: NAME:what (by position), word=what, word (flag).
+ */
 void commands_list(FILE *out)
 {
 	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
@@ -176,11 +254,13 @@ void commands_list(FILE *out)
 void commands_help(FILE *out)
 {
 	fputs("usage: lintasctl [--json] [--socket PATH] OBJECT [VERB] [ARGUMENTS]\n"
-	      "Words may be abbreviated while they are unambiguous: `lintasctl ro sh`.\n\n", out);
+	      "Words may be abbreviated while they are unambiguous: `lintasctl ro sh`.\n\n",
+		out);
 	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
 		fputs("  ", out);
 		command_usage(c, out);
 		fprintf(out, "        %s\n", c->help);
 	}
-	fputs("\nexit status: 0 = fine, 1 = error, 2 = differences present. See lintasctl(8).\n", out);
+	fputs("\nexit status: 0 = fine, 1 = error, 2 = differences present. See lintasctl(8).\n",
+		out);
 }

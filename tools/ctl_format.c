@@ -1,5 +1,6 @@
-/* Numbers for people. Counts and bytes of traffic use powers of 1000 (k, M, G, T); memory uses powers of
- * 1024 and says so (KiB, MiB, GiB). Three digits that count, small counts whole; --json has the exact ones. */
+/* Numbers for people. Counts and bytes of traffic use powers of 1000 (k, M, G, T); memory uses
+ * powers of 1024 and says so (KiB, MiB, GiB). Three digits that count, small counts whole; --json
+ * has the exact ones. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>

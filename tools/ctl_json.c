@@ -1,5 +1,5 @@
-/* --json: data only, the same shape every time. An object is indented; a list has one element a line, so
- * that a long one streams, and still is one JSON document. */
+/* --json: data only, the same shape every time. An object is indented; a list has one element a
+ * line, so that a long one streams, and still is one JSON document. */
 #include "ctl.h"
 
 void json_out_part(const json_t *data, bool more, void *arg)

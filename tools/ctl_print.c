@@ -1,5 +1,5 @@
-/* From an answer's parts to a command's printer, and safe ways to look into JSON that may come from another
- * version of the daemon: what is missing or of another type reads as nothing. */
+/* From an answer's parts to a command's printer, and safe ways to look into JSON that may come from
+ * another version of the daemon: what is missing or of another type reads as nothing. */
 #include "ctl.h"
 
 const char *get_str(const json_t *object, const char *key, const char *otherwise)

@@ -49,7 +49,8 @@ void print_port(struct ctl_print *print, const json_t *p)
 	table_cell(t, get_bool(p, "up") ? "up" : "no carrier");
 	table_cell(t, get_str(p, "device", "?"));
 	table_cell(t, get_str(p, "driver", "?"));
-	table_cellf(t, "%s%s", mbps ? format_rate((double)mbps * 1e6, buf) : "-", mbps ? "bit/s" : "");
+	table_cellf(
+		t, "%s%s", mbps ? format_rate((double)mbps * 1e6, buf) : "-", mbps ? "bit/s" : "");
 	table_cellf(t, "%lld", (long long)get_int(p, "mtu"));
 	table_cellf(t, "%lld", (long long)get_int(p, "rx_queues"));
 	table_cellf(t, "%lld", (long long)get_int(p, "tx_queues"));
@@ -57,9 +58,11 @@ void print_port(struct ctl_print *print, const json_t *p)
 	cell_count(t, tx, "packets");
 	cell_bytes(t, rx, "bytes");
 	cell_bytes(t, tx, "bytes");
-	table_cell(t, format_count((uint64_t)(get_int(rx, "missed") + get_int(rx, "no_buffer")), buf));
+	table_cell(
+		t, format_count((uint64_t)(get_int(rx, "missed") + get_int(rx, "no_buffer")), buf));
 	table_cell(t, format_count((uint64_t)(get_int(rx, "errors") + get_int(tx, "errors")), buf));
-	table_cellf(t, "%lld/%lld", (long long)get_int(buffers, "in_use"), (long long)get_int(buffers, "total"));
+	table_cellf(t, "%lld/%lld", (long long)get_int(buffers, "in_use"),
+		(long long)get_int(buffers, "total"));
 	table_row(t);
 }
 
@@ -198,7 +201,8 @@ void print_nexthop(struct ctl_print *print, const json_t *g)
 		cells_via(t, leg);
 		table_cellf(t, "%lld", (long long)get_int(leg, "tier"));
 		table_cellf(t, "%lld", (long long)get_int(leg, "weight"));
-		table_cellf(t, "%lld/%lld", (long long)get_int(leg, "buckets"), (long long)get_int(g, "buckets"));
+		table_cellf(t, "%lld/%lld", (long long)get_int(leg, "buckets"),
+			(long long)get_int(g, "buckets"));
 		cell_alive(t, leg);
 		table_row(t);
 	}
@@ -215,8 +219,8 @@ static void cell_prefixes(struct table *t, const json_t *session, const char *wh
 
 	json_object_foreach(families, family, counts)
 		if (len < sizeof(text) - 32)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.8s %lld", len ? ", " : "", family,
-				(long long)get_int(counts, which));
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.8s %lld",
+				len ? ", " : "", family, (long long)get_int(counts, which));
 	table_cell(t, len ? text : "-");
 }
 
@@ -237,7 +241,9 @@ void print_bgp(struct ctl_print *print, const json_t *bgp)
 		table_cell(t, get_str(session, "peer", "?"));
 		table_cellf(t, "%lld", (long long)get_int(session, "remote_as"));
 		table_cell(t, get_str(session, "state", "?"));
-		table_cell(t, json_is_integer(since) ? format_duration(json_integer_value(since), buf) : "-");
+		table_cell(t, json_is_integer(since)
+				      ? format_duration(json_integer_value(since), buf)
+				      : "-");
 		cell_prefixes(t, session, "received");
 		cell_prefixes(t, session, "sent");
 		table_cell(t, get_str(json_object_get(session, "bfd"), "status", "-"));

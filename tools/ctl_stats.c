@@ -72,12 +72,14 @@ static void print_cycles(FILE *out, const json_t *cycles)
 	table_cellf(t, "%.1f", sum);
 	table_row(t);
 	table_free(t);
-	fprintf(out, "(over %lld sampled packets)\n", (long long)get_int(cycles, "sampled_packets"));
+	fprintf(out, "(over %lld sampled packets)\n",
+		(long long)get_int(cycles, "sampled_packets"));
 }
 
 static void print_workers(FILE *out, const json_t *workers)
 {
-	struct table *t = table_new(out, "WORKER|>CPU|>PACKETS|>VECTORS|>PACKETS/VECTOR|>BUSY POLLS|>NAPS|>HANDED OVER");
+	struct table *t = table_new(out,
+		"WORKER|>CPU|>PACKETS|>VECTORS|>PACKETS/VECTOR|>BUSY POLLS|>NAPS|>HANDED OVER");
 	json_t *w;
 	size_t i;
 	char buf[FORMAT_LEN];
@@ -90,7 +92,8 @@ static void print_workers(FILE *out, const json_t *workers)
 		table_cell(t, format_count((uint64_t)get_int(w, "packets"), buf));
 		table_cell(t, format_count((uint64_t)get_int(w, "vectors"), buf));
 		table_cellf(t, "%.1f", get_real(w, "packets_per_vector"));
-		table_cellf(t, "%.2f%%", polls > 0 && busy >= 0 ? 100.0 * (double)busy / (double)polls : 0);
+		table_cellf(t, "%.2f%%",
+			polls > 0 && busy >= 0 ? 100.0 * (double)busy / (double)polls : 0);
 		table_cell(t, format_count((uint64_t)get_int(w, "naps"), buf));
 		table_cell(t, format_count((uint64_t)get_int(w, "handed_over"), buf));
 		table_row(t);
@@ -108,7 +111,8 @@ static void print_numbers(FILE *out, const char *title, json_t *object)
 	fprintf(out, "%s", title);
 	json_object_foreach(object, key, value)
 		if (json_is_integer(value))
-			fprintf(out, "%s %s %lld", n++ ? "," : "", key, (long long)json_integer_value(value));
+			fprintf(out, "%s %s %lld", n++ ? "," : "", key,
+				(long long)json_integer_value(value));
 	fputc('\n', out);
 }
 
@@ -133,5 +137,6 @@ void print_stage(struct ctl_print *print, const json_t *s)
 {
 	if (print->items)
 		fputs("    |\n    v\n", print->out);
-	fprintf(print->out, "%-9s %-12s %s\n", get_str(s, "name", "?"), get_str(s, "file", ""), get_str(s, "text", ""));
+	fprintf(print->out, "%-9s %-12s %s\n", get_str(s, "name", "?"), get_str(s, "file", ""),
+		get_str(s, "text", ""));
 }

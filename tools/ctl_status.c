@@ -3,15 +3,19 @@
 
 static void print_links(FILE *out, const json_t *status)
 {
-	const json_t *links = json_object_get(status, "links"), *down = json_object_get(links, "down"), *l;
+	const json_t *links = json_object_get(status, "links"),
+		     *down = json_object_get(links, "down"), *l;
 	int64_t not_up = get_int(links, "total") - get_int(links, "up");
 	size_t i;
 
-	fprintf(out, "links      %lld of %lld up", (long long)get_int(links, "up"), (long long)get_int(links, "total"));
+	fprintf(out, "links      %lld of %lld up", (long long)get_int(links, "up"),
+		(long long)get_int(links, "total"));
 	json_array_foreach(down, i, l)
-		fprintf(out, "%s %s (%s)", i ? "," : "; DOWN", get_str(l, "name", "?"), get_str(l, "why", "?"));
+		fprintf(out, "%s %s (%s)", i ? "," : "; DOWN", get_str(l, "name", "?"),
+			get_str(l, "why", "?"));
 	if (not_up > (int64_t)json_array_size(down))
-		fprintf(out, " and %lld more", (long long)(not_up - (int64_t)json_array_size(down)));
+		fprintf(out, " and %lld more",
+			(long long)(not_up - (int64_t)json_array_size(down)));
 	fputc('\n', out);
 }
 
@@ -54,8 +58,9 @@ static void print_bgp_line(FILE *out, const json_t *status)
 	fprintf(out, "bgp        %lld of %lld established", (long long)get_int(bgp, "established"),
 		(long long)get_int(bgp, "sessions"));
 	json_array_foreach(json_object_get(bgp, "down"), i, s)
-		fprintf(out, "%s %s %s %s", i ? "," : ";", get_str(s, "link", get_str(s, "vrf", "-")),
-			get_str(s, "peer", "?"), get_str(s, "state", "?"));
+		fprintf(out, "%s %s %s %s", i ? "," : ";",
+			get_str(s, "link", get_str(s, "vrf", "-")), get_str(s, "peer", "?"),
+			get_str(s, "state", "?"));
 	fputc('\n', out);
 }
 
@@ -76,19 +81,26 @@ static void print_drops_line(FILE *out, const json_t *status)
 
 static void print_services(FILE *out, const json_t *status)
 {
-	const json_t *mirror = json_object_get(status, "mirror"), *frr = json_object_get(status, "frr");
+	const json_t *mirror = json_object_get(status, "mirror"),
+		     *frr = json_object_get(status, "frr");
 	char a[FORMAT_LEN];
 
-	fprintf(out, "mirror     %s, %s routes, %lld overruns, %lld resyncs, %lld repaired by the auditor",
-		get_bool(mirror, "synced") ? "in step with the kernel" : "NOT IN STEP YET with the kernel",
-		format_count((uint64_t)get_int(mirror, "routes"), a), (long long)get_int(mirror, "overruns"),
-		(long long)get_int(mirror, "resyncs"), (long long)get_int(mirror, "audit_fixed"));
+	fprintf(out,
+		"mirror     %s, %s routes, %lld overruns, %lld resyncs, %lld repaired by the "
+		"auditor",
+		get_bool(mirror, "synced") ? "in step with the kernel"
+					   : "NOT IN STEP YET with the kernel",
+		format_count((uint64_t)get_int(mirror, "routes"), a),
+		(long long)get_int(mirror, "overruns"), (long long)get_int(mirror, "resyncs"),
+		(long long)get_int(mirror, "audit_fixed"));
 	if (get_int(mirror, "fib_refused"))
-		fprintf(out, "; %lld ROUTES REFUSED by the fast path", (long long)get_int(mirror, "fib_refused"));
+		fprintf(out, "; %lld ROUTES REFUSED by the fast path",
+			(long long)get_int(mirror, "fib_refused"));
 	if (!get_bool(frr, "managed"))
 		fputs("\nfrr        managed elsewhere (routing = \"external\")", out);
 	else
-		fprintf(out, "\nfrr        %s%s%s", get_bool(frr, "in_sync") ? "in sync" : "NOT IN SYNC",
+		fprintf(out, "\nfrr        %s%s%s",
+			get_bool(frr, "in_sync") ? "in sync" : "NOT IN SYNC",
 			get_str(frr, "error", NULL) ? ": " : "", get_str(frr, "error", ""));
 	fputc('\n', out);
 }
@@ -99,9 +111,13 @@ static void print_warnings(FILE *out, const json_t *status)
 	const char *neigh = get_str(json_object_get(status, "neighbours"), "warning", NULL);
 
 	if (get_bool(status, "needs_restart"))
-		fputs("RESTART    changes of workers, memory or ports wait for a restart of lintasd\n", out);
+		fputs("RESTART    changes of workers, memory or ports wait for a restart of "
+		      "lintasd\n",
+			out);
 	if (get_int(reload, "last_errors"))
-		fprintf(out, "CONFIG     the last reload was refused with %lld errors: lintasctl config errors\n",
+		fprintf(out,
+			"CONFIG     the last reload was refused with %lld errors: lintasctl config "
+			"errors\n",
 			(long long)get_int(reload, "last_errors"));
 	if (neigh)
 		fprintf(out, "NEIGHBOURS %s\n", neigh);
@@ -109,22 +125,26 @@ static void print_warnings(FILE *out, const json_t *status)
 
 void print_status(struct ctl_print *print, const json_t *s)
 {
-	const json_t *control = json_object_get(s, "control"), *reload = json_object_get(s, "reload");
+	const json_t *control = json_object_get(s, "control"),
+		     *reload = json_object_get(s, "reload");
 	FILE *out = print->out;
 	char a[FORMAT_LEN];
 
 	fprintf(out, "gateway    %s on %s, generation %lld of %s (%.8s), up %s, %lld worker%s\n",
-		get_str(s, "gateway", "?"), get_str(s, "host", "?"), (long long)get_int(s, "generation"),
-		get_str(s, "config", "?"), get_str(s, "digest", "?"), format_duration(get_int(s, "uptime_s"), a),
+		get_str(s, "gateway", "?"), get_str(s, "host", "?"),
+		(long long)get_int(s, "generation"), get_str(s, "config", "?"),
+		get_str(s, "digest", "?"), format_duration(get_int(s, "uptime_s"), a),
 		(long long)get_int(s, "workers"), get_int(s, "workers") == 1 ? "" : "s");
 	print_links(out, s);
 	print_paths(out, s);
 	print_bgp_line(out, s);
 	print_drops_line(out, s);
 	print_services(out, s);
-	fprintf(out, "control    longest callback %.1f ms, %lld over 2 ms; %lld reloads, %lld refused, %lld operations\n",
-		(double)get_int(control, "longest_us") / 1000, (long long)get_int(control, "stalls"),
-		(long long)get_int(reload, "reloads"), (long long)get_int(reload, "failures"),
-		(long long)get_int(reload, "operations"));
+	fprintf(out,
+		"control    longest callback %.1f ms, %lld over 2 ms; %lld reloads, %lld refused, "
+		"%lld operations\n",
+		(double)get_int(control, "longest_us") / 1000,
+		(long long)get_int(control, "stalls"), (long long)get_int(reload, "reloads"),
+		(long long)get_int(reload, "failures"), (long long)get_int(reload, "operations"));
 	print_warnings(out, s);
 }

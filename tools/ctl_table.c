@@ -1,13 +1,13 @@
-/* Aligned columns for any number of rows in constant memory: the first HELD rows decide the widths, then
- * rows are printed as they come and only ever widen a column. The header is printed with the first row, so
- * an empty table prints nothing. */
+/* Aligned columns for any number of rows in constant memory: the first HELD rows decide the widths,
+ * then rows are printed as they come and only ever widen a column. The header is printed with the
+ * first row, so an empty table prints nothing. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include "ctl.h"
 
 #define COLUMNS_MAX 16
-#define HELD        256
+#define HELD	    256
 
 struct table {
 	FILE *out;

@@ -1,7 +1,7 @@
 /* lintasctl OBJECT VERB: asks lintasd and shows what it says. Documentation: lintasctl(8).
  *
- * Options may stand anywhere; the rest are words for ctl_commands.c and ctl_args.c. Reading order: this
- * file, ctl_commands.c, ctl_args.c, ctl_client.c, then the printers. */
+ * Options may stand anywhere; the rest are words for ctl_commands.c and ctl_args.c. Reading order:
+ * this file, ctl_commands.c, ctl_args.c, ctl_client.c, then the printers. */
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +102,10 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 	if (command->run)
 		return command->run(args, o->json);
 	if (o->json)
-		return client_call(o->socket_path, command->api, args, command->endless, json_out_part, &json_out);
-	status = client_call(o->socket_path, command->api, args, command->endless, output_part, &output);
+		return client_call(o->socket_path, command->api, args, command->endless,
+			json_out_part, &json_out);
+	status = client_call(
+		o->socket_path, command->api, args, command->endless, output_part, &output);
 	if (status != CTL_OK)
 		output.print.items++; /* nothing came because of an error: that was said */
 	output_end(&output);

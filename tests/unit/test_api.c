@@ -1,5 +1,6 @@
-/* control/api.c over a real socket with commands of our own: framing, order, slow and vanishing clients,
- * bounds, permission. One thread: pump() runs the daemon's event loop while a client's end is looked at. */
+/* control/api.c over a real socket with commands of our own: framing, order, slow and vanishing
+ * clients, bounds, permission. One thread: pump() runs the daemon's event loop while a client's end
+ * is looked at. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -92,15 +93,19 @@ static void cmd_broken(struct api_request *request, const json_t *args)
 }
 
 static const struct api_command commands[] = {
-	{ "echo", "", "", false, cmd_echo },     { "keep", "", "", false, cmd_keep },
-	{ "stream", "", "", false, cmd_stream }, { "follow", "", "", false, cmd_follow },
-	{ "broken", "", "", false, cmd_broken }, { "change", "", "", true, cmd_echo },
+	{ "echo", "", "", false, cmd_echo },
+	{ "keep", "", "", false, cmd_keep },
+	{ "stream", "", "", false, cmd_stream },
+	{ "follow", "", "", false, cmd_follow },
+	{ "broken", "", "", false, cmd_broken },
+	{ "change", "", "", true, cmd_echo },
 	{ 0 },
 };
 
 /* ---- the server, and the clients' ends ---- */
 
-static bool server_start(unsigned idle_ms, unsigned stall_ms, const char *readers, const char *writers)
+static bool server_start(
+	unsigned idle_ms, unsigned stall_ms, const char *readers, const char *writers)
 {
 	struct api_options options = { commands, idle_ms, stall_ms };
 
@@ -174,7 +179,8 @@ static void send_line(int fd, const char *text)
 	send_text(fd, "\n", 1);
 }
 
-/* The next line as JSON; NULL at the end of the connection or when the deadline passes (*ret_eof tells). */
+/* The next line as JSON; NULL at the end of the connection or when the deadline passes (*ret_eof
+ * tells). */
 static json_t *receive(int fd, bool *ret_eof)
 {
 	static char line[1 << 20];
@@ -227,7 +233,8 @@ static void expect_echo(int fd, int n)
 	json_t *answer = receive(fd, NULL);
 
 	CU_ASSERT(answer_ok(answer));
-	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(answer, "data"), "n")), n);
+	CU_ASSERT_EQUAL(
+		json_integer_value(json_object_get(json_object_get(answer, "data"), "n")), n);
 	json_decref(answer);
 }
 
@@ -252,8 +259,7 @@ static unsigned expect_stream(int fd)
 		size_t i;
 
 		CU_ASSERT(answer_ok(answer));
-		json_array_foreach(data, i, row)
-		{
+		json_array_foreach(data, i, row) {
 			CU_ASSERT_EQUAL(json_integer_value(json_object_get(row, "n")), n);
 			n++;
 		}
@@ -267,7 +273,8 @@ static unsigned expect_stream(int fd)
 
 static void test_framing(void)
 {
-	static const char two[] = "{\"cmd\":\"echo\",\"args\":{\"n\":1}}\r\n{\"cmd\":\"echo\",\"args\":{\"n\":2}}\n";
+	static const char two[] =
+		"{\"cmd\":\"echo\",\"args\":{\"n\":1}}\r\n{\"cmd\":\"echo\",\"args\":{\"n\":2}}\n";
 	static const char last[] = "{\"cmd\":\"echo\",\"args\":{\"n\":3}}";
 
 	CU_ASSERT_FATAL(server_start(60000, 60000, NULL, NULL));
@@ -279,7 +286,8 @@ static void test_framing(void)
 		send_text(fd, p, 1);
 	expect_echo(fd, 1);
 	expect_echo(fd, 2);
-	send_text(fd, last, strlen(last)); /* no newline, and our sending side ended: still answered */
+	send_text(fd, last,
+		strlen(last)); /* no newline, and our sending side ended: still answered */
 	shutdown(fd, SHUT_WR);
 	expect_echo(fd, 3);
 	expect_eof(fd);
@@ -363,7 +371,8 @@ static void test_order(void)
 	CU_ASSERT_FATAL(server_start(60000, 60000, NULL, NULL));
 	int fd = client_open(), other = client_open();
 	parts_wanted = 3;
-	send_line(fd, "{\"cmd\":\"keep\"}\n{\"cmd\":\"stream\"}\n{\"cmd\":\"echo\",\"args\":{\"n\":5}}");
+	send_line(fd,
+		"{\"cmd\":\"keep\"}\n{\"cmd\":\"stream\"}\n{\"cmd\":\"echo\",\"args\":{\"n\":5}}");
 	send_line(other, "{\"cmd\":\"echo\",\"args\":{\"n\":6}}");
 	expect_echo(other, 6);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
@@ -545,13 +554,15 @@ static void test_socket_file(void)
 	CU_ASSERT_EQUAL(stat(sock_path, &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 07777, 0660);
 
-	/* Somebody answers there: what a second daemon sees. Its attempt must not take the socket away. */
+	/* Somebody answers there: what a second daemon sees. Its attempt must not take the socket
+	 * away. */
 	pid_t child = fork();
 	if (!child) {
 		struct api_options options = { commands, 1000, 1000 };
 
 		event_reinit(control.base);
-		api_close(); /* the copy of this process; removes the file, as an ending daemon would */
+		api_close(); /* the copy of this process; removes the file, as an ending daemon
+				would */
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		struct sockaddr_un addr = { .sun_family = AF_UNIX };
 		strcpy(addr.sun_path, sock_path);
@@ -589,15 +600,19 @@ static int identity_class(gid_t gid, gid_t extra)
 		struct sockaddr_un addr = { .sun_family = AF_UNIX };
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-		if (setgroups(extra ? 1 : 0, &extra) || setresgid(gid, gid, gid) || setresuid(65534, 65534, 65534))
+		if (setgroups(extra ? 1 : 0, &extra) || setresgid(gid, gid, gid) ||
+			setresuid(65534, 65534, 65534))
 			_exit(10);
 		strcpy(addr.sun_path, sock_path);
 		if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 			_exit(errno == EACCES ? 2 : 11);
-		/* Who is refused may be cut off before this is sent; why is there to be read all the same. */
-		if (send(fd, "{\"cmd\":\"echo\"}\n{\"cmd\":\"change\"}\n", 32, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		/* Who is refused may be cut off before this is sent; why is there to be read all
+		 * the same. */
+		if (send(fd, "{\"cmd\":\"echo\"}\n{\"cmd\":\"change\"}\n", 32, MSG_NOSIGNAL) < 0 &&
+			errno != EPIPE)
 			_exit(12);
-		for (size_t len = 0; !(memchr(line, '\n', len) && strchr(strchr(line, '\n') + 1, '\n'));) {
+		for (size_t len = 0;
+			!(memchr(line, '\n', len) && strchr(strchr(line, '\n') + 1, '\n'));) {
 			ssize_t n = recv(fd, line + len, sizeof(line) - 1 - len, 0);
 
 			if (n <= 0)

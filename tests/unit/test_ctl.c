@@ -1,5 +1,5 @@
-/* lintasctl without a daemon: words to requests, numbers to text, JSON to tables (golden text), and that its
- * command table and the daemon's agree. */
+/* lintasctl without a daemon: words to requests, numbers to text, JSON to tables (golden text), and
+ * that its command table and the daemon's agree. */
 #include <stdlib.h>
 #include <string.h>
 #include "control/api.h"
@@ -49,14 +49,29 @@ static const char *args_of(const char *line)
 static void test_words(void)
 {
 	static const char *const rows[][2] = {
-		{ "status", "status " },        { "ro sh", "route show" },  { "route", "route show" },
-		{ "route g", "route get" },     { "l", "link show" },       { "link sh aws", "link show" },
-		{ "link aws-dx1", "link show" }, { "stats", "stats " },     { "stats d", "stats drops" },
-		{ "neighbour", "neighbor show" }, { "neighbou s", "neighbor show" }, { "n", NULL },
-		{ "s", NULL },                  { "stat", NULL },           { "re", NULL },
-		{ "rel", "reload " },           { "foo", NULL },            { "", NULL },
-		{ "config err", "config errors" }, { "c", NULL },           { "ne", NULL },
-		{ "nei", "neighbor show" },     { "statu", "status " },
+		{ "status", "status " },
+		{ "ro sh", "route show" },
+		{ "route", "route show" },
+		{ "route g", "route get" },
+		{ "l", "link show" },
+		{ "link sh aws", "link show" },
+		{ "link aws-dx1", "link show" },
+		{ "stats", "stats " },
+		{ "stats d", "stats drops" },
+		{ "neighbour", "neighbor show" },
+		{ "neighbou s", "neighbor show" },
+		{ "n", NULL },
+		{ "s", NULL },
+		{ "stat", NULL },
+		{ "re", NULL },
+		{ "rel", "reload " },
+		{ "foo", NULL },
+		{ "", NULL },
+		{ "config err", "config errors" },
+		{ "c", NULL },
+		{ "ne", NULL },
+		{ "nei", "neighbor show" },
+		{ "statu", "status " },
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -75,11 +90,14 @@ static void test_arguments(void)
 		{ "route show", "{}" },
 		{ "route show 10.0.0.0/8 longer", "{\"longer\":true,\"prefix\":\"10.0.0.0/8\"}" },
 		{ "route show vrf prod fd00::/8", "{\"prefix\":\"fd00::/8\",\"vrf\":\"prod\"}" },
-		{ "ro sh v prod lo 10.0.0.0/8", "{\"longer\":true,\"prefix\":\"10.0.0.0/8\",\"vrf\":\"prod\"}" },
+		{ "ro sh v prod lo 10.0.0.0/8",
+			"{\"longer\":true,\"prefix\":\"10.0.0.0/8\",\"vrf\":\"prod\"}" },
 		{ "route get 10.0.0.1 vrf prod from 10.0.0.2 dport 443",
-			"{\"addr\":\"10.0.0.1\",\"dport\":443,\"from\":\"10.0.0.2\",\"vrf\":\"prod\"}" },
+			"{\"addr\":\"10.0.0.1\",\"dport\":443,\"from\":\"10.0.0.2\",\"vrf\":"
+			"\"prod\"}" },
 		{ "events --since 1h30m", "{\"since_s\":5400}" },
-		{ "events since 90 level warning aws", "{\"level\":\"warning\",\"since_s\":90,\"subject\":\"aws\"}" },
+		{ "events since 90 level warning aws",
+			"{\"level\":\"warning\",\"since_s\":90,\"subject\":\"aws\"}" },
 		{ "route get 10.0.0.1", "error" }, /* a VRF is needed */
 		{ "route get vrf prod", "error" },
 		{ "route show vrf", "error" },
@@ -95,7 +113,8 @@ static void test_arguments(void)
 		CU_ASSERT_STRING_EQUAL(args_of(rows[i][0]), rows[i][1]);
 }
 
-/* Every command asks for something the daemon has, with the arguments it has, and nothing is left out. */
+/* Every command asks for something the daemon has, with the arguments it has, and nothing is left
+ * out. */
 static void test_same_commands(void)
 {
 	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
@@ -188,26 +207,37 @@ static void expect(const char *api, const char *const *parts, const char *golden
 static void test_routes(void)
 {
 	static const char *const parts[] = {
-		"[{\"vrf\":\"prod\",\"prefix\":\"10.40.0.0/14\",\"type\":\"unicast\",\"protocol\":\"bgp\",\"metric\":20,"
-		"\"active\":true,\"legs\":[{\"via\":\"169.254.1.2\",\"dev\":\"aws-dx1\",\"weight\":1,\"tier\":1,"
-		"\"alive\":true},{\"via\":\"fe80::1\",\"dev\":\"oci-fc1\",\"weight\":20,\"tier\":2,\"alive\":false,"
+		"[{\"vrf\":\"prod\",\"prefix\":\"10.40.0.0/"
+		"14\",\"type\":\"unicast\",\"protocol\":\"bgp\",\"metric\":20,"
+		"\"active\":true,\"legs\":[{\"via\":\"169.254.1.2\",\"dev\":\"aws-dx1\",\"weight\":"
+		"1,\"tier\":1,"
+		"\"alive\":true},{\"via\":\"fe80::1\",\"dev\":\"oci-fc1\",\"weight\":20,\"tier\":2,"
+		"\"alive\":false,"
 		"\"why\":\"no carrier\"}]}]",
-		"[{\"vrf\":\"prod\",\"prefix\":\"2001:db8:1234::/48\",\"type\":\"blackhole\",\"protocol\":\"lintas\","
+		"[{\"vrf\":\"prod\",\"prefix\":\"2001:db8:1234::/"
+		"48\",\"type\":\"blackhole\",\"protocol\":\"lintas\","
 		"\"metric\":0,\"active\":true,\"legs\":[]},"
-		"{\"vrf\":\"prod\",\"prefix\":\"192.0.2.0/24\",\"type\":\"unicast\",\"protocol\":\"kernel\",\"metric\":0,"
-		"\"active\":false,\"legs\":[{\"via\":null,\"dev\":\"inet\",\"weight\":1,\"tier\":1,\"alive\":true}]}]",
+		"{\"vrf\":\"prod\",\"prefix\":\"192.0.2.0/"
+		"24\",\"type\":\"unicast\",\"protocol\":\"kernel\",\"metric\":0,"
+		"\"active\":false,\"legs\":[{\"via\":null,\"dev\":\"inet\",\"weight\":1,\"tier\":1,"
+		"\"alive\":true}]}]",
 		"[]", NULL
 	};
 
 	expect("route show", parts,
-		"   VRF   PREFIX              PROTOCOL  METRIC  VIA          DEV      TIER  WEIGHT  LEG\n"
-		"*  prod  10.40.0.0/14        bgp           20  169.254.1.2  aws-dx1     1       1  alive\n"
-		"                                               fe80::1      oci-fc1     2      20  no carrier\n"
+		"   VRF   PREFIX              PROTOCOL  METRIC  VIA          DEV      TIER  WEIGHT "
+		" LEG\n"
+		"*  prod  10.40.0.0/14        bgp           20  169.254.1.2  aws-dx1     1       1 "
+		" alive\n"
+		"                                               fe80::1      oci-fc1     2      20 "
+		" no carrier\n"
 		"*  prod  2001:db8:1234::/48  lintas         0  blackhole\n"
-		"   prod  192.0.2.0/24        kernel         0  on link      inet        1       1  alive\n");
+		"   prod  192.0.2.0/24        kernel         0  on link      inet        1       1 "
+		" alive\n");
 }
 
-/* Rows after the first few hundred are printed at once; a wider cell widens its column from there on. */
+/* Rows after the first few hundred are printed at once; a wider cell widens its column from there
+ * on. */
 static void test_long_table(void)
 {
 	char *text = NULL;
@@ -246,66 +276,93 @@ static void test_long_table(void)
 static void test_links(void)
 {
 	static const char *const parts[] = {
-		"[{\"name\":\"aws-dx1\",\"up\":true,\"vrf\":\"prod\",\"zone\":\"aws\",\"partner\":false,\"path\":\"aws\","
-		"\"tier\":1,\"port\":\"colo0\",\"shape\":{\"encap\":\"ethernet\",\"tags\":[{\"vid\":200},{\"vid\":101}]},"
-		"\"addresses\":[\"169.254.1.1/30\",\"fd00::1/64\"],\"mtu\":8500,\"rx\":{\"packets\":1234567,\"bytes\":"
+		"[{\"name\":\"aws-dx1\",\"up\":true,\"vrf\":\"prod\",\"zone\":\"aws\",\"partner\":"
+		"false,\"path\":\"aws\","
+		"\"tier\":1,\"port\":\"colo0\",\"shape\":{\"encap\":\"ethernet\",\"tags\":[{"
+		"\"vid\":200},{\"vid\":101}]},"
+		"\"addresses\":[\"169.254.1.1/30\",\"fd00::1/"
+		"64\"],\"mtu\":8500,\"rx\":{\"packets\":1234567,\"bytes\":"
 		"1500000000},\"tx\":{\"packets\":5,\"bytes\":300},\"drops\":7},"
-		"{\"name\":\"bca-ll\",\"up\":false,\"why\":\"shut\",\"vrf\":\"bank\",\"zone\":\"bca\",\"partner\":true,"
-		"\"path\":null,\"tier\":null,\"port\":null,\"shape\":{\"encap\":\"vxlan\",\"vni\":100,\"remote\":"
-		"\"10.9.0.2\",\"underlay\":\"inet\"},\"addresses\":[],\"mtu\":1430,\"rx\":{\"packets\":0,\"bytes\":0},"
+		"{\"name\":\"bca-ll\",\"up\":false,\"why\":\"shut\",\"vrf\":\"bank\",\"zone\":"
+		"\"bca\",\"partner\":true,"
+		"\"path\":null,\"tier\":null,\"port\":null,\"shape\":{\"encap\":\"vxlan\",\"vni\":"
+		"100,\"remote\":"
+		"\"10.9.0.2\",\"underlay\":\"inet\"},\"addresses\":[],\"mtu\":1430,\"rx\":{"
+		"\"packets\":0,\"bytes\":0},"
 		"\"tx\":{\"packets\":0,\"bytes\":0},\"drops\":0}]",
 		NULL
 	};
 
 	expect("link show", parts,
-		"LINK     STATE  VRF   ZONE           PATH   ATTACHMENT                       ADDRESSES                  "
+		"LINK     STATE  VRF   ZONE           PATH   ATTACHMENT                       "
+		"ADDRESSES                  "
 		" MTU  RX PKTS  RX BYTES  TX PKTS  TX BYTES  DROPS\n"
-		"aws-dx1  up     prod  aws            aws/1  colo0.200.101                    169.254.1.1/30 fd00::1/64  "
+		"aws-dx1  up     prod  aws            aws/1  colo0.200.101                    "
+		"169.254.1.1/30 fd00::1/64  "
 		"8500    1.23M   1.50 GB        5     300 B      7\n"
-		"bca-ll   shut   bank  bca (partner)  -      vxlan 100 to 10.9.0.2 over inet                             "
+		"bca-ll   shut   bank  bca (partner)  -      vxlan 100 to 10.9.0.2 over inet       "
+		"                      "
 		"1430        0       0 B        0       0 B      0\n");
 }
 
 static void test_bgp(void)
 {
 	static const char *const parts[] = {
-		"{\"sessions\":[{\"vrf\":\"prod\",\"peer\":\"169.254.1.2\",\"link\":\"aws-dx1\",\"zone\":\"aws\","
-		"\"remote_as\":64512,\"state\":\"Established\",\"since_s\":723,\"families\":{\"ipv4\":{\"received\":212,"
-		"\"sent\":5}},\"bfd\":{\"status\":\"up\"}},{\"vrf\":\"prod\",\"peer\":\"fd00::2\",\"link\":null,"
-		"\"zone\":null,\"remote_as\":4200000000,\"state\":\"Active\",\"since_s\":null,\"families\":{},"
+		"{\"sessions\":[{\"vrf\":\"prod\",\"peer\":\"169.254.1.2\",\"link\":\"aws-dx1\","
+		"\"zone\":\"aws\","
+		"\"remote_as\":64512,\"state\":\"Established\",\"since_s\":723,\"families\":{"
+		"\"ipv4\":{\"received\":212,"
+		"\"sent\":5}},\"bfd\":{\"status\":\"up\"}},{\"vrf\":\"prod\",\"peer\":\"fd00::2\","
+		"\"link\":null,"
+		"\"zone\":null,\"remote_as\":4200000000,\"state\":\"Active\",\"since_s\":null,"
+		"\"families\":{},"
 		"\"bfd\":null}],\"error\":null}",
 		NULL
 	};
 
 	expect("bgp show", parts,
-		"LINK     VRF   PEER                 AS  STATE         SINCE  RECEIVED  SENT    BFD  ZONE\n"
-		"aws-dx1  prod  169.254.1.2       64512  Established  12m03s  ipv4 212  ipv4 5  up   aws\n"
-		"-        prod  fd00::2      4200000000  Active            -  -         -       -    -\n");
+		"LINK     VRF   PEER                 AS  STATE         SINCE  RECEIVED  SENT    "
+		"BFD  ZONE\n"
+		"aws-dx1  prod  169.254.1.2       64512  Established  12m03s  ipv4 212  ipv4 5  up "
+		"  aws\n"
+		"-        prod  fd00::2      4200000000  Active            -  -         -       -  "
+		"  -\n");
 }
 
 static void test_get(void)
 {
 	static const char *const parts[] = {
-		"{\"addr\":\"10.40.8.9\",\"vrf\":\"prod\",\"from\":\"192.0.2.1\",\"verdict\":\"forwarded\",\"routes\":["
-		"{\"prefix\":\"10.40.0.0/14\",\"type\":\"unicast\",\"protocol\":\"bgp\",\"metric\":20,\"nhid\":12,"
-		"\"active\":true,\"legs\":[{\"via\":\"169.254.1.2\",\"dev\":\"aws-dx1\",\"weight\":1,\"alive\":false,"
-		"\"why\":\"no carrier\"},{\"via\":\"169.254.2.2\",\"dev\":\"aws-vpn\",\"weight\":1,\"alive\":true}]}],"
+		"{\"addr\":\"10.40.8.9\",\"vrf\":\"prod\",\"from\":\"192.0.2.1\",\"verdict\":"
+		"\"forwarded\",\"routes\":["
+		"{\"prefix\":\"10.40.0.0/"
+		"14\",\"type\":\"unicast\",\"protocol\":\"bgp\",\"metric\":20,\"nhid\":12,"
+		"\"active\":true,\"legs\":[{\"via\":\"169.254.1.2\",\"dev\":\"aws-dx1\",\"weight\":"
+		"1,\"alive\":false,"
+		"\"why\":\"no "
+		"carrier\"},{\"via\":\"169.254.2.2\",\"dev\":\"aws-vpn\",\"weight\":1,\"alive\":"
+		"true}]}],"
 		"\"path\":{\"group\":7,\"buckets\":256,\"tier\":2,\"bucket\":118,\"legs\":["
-		"{\"adjacency\":11,\"tier\":1,\"weight\":1,\"alive\":false,\"why\":\"no carrier\",\"buckets\":0,"
-		"\"taken\":false,\"to\":{\"adjacency\":11,\"kind\":\"forward\",\"link\":\"aws-dx1\"}},"
-		"{\"adjacency\":12,\"tier\":2,\"weight\":1,\"alive\":true,\"buckets\":256,\"taken\":true,\"to\":"
-		"{\"adjacency\":12,\"kind\":\"forward\",\"text\":\"forwarded\",\"link\":\"aws-vpn\",\"nexthop\":"
-		"\"169.254.2.2\",\"mac\":\"02:00:00:00:00:01\",\"port\":\"inet0\",\"mtu\":1438,\"header\":"
-		"\"0200000000010200000000020000\",\"layers\":[{\"layer\":\"ethernet\",\"dst\":\"02:00:00:00:00:01\","
-		"\"src\":\"02:00:00:00:00:02\"}],\"link_up\":true,\"link_tx\":{\"packets\":10,\"bytes\":840}}}]},"
+		"{\"adjacency\":11,\"tier\":1,\"weight\":1,\"alive\":false,\"why\":\"no "
+		"carrier\",\"buckets\":0,"
+		"\"taken\":false,\"to\":{\"adjacency\":11,\"kind\":\"forward\",\"link\":\"aws-"
+		"dx1\"}},"
+		"{\"adjacency\":12,\"tier\":2,\"weight\":1,\"alive\":true,\"buckets\":256,"
+		"\"taken\":true,\"to\":"
+		"{\"adjacency\":12,\"kind\":\"forward\",\"text\":\"forwarded\",\"link\":\"aws-"
+		"vpn\",\"nexthop\":"
+		"\"169.254.2.2\",\"mac\":\"02:00:00:00:00:01\",\"port\":\"inet0\",\"mtu\":1438,"
+		"\"header\":"
+		"\"0200000000010200000000020000\",\"layers\":[{\"layer\":\"ethernet\",\"dst\":\"02:"
+		"00:00:00:00:01\","
+		"\"src\":\"02:00:00:00:00:02\"}],\"link_up\":true,\"link_tx\":{\"packets\":10,"
+		"\"bytes\":840}}}]},"
 		"\"in_step\":true}",
 		NULL
 	};
-	static const char *const none[] = {
-		"{\"addr\":\"11.0.0.1\",\"vrf\":\"prod\",\"from\":null,\"verdict\":\"no route to 11.0.0.1 in VRF prod\","
-		"\"routes\":[],\"path\":null,\"in_step\":false}",
-		NULL
-	};
+	static const char *const none[] = { "{\"addr\":\"11.0.0.1\",\"vrf\":\"prod\",\"from\":null,"
+					    "\"verdict\":\"no route to 11.0.0.1 in VRF prod\","
+					    "\"routes\":[],\"path\":null,\"in_step\":false}",
+		NULL };
 
 	expect("route get", parts,
 		"10.40.8.9 in VRF prod: forwarded\n"
@@ -315,41 +372,56 @@ static void test_get(void)
 		"path       group 7, tier 2, bucket 118 of 256\n"
 		"     aws-dx1, tier 1, weight 1, DEAD (no carrier)\n"
 		"  => aws-vpn via 169.254.2.2, tier 2, weight 1, share 256/256\n"
-		"    adjacency  12 forward on aws-vpn to 169.254.2.2 at 02:00:00:00:00:01: forwarded\n"
+		"    adjacency  12 forward on aws-vpn to 169.254.2.2 at 02:00:00:00:00:01: "
+		"forwarded\n"
 		"    port       inet0, MTU 1438, 14 bytes of header\n"
 		"    header     eth 02:00:00:00:00:02 > 02:00:00:00:00:01\n"
 		"               02 00 00 00 00 01 02 00 00 00 00 02 00 00\n"
 		"    link       aws-vpn up, sent 10 packets, 840 B\n");
 	expect("route get", none,
 		"11.0.0.1 in VRF prod: no route to 11.0.0.1 in VRF prod\n"
-		"NOT IN STEP: what the workers look up differs from the kernel's route; a resync is due\n");
+		"NOT IN STEP: what the workers look up differs from the kernel's route; a resync "
+		"is due\n");
 }
 
 static void test_status(void)
 {
 	static const char *const parts[] = {
-		"{\"gateway\":\"jkt1\",\"host\":\"gw\",\"generation\":214,\"config\":\"/etc/lintas/lintas.conf\","
-		"\"digest\":\"9f3c1e2a00000000\",\"uptime_s\":3700,\"needs_restart\":true,\"workers\":3,\"links\":"
-		"{\"total\":9,\"up\":8,\"down\":[{\"name\":\"aws-dx1\",\"why\":\"no carrier\"}]},\"paths\":[{\"name\":"
-		"\"aws\",\"tier\":2,\"tiers\":2,\"down\":[\"aws-dx1\"]}],\"bgp\":{\"sessions\":3,\"established\":2,"
-		"\"down\":[{\"peer\":\"169.254.1.2\",\"link\":\"aws-dx1\",\"vrf\":\"prod\",\"state\":\"Active\"}],"
-		"\"error\":null},\"drops\":{\"per_second\":812.0,\"total\":99000,\"top\":[{\"name\":\"no_route\","
-		"\"per_second\":657.7}]},\"mirror\":{\"synced\":true,\"routes\":1000000,\"overruns\":1,\"resyncs\":2,"
-		"\"audit_fixed\":0,\"fib_refused\":0},\"frr\":{\"managed\":true,\"in_sync\":false,\"error\":\"bgpd is "
-		"not running\"},\"neighbours\":{\"warning\":\"only 1024\"},\"reload\":{\"reloads\":4,\"failures\":1,"
-		"\"operations\":12,\"last_errors\":2},\"control\":{\"stalls\":0,\"longest_us\":1234}}",
+		"{\"gateway\":\"jkt1\",\"host\":\"gw\",\"generation\":214,\"config\":\"/etc/lintas/"
+		"lintas.conf\","
+		"\"digest\":\"9f3c1e2a00000000\",\"uptime_s\":3700,\"needs_restart\":true,"
+		"\"workers\":3,\"links\":"
+		"{\"total\":9,\"up\":8,\"down\":[{\"name\":\"aws-dx1\",\"why\":\"no "
+		"carrier\"}]},\"paths\":[{\"name\":"
+		"\"aws\",\"tier\":2,\"tiers\":2,\"down\":[\"aws-dx1\"]}],\"bgp\":{\"sessions\":3,"
+		"\"established\":2,"
+		"\"down\":[{\"peer\":\"169.254.1.2\",\"link\":\"aws-dx1\",\"vrf\":\"prod\","
+		"\"state\":\"Active\"}],"
+		"\"error\":null},\"drops\":{\"per_second\":812.0,\"total\":99000,\"top\":[{"
+		"\"name\":\"no_route\","
+		"\"per_second\":657.7}]},\"mirror\":{\"synced\":true,\"routes\":1000000,"
+		"\"overruns\":1,\"resyncs\":2,"
+		"\"audit_fixed\":0,\"fib_refused\":0},\"frr\":{\"managed\":true,\"in_sync\":false,"
+		"\"error\":\"bgpd is "
+		"not running\"},\"neighbours\":{\"warning\":\"only "
+		"1024\"},\"reload\":{\"reloads\":4,\"failures\":1,"
+		"\"operations\":12,\"last_errors\":2},\"control\":{\"stalls\":0,\"longest_us\":"
+		"1234}}",
 		NULL
 	};
 
 	expect("status", parts,
-		"gateway    jkt1 on gw, generation 214 of /etc/lintas/lintas.conf (9f3c1e2a), up 1h01m, 3 workers\n"
+		"gateway    jkt1 on gw, generation 214 of /etc/lintas/lintas.conf (9f3c1e2a), up "
+		"1h01m, 3 workers\n"
 		"links      8 of 9 up; DOWN aws-dx1 (no carrier)\n"
 		"path       aws on tier 2 of 2; down: aws-dx1\n"
 		"bgp        2 of 3 established; aws-dx1 169.254.1.2 Active\n"
 		"drops      812/s, 99.0k since start; no_route 81%\n"
-		"mirror     in step with the kernel, 1.00M routes, 1 overruns, 2 resyncs, 0 repaired by the auditor\n"
+		"mirror     in step with the kernel, 1.00M routes, 1 overruns, 2 resyncs, 0 "
+		"repaired by the auditor\n"
 		"frr        NOT IN SYNC: bgpd is not running\n"
-		"control    longest callback 1.2 ms, 0 over 2 ms; 4 reloads, 1 refused, 12 operations\n"
+		"control    longest callback 1.2 ms, 0 over 2 ms; 4 reloads, 1 refused, 12 "
+		"operations\n"
 		"RESTART    changes of workers, memory or ports wait for a restart of lintasd\n"
 		"CONFIG     the last reload was refused with 2 errors: lintasctl config errors\n"
 		"NEIGHBOURS only 1024\n");
@@ -357,17 +429,32 @@ static void test_status(void)
 
 static void test_small_ones(void)
 {
-	static const char *const drops[] = { "[{\"name\":\"no_route\",\"packets\":12345,\"per_second\":3.25,"
-		"\"severity\":\"info\",\"text\":\"no route\",\"reference\":\"RFC 1812\"}]", NULL };
-	static const char *const events[] = { "[{\"seq\":3,\"time\":1795390131.5,\"level\":\"warning\",\"subject\":"
-		"\"aws-dx1\",\"text\":\"carrier lost\"},{\"lost\":7}]", NULL };
+	static const char *const drops[] = {
+		"[{\"name\":\"no_route\",\"packets\":12345,\"per_second\":3.25,"
+		"\"severity\":\"info\",\"text\":\"no route\",\"reference\":\"RFC 1812\"}]",
+		NULL
+	};
+	static const char *const events[] = {
+		"[{\"seq\":3,\"time\":1795390131.5,\"level\":\"warning\",\"subject\":"
+		"\"aws-dx1\",\"text\":\"carrier lost\"},{\"lost\":7}]",
+		NULL
+	};
 	static const char *const lines[] = { "[\"a = 1;\",\"\"]", "[\"b = 2;\"]", NULL };
-	static const char *const errors[] = { "[{\"file\":\"x.conf\",\"line\":3,\"warning\":false,\"key\":\"links.a\","
-		"\"text\":\"bad\"},{\"file\":null,\"line\":0,\"warning\":true,\"key\":null,\"text\":\"hm\"}]", NULL };
-	static const char *const stages[] = { "[{\"name\":\"rx\",\"file\":\"rx.c\",\"text\":\"in\"},{\"name\":\"tx\","
-		"\"file\":\"tx.c\",\"text\":\"out\"}]", NULL };
+	static const char *const errors[] = {
+		"[{\"file\":\"x.conf\",\"line\":3,\"warning\":false,\"key\":\"links.a\","
+		"\"text\":\"bad\"},{\"file\":null,\"line\":0,\"warning\":true,\"key\":null,"
+		"\"text\":\"hm\"}]",
+		NULL
+	};
+	static const char *const stages[] = {
+		"[{\"name\":\"rx\",\"file\":\"rx.c\",\"text\":\"in\"},{\"name\":\"tx\","
+		"\"file\":\"tx.c\",\"text\":\"out\"}]",
+		NULL
+	};
 	/* From another version: nothing of what we expect, and of other types. */
-	static const char *const strange[] = { "[{\"name\":7,\"rx\":[],\"shape\":\"x\",\"addresses\":{\"a\":1}}]", NULL };
+	static const char *const strange[] = {
+		"[{\"name\":7,\"rx\":[],\"shape\":\"x\",\"addresses\":{\"a\":1}}]", NULL
+	};
 
 	setenv("TZ", "UTC", 1);
 	expect("stats drops", drops,
@@ -378,10 +465,13 @@ static void test_small_ones(void)
 		"(7 events were missed: this reader was too slow)\n");
 	expect("config show", lines, "a = 1;\n\nb = 2;\n");
 	expect("config errors", errors, "x.conf:3: links.a: bad\nlintas.conf:0: warning: hm\n");
-	expect("stages", stages, "rx        rx.c         in\n    |\n    v\ntx        tx.c         out\n");
+	expect("stages", stages,
+		"rx        rx.c         in\n    |\n    v\ntx        tx.c         out\n");
 	expect("link show", strange,
-		"LINK  STATE  VRF  ZONE  PATH  ATTACHMENT  ADDRESSES  MTU  RX PKTS  RX BYTES  TX PKTS  TX BYTES  DROPS\n"
-		"?     down   -    -     -     -                        0        0       0 B        0       0 B      0\n");
+		"LINK  STATE  VRF  ZONE  PATH  ATTACHMENT  ADDRESSES  MTU  RX PKTS  RX BYTES  TX "
+		"PKTS  TX BYTES  DROPS\n"
+		"?     down   -    -     -     -                        0        0       0 B       "
+		" 0       0 B      0\n");
 }
 
 static void test_json(void)
