@@ -119,6 +119,16 @@ static const struct cfg_zone *owner_of(const struct config *config, const struct
 	return NULL;
 }
 
+/* A cloud's link and a partner's? check_link.c says it. */
+static bool two_zones(const struct parse *p, const struct cfg_link *link)
+{
+	char cloud[40], partner[40];
+
+	snprintf(cloud, sizeof(cloud), "links.%s.cloud", link->name);
+	snprintf(partner, sizeof(partner), "links.%s.partner", link->name);
+	return parse_given(p, cloud) && parse_given(p, partner);
+}
+
 /* A partner's VRF is its own: nothing of anybody else may be in there. */
 static void check_partners(const struct parse *p)
 {
@@ -141,7 +151,7 @@ static void check_partners(const struct parse *p)
 	}
 	for (unsigned i = 0; i < config->n_links; i++) {
 		link = &config->links[i];
-		if (!link->vrf)
+		if (!link->vrf || two_zones(p, link))
 			continue;
 		owner = owners[link->vrf - config->vrfs];
 		snprintf(path, sizeof(path), "links.%s.vrf", link->name);

@@ -13,7 +13,8 @@ void check_link_all(const struct parse *p);
 /* check_net.c: addresses of a VRF, next hops, static routes, BGP neighbours. */
 void check_net_all(const struct parse *p);
 
-/* Can this be the address of one host? (not 0/8, 127/8, multicast, 240/4; not ::, ::1, ff00::/8, mapped) */
+/* Can this be the address of one host? (not 0/8, 127/8, multicast, 240/4; not ::, ::1, ff00::/8,
+ * mapped) */
 bool check_unicast(const struct ip_addr *addr);
 
 /* Bytes that the link's encapsulation adds to an IP packet; 0 for an Ethernet link. */

@@ -166,11 +166,17 @@ static int by_claim_and_name(const void *x, const void *y)
 	return order ? order : strcmp(a->link->name, b->link->name);
 }
 
-static bool claim(const struct cfg_link *link, struct claim *ret_claim)
+/* false: it has none, or has been complained about */
+static bool claim(const struct parse *p, const struct cfg_link *link, struct claim *ret_claim)
 {
 	struct claim c = { .link = link };
+	char path[80];
 
+	if (link->circuit && link->underlay)
+		return false;
 	if (link->circuit && link->circuit->port) {
+		if (!link->vlan && (link->circuit->stag || parse_given(p, AT("vlan"))))
+			return false;
 		c.on = link->circuit->port;
 		c.a = link->circuit->stag;
 		c.b = link->vlan;
@@ -194,7 +200,7 @@ static void claims(const struct parse *p)
 	char path[80];
 
 	for (unsigned i = 0; i < p->config->n_links; i++)
-		if (claim(&p->config->links[i], &all[n]))
+		if (claim(p, &p->config->links[i], &all[n]))
 			n++;
 	qsort(all, n, sizeof(*all), by_claim_and_name);
 	for (unsigned i = 1; i < n; i++) {

@@ -77,6 +77,7 @@ struct net {
 	unsigned index;		     /* in the list it is from */
 	struct ip_prefix network;
 	struct ip_addr addr;
+	bool told; /* has been complained about */
 };
 
 static int by_address(const void *x, const void *y)
@@ -119,7 +120,7 @@ static unsigned collect(const struct cfg_vrf *vrf, const struct cfg_link *link,
 	for (unsigned i = 0; vrf && i < n; i++) {
 		struct net *net = &nets[found];
 
-		*net = (struct net){ vrf, link, i, list[i], ip_prefix_addr(&list[i]) };
+		*net = (struct net){ vrf, link, i, list[i], ip_prefix_addr(&list[i]), false };
 		ip_prefix_mask(&net->network);
 		if (link && net->addr.af == AF_INET6 && ip_addr_is_link_local(&net->addr))
 			continue;
@@ -130,7 +131,8 @@ static unsigned collect(const struct cfg_vrf *vrf, const struct cfg_link *link,
 
 static void same_addresses(const struct parse *p, struct net *nets, unsigned n)
 {
-	const struct net *a, *b;
+	const struct net *a;
+	struct net *b;
 	char path[80], text[IP_STRLEN];
 
 	qsort(nets, n, sizeof(*nets), by_address);
@@ -139,6 +141,7 @@ static void same_addresses(const struct parse *p, struct net *nets, unsigned n)
 		b = &nets[i];
 		if (a->vrf != b->vrf || !ip_addr_equal(&a->addr, &b->addr))
 			continue;
+		b->told = true;
 		net_path(b, path, sizeof(path));
 		ip_addr_format(&b->addr, text);
 		if (!a->link)
@@ -155,8 +158,7 @@ static void same_addresses(const struct parse *p, struct net *nets, unsigned n)
 
 static void overlaps(const struct parse *p, struct net *nets, unsigned n)
 {
-	const struct net *open[IP_STRLEN * 4],
-		*a; /* a chain of covers has at most 129 lengths a link */
+	const struct net *open[256], *a; /* deeper than any chain in which nothing overlaps */
 	unsigned depth = 0;
 	char path[80], outer[IP_STRLEN], inner[IP_STRLEN];
 
@@ -164,14 +166,14 @@ static void overlaps(const struct parse *p, struct net *nets, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		const struct net *b = &nets[i];
 
-		if (!b->link)
-			continue; /* a host address inside of a network is no conflict */
+		if (!b->link || b->told)
+			continue; /* a loopback inside of a network is no conflict */
 		while (depth && (open[depth - 1]->vrf != b->vrf ||
 					!ip_prefix_covers(&open[depth - 1]->network, &b->network)))
 			depth--;
 		for (unsigned j = depth; j-- > 0;) {
 			a = open[j];
-			if (a->link == b->link || ip_addr_equal(&a->addr, &b->addr))
+			if (a->link == b->link)
 				continue;
 			net_path(b, path, sizeof(path));
 			parse_error(p, path,

@@ -1,8 +1,8 @@
 /* The list of everything that is wrong with a configuration, bounded and in the order of the lines.
  *
- * Reading, parsing and checking all add to one list and go on, so that a person mends a file in one round.
- * The first CFG_ERRORS_MAX are kept, the others are counted. The list has a pool of its own, because it
- * outlives the configuration that was refused. */
+ * Reading, parsing and checking all add to one list and go on, so that a person mends a file in one
+ * round. The first CFG_ERRORS_MAX are kept, the others are counted. The list has a pool of its own,
+ * because it outlives the configuration that was refused. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -81,7 +81,8 @@ static int by_place(const void *a, const void *b)
 		return order;
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
-	/* nothing points between the items, so that their order of arrival is lost: by key, then text */
+	/* nothing points between the items, so that their order of arrival is lost: by key, then
+	 * text */
 	order = strcmp(x->key ? x->key : "", y->key ? y->key : "");
 	return order ? order : strcmp(x->text, y->text);
 }
@@ -93,7 +94,8 @@ void errors_finish(struct cfg_errors *errors)
 	qsort(errors->items, errors->n, sizeof(*errors->items), by_place);
 	if (!errors->n_more)
 		return;
-	last->text = pool_printf(errors->pool, "%u more not shown: mend these first", errors->n_more);
+	last->text =
+		pool_printf(errors->pool, "%u more not shown: mend these first", errors->n_more);
 	errors->n++;
 }
 

@@ -1,32 +1,33 @@
 /* One table says what lintas.conf may contain.
  *
- * A row is a key: name, type, where its value goes in the structs of config.h, range, default, and the
- * sentence the manual prints. parse.c walks a file along these rows (and so refuses what has none), diff.c
- * and print.c walk two configurations or one, man.c writes lintas.conf(5). To add a key is to add a field to
- * config.h and a row here; rules between keys are check.c's.
- * Rows of type KEY_LATER belong to the language but not to this version: they are refused by name, because
- * a key that is ignored is a promise that is not kept. */
+ * A row is a key: name, type, where its value goes in the structs of config.h, range, default, and
+ * the sentence the manual prints. parse.c walks a file along these rows (and so refuses what has
+ * none), diff.c and print.c walk two configurations or one, man.c writes lintas.conf(5). To add a
+ * key is to add a field to config.h and a row here; rules between keys are check.c's. Rows of type
+ * KEY_LATER belong to the language but not to this version: they are refused by name, because a key
+ * that is ignored is a promise that is not kept. */
 #include <string.h>
 #include "keys.h"
 #include "value.h"
 
 #define AT(s, f)      .offset = offsetof(struct s, f), .size = sizeof(((struct s *)0)->f)
 #define LIST(s, f, n) .offset = offsetof(struct s, f), .max = (n)
-#define LATER(n, t)                                                                                \
-	{                                                                                          \
-		.name = n, .type = KEY_LATER, .text = t                                            \
+#define LATER(n, t)                                     \
+	{                                               \
+		.name = n, .type = KEY_LATER, .text = t \
 	}
-#define END                                                                                        \
-	{                                                                                          \
-		.name = NULL                                                                       \
+#define END                  \
+	{                    \
+		.name = NULL \
 	}
 #define PREFIXES_MAX 1000000
 
 /* A list's length stands right behind its pointer, whatever the struct. */
 _Static_assert(offsetof(struct cfg_prefix_list, n) == sizeof(void *), "list layout");
 _Static_assert(offsetof(struct cfg_filter_list, n) == sizeof(void *), "list layout");
-_Static_assert(offsetof(struct cfg_link, n_address) ==
-		offsetof(struct cfg_link, address) + sizeof(void *), "list layout");
+_Static_assert(
+	offsetof(struct cfg_link, n_address) == offsetof(struct cfg_link, address) + sizeof(void *),
+	"list layout");
 _Static_assert(offsetof(struct cfg_bgp_peer, src) == sizeof(void *), "KEY_SOURCE layout");
 
 static const char *const polls[] = { "busy", "adaptive", NULL };
@@ -36,15 +37,19 @@ static const char *const encaps[] = { "ether", "vxlan", NULL };
 static const char *const later_encaps[] = { "gre", "geneve", "ipip", "ipsec", NULL };
 
 static const struct key gateway_keys[] = {
-	{ "name", KEY_NAME, KEY_REQUIRED, AT(cfg_gateway, name), .text = "Name of this gateway in status and logs." },
-	{ "router_id", KEY_ADDR, 0, AT(cfg_gateway, router_id), .otherwise = "needed where BGP is used",
+	{ "name", KEY_NAME, KEY_REQUIRED, AT(cfg_gateway, name),
+		.text = "Name of this gateway in status and logs." },
+	{ "router_id", KEY_ADDR, 0, AT(cfg_gateway, router_id),
+		.otherwise = "needed where BGP is used",
 		.text = "BGP router id, an IPv4 address that no other router has." },
 	{ "asn", KEY_ASN, 0, AT(cfg_gateway, asn), .otherwise = "needed where BGP is used",
 		.text = "AS number of this gateway." },
 	{ "workers", KEY_CPUS, KEY_REQUIRED | KEY_RESTART, AT(cfg_gateway, workers),
-		.text = "CPUs that forward packets, one worker each; the first free CPU is left to control." },
+		.text = "CPUs that forward packets, one worker each; leave at least one CPU to the "
+			"rest." },
 	{ "poll", KEY_ENUM, KEY_RESTART, AT(cfg_gateway, poll), .words = polls, .fallback = "busy",
-		.text = "Workers always poll, or nap up to 100 microseconds when idle (laboratory)." },
+		.text = "Workers always poll, or nap up to 100 microseconds when idle "
+			"(laboratory)." },
 	{ "hugepages", KEY_BOOL, KEY_RESTART, AT(cfg_gateway, hugepages), .fallback = "true",
 		.text = "Use huge pages; false where there are none: slower." },
 	{ "packet_buffers", KEY_NUMBER, KEY_RESTART, AT(cfg_gateway, packet_buffers), .min = 1024,
@@ -59,7 +64,8 @@ static const struct key defaults_keys[] = {
 	{ "writers", KEY_STRING, 0, AT(cfg_defaults, writers), .otherwise = "root only",
 		.text = "Group whose members may change things with lintasctl." },
 	{ "keys", KEY_STRING, 0, AT(cfg_defaults, keys), .fallback = "keys",
-		.text = "Folder of secrets, relative to the main file's: one file a key, one line, mode 0600." },
+		.text = "Folder of secrets, relative to the main file's: one file a key, one line, "
+			"mode 0600." },
 	{ "frr_sockets", KEY_STRING, 0, AT(cfg_defaults, frr_sockets), .fallback = "/run/frr",
 		.text = "Folder of FRR's vty sockets." },
 	LATER("metrics", "Address and port of the metrics listener."),
@@ -69,8 +75,9 @@ static const struct key defaults_keys[] = {
 static const struct key port_keys[] = {
 	{ "device", KEY_DEVICE, KEY_REQUIRED | KEY_RESTART, AT(cfg_port, device),
 		.text = "PCI address, or DPDK device string such as \"net_af_xdp0,iface=eth1\"." },
-	{ "mtu", KEY_NUMBER, KEY_RESTART, AT(cfg_port, mtu), .min = 68, .max = 9600, .unit = "bytes",
-		.fallback = "1500", .text = "Largest IP packet, without tags." },
+	{ "mtu", KEY_NUMBER, KEY_RESTART, AT(cfg_port, mtu), .min = 68, .max = 9600,
+		.unit = "bytes", .fallback = "1500",
+		.text = "Largest IP packet, without tags; AF_XDP devices take 3498 at most." },
 	{ "queues", KEY_NUMBER, KEY_RESTART, AT(cfg_port, queues), .min = 1, .max = CFG_WORKERS_MAX,
 		.fallback = "1", .text = "Receive queues." },
 	LATER("lag", "Devices of a link aggregation."),
@@ -89,7 +96,8 @@ static const struct key cloud_keys[] = {
 	{ "region", KEY_STRING, 0, AT(cfg_zone, region), .text = "Where it is; shown." },
 	{ "account", KEY_STRING, 0, AT(cfg_zone, account), .text = "Whose it is; shown." },
 	{ "prefixes", KEY_NETWORKS, 0, LIST(cfg_zone, prefixes, PREFIXES_MAX),
-		.text = "Networks it owns; what its links accept by BGP unless they say otherwise." },
+		.text = "Networks it owns; what its links accept by BGP unless they say "
+			"otherwise." },
 	LATER("budget", "Monthly budget."),
 	END,
 };
@@ -107,10 +115,11 @@ static const struct key circuit_keys[] = {
 	{ "port", KEY_REF, KEY_REQUIRED, AT(cfg_circuit, port), .kind = KIND_PORT,
 		.text = "Port it is plugged into." },
 	{ "id", KEY_STRING, 0, AT(cfg_circuit, id), .text = "What the provider calls it; shown." },
-	{ "xconnect", KEY_STRING, 0, AT(cfg_circuit, xconnect), .text = "Cross-connect's number; shown." },
+	{ "xconnect", KEY_STRING, 0, AT(cfg_circuit, xconnect),
+		.text = "Cross-connect's number; shown." },
 	{ "rate", KEY_RATE, 0, AT(cfg_circuit, rate_bps), .text = "What was ordered; shown." },
-	{ "stag", KEY_NUMBER, 0, AT(cfg_circuit, stag), .min = 1, .max = 4094, .otherwise = "no outer tag",
-		.text = "Outer VLAN of every link on it (QinQ)." },
+	{ "stag", KEY_NUMBER, 0, AT(cfg_circuit, stag), .min = 1, .max = 4094,
+		.otherwise = "no outer tag", .text = "Outer VLAN of every link on it (QinQ)." },
 	{ "stag_type", KEY_TPID, 0, AT(cfg_circuit, stag_tpid), .fallback = "0x8100",
 		.text = "EtherType of the outer tag, \"0x8100\" or \"0x88a8\"." },
 	LATER("charges", "What it costs, by tariff."),
@@ -122,9 +131,12 @@ static const struct key encap_keys[] = {
 		.later = later_encaps, .text = "Kind of tunnel." },
 	{ "vni", KEY_NUMBER, KEY_REQUIRED, AT(cfg_link, vni), .min = 1, .max = 0xffffff,
 		.text = "VXLAN network identifier." },
-	{ "remote", KEY_ADDR, KEY_REQUIRED, AT(cfg_link, remote), .text = "Far end of the tunnel." },
-	{ "local", KEY_ADDR, 0, AT(cfg_link, local), .otherwise = "the underlay's first of that family",
-		.text = "Our end of the tunnel: an address of the underlay link or of its VRF's loopback." },
+	{ "remote", KEY_ADDR, KEY_REQUIRED, AT(cfg_link, remote),
+		.text = "Far end of the tunnel." },
+	{ "local", KEY_ADDR, 0, AT(cfg_link, local),
+		.otherwise = "the underlay's first of that family",
+		.text = "Our end of the tunnel: an address of the underlay link or of its VRF's "
+			"loopback." },
 	{ "port", KEY_NUMBER, 0, AT(cfg_link, udp_port), .min = 1, .max = 65535, .fallback = "4789",
 		.text = "UDP port of both ends." },
 	END,
@@ -133,36 +145,43 @@ static const struct key encap_keys[] = {
 static const struct key bfd_keys[] = {
 	{ "interval", KEY_TIME, 0, AT(cfg_bfd, interval_ms), .min = 50, .max = 60000, .unit_ms = 1,
 		.fallback = "300ms", .text = "Between two packets, in both directions." },
-	{ "multiplier", KEY_NUMBER, 0, AT(cfg_bfd, multiplier), .min = 2, .max = 255, .fallback = "3",
-		.text = "So many lost in a row end the session." },
+	{ "multiplier", KEY_NUMBER, 0, AT(cfg_bfd, multiplier), .min = 2, .max = 255,
+		.fallback = "3", .text = "So many lost in a row end the session." },
 	END,
 };
 
 static const struct key peer_keys[] = {
-	{ "peer", KEY_ADDR, KEY_REQUIRED, AT(cfg_bgp_peer, peer), .text = "Neighbour's address on this link." },
+	{ "peer", KEY_ADDR, KEY_REQUIRED, AT(cfg_bgp_peer, peer),
+		.text = "Neighbour's address on this link." },
 	{ "asn", KEY_ASN, KEY_REQUIRED, AT(cfg_bgp_peer, asn), .text = "Neighbour's AS number." },
 	{ "local_as", KEY_ASN, 0, AT(cfg_bgp_peer, local_as), .otherwise = "gateway.asn",
 		.text = "AS number we show this neighbour." },
 	{ "key", KEY_SECRET, 0, AT(cfg_bgp_peer, key), .otherwise = "no TCP-MD5",
 		.text = "Name of the file in defaults.keys that holds the TCP-MD5 secret." },
-	{ "bfd", KEY_GROUP, KEY_OR_BOOL, AT(cfg_bgp_peer, bfd), .keys = bfd_keys, .mark_size = sizeof(bool),
-		.otherwise = "no BFD", .text = "true, or a group of:" },
+	{ "bfd", KEY_GROUP, KEY_OR_BOOL, AT(cfg_bgp_peer, bfd), .keys = bfd_keys,
+		.mark_size = sizeof(bool), .otherwise = "no BFD",
+		.text = "true, or a group of the following." },
 	{ "keepalive", KEY_TIME, 0, AT(cfg_bgp_peer, keepalive_s), .min = 1000, .max = 21845000,
-		.unit_ms = 1000, .otherwise = "a third of hold, or FRR's", .text = "Between two keepalives." },
-	{ "hold", KEY_TIME, 0, AT(cfg_bgp_peer, hold_s), .min = 3000, .max = 65535000, .unit_ms = 1000,
-		.otherwise = "three times keepalive, or FRR's", .text = "Silence that ends the session." },
+		.unit_ms = 1000, .otherwise = "a third of hold, or FRR's",
+		.text = "Between two keepalives." },
+	{ "hold", KEY_TIME, 0, AT(cfg_bgp_peer, hold_s), .min = 3000, .max = 65535000,
+		.unit_ms = 1000, .otherwise = "three times keepalive, or FRR's",
+		.text = "Silence that ends the session." },
 	END,
 };
 
 static const struct key bgp_keys[] = {
-	{ "v4", KEY_GROUP, KEY_SOURCE, AT(cfg_bgp, v4), .keys = peer_keys, .mark_size = sizeof(bool),
-		.text = "Session over IPv4, carrying IPv4:" },
-	{ "v6", KEY_GROUP, KEY_SOURCE, AT(cfg_bgp, v6), .keys = peer_keys, .mark_size = sizeof(bool),
+	{ "v4", KEY_GROUP, KEY_SOURCE, AT(cfg_bgp, v4), .keys = peer_keys,
+		.mark_size = sizeof(bool), .text = "Session over IPv4, carrying IPv4." },
+	{ "v6", KEY_GROUP, KEY_SOURCE, AT(cfg_bgp, v6), .keys = peer_keys,
+		.mark_size = sizeof(bool),
 		.text = "Session over IPv6, carrying IPv6; keys as in v4." },
 	{ "accept", KEY_FILTERS, 0, LIST(cfg_bgp, accept, PREFIXES_MAX),
 		.otherwise = "the zone's prefixes and all longer ones",
-		.text = "What may be learned: \"10.0.0.0/8\", \"10.0.0.0/8 le 24\", \"10.0.0.0/8 ge 16 le 24\"." },
-	{ "announce", KEY_FILTERS, 0, LIST(cfg_bgp, announce, PREFIXES_MAX), .otherwise = "nothing (RFC 8212)",
+		.text = "What may be learned: \"10.0.0.0/8\", \"10.0.0.0/8 le 24\", \"10.0.0.0/8 "
+			"ge 16 le 24\"." },
+	{ "announce", KEY_FILTERS, 0, LIST(cfg_bgp, announce, PREFIXES_MAX),
+		.otherwise = "nothing (RFC 8212)",
 		.text = "What may be told, written as in accept." },
 	LATER("asn", "AS number of all tunnels of the link."),
 	END,
@@ -181,32 +200,37 @@ static const struct key link_keys[] = {
 	{ "state", KEY_ENUM, 0, AT(cfg_link, shut), .words = states, .fallback = "up",
 		.text = "\"shut\" keeps it configured and carries nothing." },
 	{ "circuit", KEY_REF, 0, AT(cfg_link, circuit), .kind = KIND_CIRCUIT,
-		.otherwise = "it is a tunnel over underlay", .text = "Circuit of an Ethernet link." },
+		.otherwise = "it is a tunnel over underlay",
+		.text = "Circuit of an Ethernet link." },
 	{ "underlay", KEY_REF, 0, AT(cfg_link, underlay), .kind = KIND_LINK,
-		.otherwise = "it is an Ethernet link on circuit", .text = "Link that carries the tunnel." },
+		.otherwise = "it is an Ethernet link on circuit",
+		.text = "Link that carries the tunnel." },
 	{ "vlan", KEY_NUMBER, 0, AT(cfg_link, vlan), .min = 1, .max = 4094, .otherwise = "untagged",
 		.text = "VLAN; with a circuit's stag the inner one." },
-	{ "vrf", KEY_REF, KEY_REQUIRED, AT(cfg_link, vrf), .kind = KIND_VRF, .text = "VRF the link is in." },
-	{ "cloud", KEY_REF, 0, AT(cfg_link, zone), .kind = KIND_CLOUD, .otherwise = "not a cloud's link",
-		.text = "Cloud the link leads to." },
+	{ "vrf", KEY_REF, KEY_REQUIRED, AT(cfg_link, vrf), .kind = KIND_VRF,
+		.text = "VRF the link is in." },
+	{ "cloud", KEY_REF, 0, AT(cfg_link, zone), .kind = KIND_CLOUD,
+		.otherwise = "not a cloud's link", .text = "Cloud the link leads to." },
 	{ "partner", KEY_REF, 0, AT(cfg_link, zone), .kind = KIND_PARTNER,
 		.otherwise = "not a partner's link", .text = "Partner the link leads to." },
 	{ "id", KEY_STRING, 0, AT(cfg_link, id), .text = "What the provider calls it; shown." },
 	{ "address", KEY_ADDRESSES, KEY_REQUIRED, LIST(cfg_link, address, CFG_ADDRESSES_MAX),
 		.text = "Our addresses with the length of their networks, both families." },
 	{ "gateway", KEY_PER_FAMILY, 0, AT(cfg_link, gateway), .otherwise = "no default route",
-		.text = "Next hop of a default route: one address, or a list with one of each family." },
+		.text = "Next hop of a default route: one address, or a list with one of each "
+			"family." },
 	{ "mtu", KEY_NUMBER, 0, AT(cfg_link, mtu), .min = 68, .max = 9600, .unit = "bytes",
 		.otherwise = "the port's, or the underlay's less the tunnel's overhead",
 		.text = "Largest IP packet." },
 	{ "encap", KEY_GROUP, 0, 0, .keys = encap_keys, .mark = offsetof(struct cfg_link, encap),
 		.mark_size = sizeof(enum cfg_encap), .otherwise = "an Ethernet link",
-		.text = "How a tunnel wraps packets:" },
+		.text = "How a tunnel wraps packets." },
 	{ "bgp", KEY_GROUP, 0, AT(cfg_link, bgp), .keys = bgp_keys, .mark_size = sizeof(bool),
-		.otherwise = "no BGP", .text = "BGP on this link, at most one session a family:" },
-	{ "static", KEY_GROUP, 0, 0, .keys = static_keys, .mark = offsetof(struct cfg_link, static_via),
-		.mark_size = sizeof(((struct cfg_link *)0)->static_via), .otherwise = "no static routes",
-		.text = "Static routes over this link:" },
+		.otherwise = "no BGP", .text = "BGP on this link, at most one session a family." },
+	{ "static", KEY_GROUP, 0, 0, .keys = static_keys,
+		.mark = offsetof(struct cfg_link, static_via),
+		.mark_size = sizeof(((struct cfg_link *)0)->static_via),
+		.otherwise = "no static routes", .text = "Static routes over this link." },
 	LATER("profile", "The provider's rules."),
 	LATER("charges", "What it costs, by tariff."),
 	LATER("tunnels", "Several tunnels of one connection."),
@@ -215,37 +239,41 @@ static const struct key link_keys[] = {
 
 static const struct key path_keys[] = {
 	{ "tiers", KEY_TIERS, KEY_REQUIRED, .max = CFG_TIERS_MAX,
-		.text = "Lists of links, best first: all of the best tier that lives share the load." },
+		.text = "Lists of links, best first: all of the best tier that lives share the "
+			"load." },
 	LATER("slo", "Loss and latency that a link must keep."),
 	LATER("probe", "Address that is probed."),
 	END,
 };
 
-#define KIND(s, field) sizeof(struct s), offsetof(struct config, field), offsetof(struct config, n_##field)
+#define KIND(s, field) \
+	sizeof(struct s), offsetof(struct config, field), offsetof(struct config, n_##field)
 
 const struct key_kind keys_kinds[KIND_COUNT] = {
 	[KIND_PORT] = { "ports", "port", CFG_PORT, port_keys, KIND(cfg_port, ports), CFG_PORTS_MAX,
 		"Devices that packets come from and go to." },
 	[KIND_VRF] = { "vrfs", "VRF", CFG_VRF, vrf_keys, KIND(cfg_vrf, vrfs), CFG_VRFS_MAX,
 		"Separate routing tables; each is a network namespace of the same name." },
-	[KIND_CLOUD] = { "clouds", "cloud", CFG_ZONE, cloud_keys, KIND(cfg_zone, zones), CFG_OBJECTS_MAX,
-		"Zones that own prefixes and policy." },
+	[KIND_CLOUD] = { "clouds", "cloud", CFG_ZONE, cloud_keys, KIND(cfg_zone, zones),
+		CFG_OBJECTS_MAX, "Zones that own prefixes and policy." },
 	[KIND_PARTNER] = { "partners", "partner", CFG_ZONE, partner_keys, KIND(cfg_zone, zones),
 		CFG_OBJECTS_MAX, "Zones of other companies: a VRF of their own, default deny." },
-	[KIND_CIRCUIT] = { "circuits", "circuit", CFG_CIRCUIT, circuit_keys, KIND(cfg_circuit, circuits),
-		CFG_OBJECTS_MAX, "What was ordered from a provider." },
+	[KIND_CIRCUIT] = { "circuits", "circuit", CFG_CIRCUIT, circuit_keys,
+		KIND(cfg_circuit, circuits), CFG_OBJECTS_MAX, "What was ordered from a provider." },
 	[KIND_LINK] = { "links", "link", CFG_LINK, link_keys, KIND(cfg_link, links), CFG_LINKS_MAX,
 		"Layer-3 attachments; the name is the kernel interface's." },
-	[KIND_PATH] = { "paths", "path", CFG_PATH, path_keys, KIND(cfg_path, paths), CFG_OBJECTS_MAX,
+	[KIND_PATH] = { "paths", "path", CFG_PATH, path_keys, KIND(cfg_path, paths),
+		CFG_OBJECTS_MAX,
 		"Which links of a cloud are used first; the name is the cloud's." },
 };
 
 const struct key keys_top[] = {
-	{ "schema", KEY_SCHEMA, KEY_REQUIRED, .min = 1, .max = 1, .text = "Version of this language: 1." },
+	{ "schema", KEY_SCHEMA, KEY_REQUIRED, .min = 1, .max = 1,
+		.text = "Version of this language: 1." },
 	{ "routing", KEY_ENUM, 0, AT(config, routing), .words = routings, .fallback = "frr",
 		.text = "FRR configured by lintasd, or any routing daemon configured elsewhere." },
-	{ "gateway", KEY_GROUP, KEY_REQUIRED | KEY_SEALED, AT(config, gateway), .keys = gateway_keys,
-		.text = "This machine." },
+	{ "gateway", KEY_GROUP, KEY_REQUIRED | KEY_SEALED, AT(config, gateway),
+		.keys = gateway_keys, .text = "This machine." },
 	{ "defaults", KEY_GROUP, KEY_SEALED, AT(config, defaults), .keys = defaults_keys,
 		.text = "What holds for all objects." },
 	{ "ports", KEY_OBJECTS, .kind = KIND_PORT },

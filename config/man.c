@@ -37,43 +37,50 @@ static void words(FILE *out, const struct key *key)
 	fputs(".\n", out);
 }
 
-static void range(FILE *out, const struct key *key, const struct type *type)
+/* How the value looks, unless the range or the words below say it. */
+static void shape(FILE *out, const struct key *key, const struct type *type)
 {
-	if (key->type == KEY_NUMBER || key->type == KEY_TIME)
-		fprintf(out, "%ld to %ld%s%s.\n", key->min, key->max,
-			key->unit || key->unit_ms ? " " : "",
-			key->unit      ? key->unit
-			: key->unit_ms ? "ms"
-				       : "");
-	else if (type && type->elem)
-		fprintf(out, "At most %ld.\n", key->max);
+	switch (key->type) {
+	case KEY_ENUM:
+		fputs("One of", out);
+		words(out, key);
+		break;
+	case KEY_REF:
+		fprintf(out, "Name of a %s.\n", keys_kinds[key->kind].one);
+		break;
+	case KEY_BOOL:
+		fputs("true or false.\n", out);
+		break;
+	case KEY_NUMBER:
+		fprintf(out, "A number, %ld to %ld%s%s.\n", key->min, key->max,
+			key->unit ? " " : "", key->unit ? key->unit : "");
+		break;
+	case KEY_STRING:
+		break;
+	default:
+		if (!type)
+			break;
+		fputs("Written as ", out);
+		text(out, types_example(key));
+		if (key->type == KEY_TIME)
+			fprintf(out, ", from %ld to %ld ms", key->min, key->max);
+		fprintf(out, type->elem ? ", at most %ld of them.\n" : ".\n", key->max);
+	}
 }
 
 /* One key and what the table knows of it. */
 static void key_entry(FILE *out, const struct key *key)
 {
-	const struct type *type = types_of(key);
-
 	fputs(".TP\n.B ", out);
 	text(out, key->name);
 	fputs("\n", out);
 	text(out, key->text);
 	fputs("\n", out);
-	if (key->type == KEY_ENUM) {
-		fputs("One of", out);
-		words(out, key);
-	} else if (key->type == KEY_REF) {
-		fprintf(out, "Name of a %s.\n", keys_kinds[key->kind].one);
-	} else if (type) {
-		fputs("Written as ", out);
-		text(out, type->example);
-		fputs(".\n", out);
-	}
-	range(out, key, type);
+	shape(out, key, types_of(key));
 	if (key->flags & KEY_REQUIRED)
 		fputs("Required.\n", out);
 	if (key->fallback || key->otherwise) {
-		fputs("Default: ", out);
+		fputs(key->fallback ? "Default: " : "Left out: ", out);
 		text(out, key->fallback ? key->fallback : key->otherwise);
 		fputs(".\n", out);
 	}
@@ -148,11 +155,17 @@ static void introduction(FILE *out)
 static void closing(FILE *out)
 {
 	fputs(".SH MEMORY\n"
-	      "Unless\n.B packet_buffers\nsays otherwise each port gets as many packet buffers as "
-	      "its queues hold\n"
-	      "descriptors, and room for what the workers, the rings to the kernel and the hold "
-	      "queues have in\n"
-	      "their hands.\n"
+	      "Packets lie in pools of buffers, one for all AF_XDP ports and one for all others. "
+	      "Unless\n"
+	      ".B packet_buffers\ngives a number for each port, a pool has as many buffers as can "
+	      "be in use at\n"
+	      "one time: descriptors of the receive rings of its ports and of the transmit rings "
+	      "of all ports,\n"
+	      "vectors, caches and rings of every worker, and packets that wait for a neighbour. A "
+	      "buffer takes\n"
+	      "the largest MTU and headers, rounded up to a kilobyte; for AF_XDP exactly a page, "
+	      "which holds an\n"
+	      "IP packet of 3498 bytes.\n"
 	      ".SH RELOAD\n"
 	      "SIGHUP and\n.B lintasctl reload\nread everything again, check it, and apply the "
 	      "difference.\n"
@@ -171,7 +184,7 @@ void config_man(FILE *out)
 		heading(out, key->name);
 		if (key->type == KEY_OBJECTS) {
 			text(out, keys_kinds[key->kind].text);
-			fprintf(out, "\nAt most %u.\n", keys_kinds[key->kind].max);
+			fprintf(out, "\nAt most %u of them.\n", keys_kinds[key->kind].max);
 			group(out, keys_kinds[key->kind].keys);
 		} else if (key->type == KEY_GROUP) {
 			text(out, key->text);

@@ -179,7 +179,7 @@ static bool parse_value(
 
 	if (!text) {
 		complain(p, setting, key->name, "must be %s, as in: %s = %s;", type->name,
-			key->name, type->example);
+			key->name, types_example(key));
 		return false;
 	}
 	if (!strcmp(text, SCAN_VALUE) && p->errors->n_fatal)
@@ -239,13 +239,12 @@ static const char *whats_there(struct parse *p, const config_setting_t *group)
 	for (unsigned i = 0; i < n && shown < 8; i++) {
 		name = config_setting_get_elem((config_setting_t *)group, i)->name;
 		if (name && !strchr(name, SCAN_MARK))
-			text = pool_printf(
-				p->work, "%s%s%.40s", text, shown++ ? ", " : "", name);
+			text = pool_printf(p->work, "%s%s%.40s", text, shown++ ? ", " : "", name);
 	}
 	if (!shown)
 		return "there is none";
-	return pool_printf(p->work, "there %s %s%s", shown > 1 ? "are" : "is", text,
-		n > shown ? ", ..." : "");
+	return pool_printf(
+		p->work, "there %s %s%s", shown > 1 ? "are" : "is", text, n > shown ? ", ..." : "");
 }
 
 static const char *nearest_member(struct parse *p, const config_setting_t *group, const char *name)
@@ -397,10 +396,13 @@ static void parse_key(
 	struct parse *p, const struct key *key, const config_setting_t *setting, char *base)
 {
 	const void *object;
+	const char *text;
+	char buf[32];
 
 	switch (key->type) {
 	case KEY_SCHEMA:
-		if (setting->type != CONFIG_TYPE_INT || config_setting_get_int(setting) != key->min)
+		text = as_text(setting, CONFIG_TYPE_INT, buf, sizeof(buf));
+		if (!text || atol(text) != key->min)
 			complain(p, setting, key->name,
 				"this version reads schema %ld only: write schema = %ld;", key->min,
 				key->min);
@@ -499,7 +501,8 @@ static unsigned collect(struct parse *p, enum key_kind_id id, struct found *foun
 			continue;
 		if (value_name(setting->name, why) < 0)
 			complain(p, setting, setting->name, "%s", why);
-		if (is_group(p, setting, setting->name))
+		/* one that is too long would be taken for another when cut off */
+		if (is_group(p, setting, setting->name) && strlen(setting->name) < CFG_NAME_MAX)
 			found[n++] = (struct found){ setting, id };
 	}
 	leave(p, outer);

@@ -19,7 +19,8 @@ struct parse {
 /* Fills config; adds to errors whatever does not fit the table. */
 void parse_tree(struct parse *p);
 
-/* For the rules between keys, which speak of "links.aws-dx1.vlan", or "links.aws-dx1.address[1]": */
+/* For the rules between keys, which speak of "links.aws-dx1.vlan", or "links.aws-dx1.address[1]":
+ */
 bool parse_given(const struct parse *p, const char *path); /* does the file say it? */
 /* An error or warning at the place of that key, or of the nearest group around it. */
 void parse_error(const struct parse *p, const char *path, const char *fmt, ...)

@@ -1,11 +1,12 @@
 /* A pool owns everything that belongs to one configuration, one error list or one difference.
  *
- * Chunks are taken from malloc, doubled in size, and never given back before the pool goes: a struct config
- * is immutable, so nothing in it is ever freed alone. Whoever builds something on a pool is a deep walk over
- * a tree; checking every small allocation there would bury the walk. Therefore allocation does not return
- * when memory is out: it jumps to the place the entry point named with setjmp (config_load, config_diff),
- * which frees the pool and reports -ENOMEM. Between the setjmp and the jump nothing outside the pool may be
- * held in a local variable. One thread at a time works on a pool. */
+ * Chunks are taken from malloc, doubled in size, and never given back before the pool goes: a
+ * struct config is immutable, so nothing in it is ever freed alone. Whoever builds something on a
+ * pool is a deep walk over a tree; checking every small allocation there would bury the walk.
+ * Therefore allocation does not return when memory is out: it jumps to the place the entry point
+ * named with setjmp (config_load, config_diff), which frees the pool and reports -ENOMEM. Between
+ * the setjmp and the jump nothing outside the pool may be held in a local variable. One thread at a
+ * time works on a pool. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

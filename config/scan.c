@@ -1,12 +1,13 @@
 /* Walks over the tokens of the expanded text before libconfig sees it.
  *
- * libconfig 1.5 lets an integer overflow in silence, cuts a string at an escaped NUL, stops at the first
- * duplicate name without saying which it is, and compares every new name with every other in its group. So
- * this pass knows groups, names and numbers, no more: it reports every duplicate together with the first
- * place, every number that does not fit, and bounds depth and names, which keeps libconfig's time linear.
- * What it has reported it makes harmless in the text - a duplicate gets a name of its own with a star, a
- * number becomes a string of stars - so that the walk over the tree can go on and find everything else.
- * A star in a name that was not put there by this pass is refused, though libconfig would allow it. */
+ * libconfig 1.5 lets an integer overflow in silence, cuts a string at an escaped NUL, stops at the
+ * first duplicate name without saying which it is, and compares every new name with every other in
+ * its group. So this pass knows groups, names and numbers, no more: it reports every duplicate
+ * together with the first place, every number that does not fit, and bounds depth and names, which
+ * keeps libconfig's time linear. What it has reported it makes harmless in the text - a duplicate
+ * gets a name of its own with a star, a number becomes a string of stars - so that the walk over
+ * the tree can go on and find everything else. A star in a name that was not put there by this pass
+ * is refused, though libconfig would allow it. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "scan.h"
 
 /* the table of names lives on the pool as well */
-#define uthash_malloc(size)     pool_alloc(s->pool, size)
+#define uthash_malloc(size)    pool_alloc(s->pool, size)
 #define uthash_free(ptr, size) ((void)(ptr), (void)(size))
 #include <uthash.h>
 
@@ -45,7 +46,7 @@ struct scanner {
 	const char *word_text;
 	size_t word_len, word_end; /* where it ends in out; 0 = none */
 	unsigned word_line;
-	char word[64];    /* these two for messages, therefore cut off */
+	char word[64];	  /* these two for messages, therefore cut off */
 	char setting[64]; /* the name whose value comes */
 };
 
@@ -108,8 +109,8 @@ static bool named(struct scanner *s)
 	}
 	where = source_where(s->source, first->line);
 	complain(s, s->word_line, s->word,
-		"given twice, first at %s:%u: remove one of them, or give it another name", where.file,
-		where.line);
+		"given twice, first at %s:%u: remove one of them, or give it another name",
+		where.file, where.line);
 	n = snprintf(suffix, sizeof(suffix), "%c%u", SCAN_MARK, ++s->duplicates);
 	tail = s->len - s->word_end;
 	emit(s, suffix, n);
@@ -171,7 +172,8 @@ static const char *number(struct scanner *s, const char *p, const char *end)
 		return p;
 	}
 	complain(s, s->line, s->setting,
-		"the number %s does not fit and would become another one: AS numbers, rates and other large "
+		"the number %s does not fit and would become another one: AS numbers, rates and "
+		"other large "
 		"values are strings, write it in quotes",
 		text);
 	emit(s, "\"" SCAN_VALUE "\"", sizeof(SCAN_VALUE) + 1);
@@ -183,7 +185,8 @@ static bool push(struct scanner *s)
 	struct level *level;
 
 	if (s->depth + 1 == SCAN_DEPTH_MAX) {
-		complain(s, s->line, "", "more than %u groups and lists within one another", SCAN_DEPTH_MAX);
+		complain(s, s->line, "", "more than %u groups and lists within one another",
+			SCAN_DEPTH_MAX);
 		return false;
 	}
 	level = &s->levels[++s->depth];
@@ -229,7 +232,8 @@ static void skipped(struct scanner *s, const char *begin, const char *end)
 			if (*p != '\\')
 				continue;
 			if (end - p > 3 && !memcmp(p, "\\x00", 4))
-				complain(s, s->line, s->setting, "\\x00 is not allowed in a string");
+				complain(
+					s, s->line, s->setting, "\\x00 is not allowed in a string");
 			p++;
 		}
 	}
@@ -244,6 +248,8 @@ bool scan_text(struct source *source, struct cfg_pool *pool, struct cfg_errors *
 	const char *p = source->text, *end = p + source->len, *next;
 	bool ok = true;
 
+	s.size = source->len + 4096; /* marks hardly make it longer */
+	s.out = pool_alloc(pool, s.size);
 	while (ok && p < end) {
 		next = source_skip(p, end);
 		if (!next) { /* an include in the middle of one: libconfig will say */

@@ -1,12 +1,13 @@
 /* Reads the main file and what it includes into one buffer that libconfig then parses as a string.
  *
- * libconfig can include by itself, but it follows any path, bounds nothing, and reads a file some time after
- * we might have looked at it. Here each file is opened once, must be a regular file below the main file's
- * folder (symbolic links followed first), must not change while it is read, and is hashed as it was read.
- * Depth, number of files and bytes are bounded; a file that includes itself, directly or not, is named.
- * As in libconfig a directive stands alone at the start of a line, outside of strings and comments, and its
- * name is relative to the main file's folder, also in an included file.
- * A table of segments leads from a line of the buffer back to file and line. */
+ * libconfig can include by itself, but it follows any path, bounds nothing, and reads a file some
+ * time after we might have looked at it. Here each file is opened once, must be a regular file
+ * below the main file's folder (symbolic links followed first), must not change while it is read,
+ * and is hashed as it was read. Depth, number of files and bytes are bounded; a file that includes
+ * itself, directly or not, is named. As in libconfig a directive stands alone at the start of a
+ * line, outside of strings and comments, and its name is relative to the main file's folder, also
+ * in an included file. A table of segments leads from a line of the buffer back to file and line.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,7 +34,8 @@ struct reader {
 	struct source *source;
 	struct cfg_pool *pool;
 	struct cfg_errors *errors;
-	const char *prefix; /* the main file's folder as it was given, with its slash: for messages */
+	const char
+		*prefix; /* the main file's folder as it was given, with its slash: for messages */
 	struct sha256 sha;
 	size_t bytes, size; /* read so far; size of source->text */
 	unsigned files, depth, line, segments_max;
@@ -146,8 +148,8 @@ static bool read_file(struct reader *r, struct file *file, const char *path)
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		if (file->parent)
-			refuse(r, file->parent, file->parent_line, "cannot include '%s': %s", file->name,
-				strerror(errno));
+			refuse(r, file->parent, file->parent_line, "cannot include '%s': %s",
+				file->name, strerror(errno));
 		else
 			refuse(r, file, 0, "cannot open: %s", strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
@@ -240,9 +242,11 @@ static bool include(struct reader *r, const struct file *parent, unsigned line, 
 	file.name = pool_printf(r->pool, "%s%s", r->prefix, name);
 	if (!*name || *name == '/')
 		return refuse(r, parent, line,
-			"cannot include '%s': give a name relative to the main file's folder", name);
+			"cannot include '%s': give a name relative to the main file's folder",
+			name);
 	if (!realpath(pool_printf(r->pool, "%s/%s", r->source->dir, name), resolved))
-		return refuse(r, parent, line, "cannot include '%s': %s", file.name, strerror(errno));
+		return refuse(
+			r, parent, line, "cannot include '%s': %s", file.name, strerror(errno));
 	inside = !strcmp(r->source->dir, "/") ||
 		 (!strncmp(resolved, r->source->dir, len) && resolved[len] == '/');
 	if (!inside)
@@ -255,8 +259,8 @@ static bool include(struct reader *r, const struct file *parent, unsigned line, 
 		return false;
 	for (const struct file *f = parent; f; f = f->parent)
 		if (f->dev == file.dev && f->ino == file.ino)
-			return refuse(r, parent, line, "cannot include '%s': it includes itself by this",
-				name);
+			return refuse(r, parent, line,
+				"cannot include '%s': it includes itself by this", name);
 	r->depth++;
 	segment(r, file.name, 1);
 	if (!expand(r, &file))
@@ -303,8 +307,8 @@ static bool expand(struct reader *r, const struct file *file)
 	return true;
 }
 
-bool source_read(struct source *source, const char *path, struct cfg_pool *pool,
-	struct cfg_errors *errors)
+bool source_read(
+	struct source *source, const char *path, struct cfg_pool *pool, struct cfg_errors *errors)
 {
 	struct reader r = { .source = source, .pool = pool, .errors = errors, .line = 1 };
 	struct file file = { .name = pool_strdup(pool, path) };

@@ -420,6 +420,11 @@ const struct type *types_of(const struct key *key)
 		       : NULL;
 }
 
+const char *types_example(const struct key *key)
+{
+	return key->type == KEY_TIME && key->unit_ms == 1000 ? "\"10s\"" : types[key->type].example;
+}
+
 static bool all_zero(const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

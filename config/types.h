@@ -7,16 +7,20 @@
 struct type {
 	const char *name;    /* "an AS number": for messages and the manual */
 	const char *example; /* as it stands in a file */
-	short accepts;       /* CONFIG_TYPE_*, of the value or of each of a list's */
-	size_t elem;         /* bytes of one element; 0 = not a list */
-	/* The text without quotes into *field (of a list: into one element). 0, or -EINVAL and why. */
-	int (*read)(const struct key *key, const char *text, void *field, struct cfg_pool *pool, char *why);
+	short accepts;	     /* CONFIG_TYPE_*, of the value or of each of a list's */
+	size_t elem;	     /* bytes of one element; 0 = not a list */
+	/* The text without quotes into *field (of a list: into one element). 0, or -EINVAL and why.
+	 */
+	int (*read)(const struct key *key, const char *text, void *field, struct cfg_pool *pool,
+		char *why);
 	/* One value (of a list: one element) as it stands in a file. */
 	void (*write)(const struct key *key, const void *field, FILE *out);
 };
 
 /* NULL for the types that are structure. */
 const struct type *types_of(const struct key *key);
+/* type->example, fit for this key's range. */
+const char *types_example(const struct key *key);
 /* Is there something to show in this field (group: in the struct that base points to)? */
 bool types_is_set(const struct key *key, const void *base);
 /* Any value type, lists with their brackets. */

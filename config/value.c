@@ -1,9 +1,10 @@
-/* Turns the text of one value into what the program works with, or says in a sentence why it cannot.
+/* Turns the text of one value into what the program works with, or says in a sentence why it
+ * cannot.
  *
- * Every function takes the text exactly as it stood between the quotes and accepts one spelling: no blanks
- * around, no sign, no missing unit. The sentence names the text and shows the right form, because it is all
- * that the person gets to see. No library function knows these forms; addresses are left to ip.c.
- * Pure functions. */
+ * Every function takes the text exactly as it stood between the quotes and accepts one spelling: no
+ * blanks around, no sign, no missing unit. The sentence names the text and shows the right form,
+ * because it is all that the person gets to see. No library function knows these forms; addresses
+ * are left to ip.c. Pure functions. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -64,7 +65,9 @@ int value_rate(const char *text, uint64_t *ret_bps, char *why)
 			unit = 1000000000000;
 	}
 	if (!unit || !number)
-		return no(why, "'%.40s' is not a rate: write bits per second as \"200M\" or \"10G\"", text);
+		return no(why,
+			"'%.40s' is not a rate: write bits per second as \"200M\" or \"10G\"",
+			text);
 	*ret_bps = number * unit;
 	return 0;
 }
@@ -85,7 +88,8 @@ int value_time_ms(const char *text, uint64_t *ret_ms, char *why)
 			unit = 3600000;
 	}
 	if (!unit)
-		return no(why, "'%.40s' is not a time: write \"300ms\", \"10s\", \"2m\" or \"1h\"", text);
+		return no(why, "'%.40s' is not a time: write \"300ms\", \"10s\", \"2m\" or \"1h\"",
+			text);
 	*ret_ms = number * unit;
 	return 0;
 }
@@ -96,7 +100,9 @@ int value_asn(const char *text, uint32_t *ret_asn, char *why)
 	uint64_t number;
 
 	if (!digits(&p, &number) || *p || number > UINT32_MAX)
-		return no(why, "'%.40s' is not an AS number: write \"64512\", at most \"4294967294\"", text);
+		return no(why,
+			"'%.40s' is not an AS number: write \"64512\", at most \"4294967294\"",
+			text);
 	/* RFC 7607, RFC 6793, RFC 7300 */
 	if (number == 0 || number == 23456 || number == 65535 || number == UINT32_MAX)
 		return no(why, "AS number %.40s is reserved: no peer can have it", text);
@@ -114,13 +120,16 @@ int value_cpus(const char *text, uint8_t *ret_cpus, unsigned *ret_n, char *why)
 
 	do {
 		if (!digits(&p, &from) || from > UINT8_MAX)
-			return no(why, "'%.40s' is not a list of CPUs: write \"1-3\" or \"1,3\"", text);
+			return no(why, "'%.40s' is not a list of CPUs: write \"1-3\" or \"1,3\"",
+				text);
 		to = from;
 		if (*p == '-' && (p++, !digits(&p, &to) || to > UINT8_MAX || to < from))
-			return no(why, "'%.40s' is not a list of CPUs: write \"1-3\" or \"1,3\"", text);
+			return no(why, "'%.40s' is not a list of CPUs: write \"1-3\" or \"1,3\"",
+				text);
 		for (; from <= to; from++) {
 			if (taken[from])
-				return no(why, "CPU %u is named twice: a worker needs one of its own",
+				return no(why,
+					"CPU %u is named twice: a worker needs one of its own",
 					(unsigned)from);
 			if (n == CFG_WORKERS_MAX)
 				return no(why, "more than %u workers", CFG_WORKERS_MAX);
@@ -138,7 +147,8 @@ int value_cpus(const char *text, uint8_t *ret_cpus, unsigned *ret_n, char *why)
 int value_addr(const char *text, struct ip_addr *ret_addr, char *why)
 {
 	if (ip_addr_parse(text, ret_addr) < 0)
-		return no(why, "'%.60s' is not an address: write \"192.0.2.1\" or \"2001:db8::1\"", text);
+		return no(why, "'%.60s' is not an address: write \"192.0.2.1\" or \"2001:db8::1\"",
+			text);
 	return 0;
 }
 
@@ -151,8 +161,9 @@ int value_prefix(const char *text, struct ip_prefix *ret_prefix, char *why)
 		return no(why, "'%s' has no prefix length: write \"%s/%u\" or shorter", text, text,
 			ip_bits(addr.af));
 	if (ip_prefix_parse(text, ret_prefix) < 0)
-		return no(why, "'%.60s' is not a prefix: write \"10.0.0.0/8\" (to /32) or "
-			       "\"2001:db8::/32\" (to /128)",
+		return no(why,
+			"'%.60s' is not a prefix: write \"10.0.0.0/8\" (to /32) or "
+			"\"2001:db8::/32\" (to /128)",
 			text);
 	return 0;
 }
@@ -181,7 +192,8 @@ int value_host(const char *text, struct ip_prefix *ret_prefix, char *why)
 	if (value_prefix(text, &prefix, why) < 0)
 		return -EINVAL;
 	if (prefix.len != ip_bits(prefix.af))
-		return no(why, "'%.60s' is not one address: it ends in /%u here", text, ip_bits(prefix.af));
+		return no(why, "'%.60s' is not one address: it ends in /%u here", text,
+			ip_bits(prefix.af));
 	*ret_prefix = prefix;
 	return 0;
 }
@@ -216,13 +228,14 @@ int value_filter(const char *text, struct cfg_filter *ret_filter, char *why)
 		return -EINVAL;
 	max = ip_bits(filter.prefix.af);
 	if (!bound(&p, " ge ", max, &filter.ge) || !bound(&p, " le ", max, &filter.le) || *p)
-		return no(why, "'%.60s': after the prefix stands nothing, \"le 24\", \"ge 16\" or "
-			       "\"ge 16 le 24\", at most %u",
+		return no(why,
+			"'%.60s': after the prefix stands nothing, \"le 24\", \"ge 16\" or "
+			"\"ge 16 le 24\", at most %u",
 			text, max);
 	if ((filter.ge && filter.ge < filter.prefix.len) ||
 		(filter.le && filter.le < (filter.ge ? filter.ge : filter.prefix.len)))
-		return no(why, "'%.60s': length, ge and le must not fall: %u <= ge <= le <= %u", text,
-			filter.prefix.len, max);
+		return no(why, "'%.60s': length, ge and le must not fall: %u <= ge <= le <= %u",
+			text, filter.prefix.len, max);
 	*ret_filter = filter;
 	return 0;
 }
@@ -242,21 +255,25 @@ static bool is_pci(const char *text)
 
 	if (!hex(&p, 4) || *p++ != ':')
 		p = text;
-	return hex(&p, 2) && *p++ == ':' && hex(&p, 2) && *p++ == '.' && *p >= '0' && *p <= '7' && !p[1];
+	return hex(&p, 2) && *p++ == ':' && hex(&p, 2) && *p++ == '.' && *p >= '0' && *p <= '7' &&
+	       !p[1];
 }
 
 int value_device(const char *text, char *why)
 {
 	if (!strncmp(text, "xdp:", 4))
-		return no(why, "'xdp:' devices are not implemented yet in this version: use "
-			       "\"net_af_xdp0,iface=%.40s\"",
+		return no(why,
+			"'xdp:' devices are not implemented yet in this version: use "
+			"\"net_af_xdp0,iface=%.40s\"",
 			text + 4);
 	for (const char *p = text; *p; p++)
 		if (*p <= ' ' || *p > '~')
 			return no(why, "'%.60s' has a blank or control character", text);
 	if (!is_pci(text) && (strncmp(text, "net_", 4) || !text[4]))
-		return no(why, "'%.60s' is neither a PCI address such as \"0000:3b:00.0\" nor a DPDK device "
-			       "such as \"net_af_xdp0,iface=eth1\"",
+		return no(why,
+			"'%.60s' is neither a PCI address such as \"0000:3b:00.0\" nor a DPDK "
+			"device "
+			"such as \"net_af_xdp0,iface=eth1\"",
 			text);
 	return 0;
 }
@@ -265,9 +282,11 @@ int value_name(const char *text, char *why)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 
-	if (*text < 'a' || *text > 'z' || text[strspn(text, allowed)] || strlen(text) >= CFG_NAME_MAX)
+	if (*text < 'a' || *text > 'z' || text[strspn(text, allowed)] ||
+		strlen(text) >= CFG_NAME_MAX)
 		return no(why,
-			"'%.40s' cannot be a name: up to %u of a-z, 0-9 and '-', beginning with a letter",
+			"'%.40s' cannot be a name: up to %u of a-z, 0-9 and '-', beginning with a "
+			"letter",
 			text, CFG_NAME_MAX - 1);
 	return 0;
 }
@@ -280,7 +299,8 @@ int value_plain(const char *text, char *why)
 		return no(why, "longer than %u bytes", CFG_STRING_MAX);
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return no(why, "a control character (0x%02x) in the string", (unsigned char)*p);
+			return no(why, "a control character (0x%02x) in the string",
+				(unsigned char)*p);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Values as people write them: numbers with units, AS numbers, CPU lists, filters, names. See value.c. */
+/* Values as people write them: numbers with units, AS numbers, CPU lists, filters, names. See
+ * value.c. */
 #ifndef LINTAS_CONFIG_VALUE_H
 #define LINTAS_CONFIG_VALUE_H
 
@@ -8,8 +9,8 @@
 
 /* All return 0, or -EINVAL with a sentence in why (VALUE_WHY_LEN bytes) and ret_ untouched. */
 int value_number(const char *text, uint64_t *ret_number, char *why);
-int value_rate(const char *text, uint64_t *ret_bps, char *why);    /* "10G" */
-int value_time_ms(const char *text, uint64_t *ret_ms, char *why);  /* "300ms", "10s", "2m", "1h" */
+int value_rate(const char *text, uint64_t *ret_bps, char *why);	  /* "10G" */
+int value_time_ms(const char *text, uint64_t *ret_ms, char *why); /* "300ms", "10s", "2m", "1h" */
 int value_asn(const char *text, uint32_t *ret_asn, char *why);
 int value_cpus(const char *text, uint8_t *ret_cpus, unsigned *ret_n, char *why); /* "1-3,6" */
 int value_addr(const char *text, struct ip_addr *ret_addr, char *why);
