@@ -31,6 +31,7 @@ struct plan { /* of one link, by its id */
 static struct plan plans[DP_LINKS_MAX];
 static bool fresh_vrfs[DP_VRFS_MAX];
 static struct dp_link shapes[DP_LINKS_MAX];
+static struct config *started; /* what workers, memory and ports are made of */
 
 /* ---- the fast path's view ---- */
 static void shape_ether(const struct cfg_link *cfg, struct dp_link *d)
@@ -62,9 +63,10 @@ static void shape_vxlan(const struct link *link, const struct cfg_link *cfg, str
 
 static void shape(const struct link *link, const struct cfg_link *cfg, struct dp_link *ret_shape)
 {
-	struct dp_link d = { .id = link->id, .vrf = link->vrf->id, .tap = link->tap, .mtu = cfg->mtu };
+	struct dp_link d = { .id = link->id, .vrf = link->vrf->id, .tap = link->tap };
 
 	memcpy(d.name, link->name, sizeof(d.name));
+	d.mtu = bring_mtu_of(cfg);
 	d.up = !cfg->shut;
 	d.partner = cfg->zone && cfg->zone->partner;
 	bring_mac_of(cfg, d.mac);
@@ -269,12 +271,12 @@ static void commit_vrf(struct apply *a, const struct cfg_vrf *cfg)
 	bring_loopback(vrf, old, cfg);
 }
 
-static bool same_mac(const struct link *link)
+static bool same_interface(const struct link *link)
 {
 	uint8_t mac[6];
 
 	bring_mac_of(link->cfg, mac);
-	return !memcmp(mac, link->mac, sizeof(mac));
+	return link->mtu == bring_mtu_of(link->cfg) && !memcmp(mac, link->mac, sizeof(mac));
 }
 
 static bool same_bytes(const void *a, unsigned n_a, const void *b, unsigned n_b, size_t size)
@@ -285,7 +287,7 @@ static bool same_bytes(const void *a, unsigned n_a, const void *b, unsigned n_b,
 /* Does the kernel have anything to learn of the change? */
 static bool same_kernel(const struct cfg_link *a, const struct cfg_link *b)
 {
-	return a->shut == b->shut && a->mtu == b->mtu &&
+	return a->shut == b->shut &&
 	       same_bytes(a->address, a->n_address, b->address, b->n_address, sizeof(*a->address)) &&
 	       same_bytes(a->statics.items, a->statics.n, b->statics.items, b->statics.n,
 		       sizeof(*a->statics.items)) &&
@@ -300,9 +302,9 @@ static void commit_link(struct link *link)
 	struct plan *plan = &plans[link->id];
 	const struct cfg_link *old = plan->old;
 
-	if (!plan->next || (old && same_kernel(old, link->cfg) && same_mac(link)))
+	if (!plan->next || (old && same_kernel(old, link->cfg) && same_interface(link)))
 		return;
-	if (old && (link->mtu != link->cfg->mtu || !same_mac(link)))
+	if (old && !same_interface(link))
 		bring_tap(link, link->cfg);
 	bring_link(link, old);
 }
@@ -315,6 +317,19 @@ static void remove_link(struct link *link)
 	link_release(link);
 }
 
+/* Is there anything that only a restart can bring, between what was started and what is configured? */
+static void restart_check(void)
+{
+	struct cfg_diff diff;
+
+	control.needs_restart = false;
+	if (control.running == started || config_diff(started, control.running, &diff))
+		return;
+	for (unsigned i = 0; i < diff.n; i++)
+		control.needs_restart |= diff.ops[i].restart;
+	cfg_diff_free(&diff);
+}
+
 static void finish(struct apply *a)
 {
 	for (unsigned id = 0; id < DP_LINKS_MAX; id++) {
@@ -322,8 +337,10 @@ static void finish(struct apply *a)
 		plans[id].fresh = false;
 	}
 	bring_carriers();
-	config_free(control.running);
+	if (control.running != started)
+		config_free(control.running);
 	control.running = a->next;
+	restart_check();
 	control.generation++;
 	control.reload_ops += a->diff.n;
 	mirror_config_changed();
@@ -424,7 +441,6 @@ int apply_difference(struct apply *a)
 		log_event(LOG_LVL_NOTICE, op->name, "%s%s%s%s", change[op->change],
 			op->what && *op->what ? ": " : "", op->what ? op->what : "",
 			op->restart ? " (staged: needs a restart)" : "");
-		control.needs_restart |= op->restart;
 	}
 	return 0;
 }
@@ -435,6 +451,7 @@ int apply_start(struct config *config)
 	struct apply a = { .next = config };
 	int rc;
 
+	started = config;
 	bring_ports(config);
 	adopt_taps(config);
 	rc = apply_difference(&a);
@@ -444,4 +461,12 @@ int apply_start(struct config *config)
 	cfg_diff_free(&a.diff);
 	control.reload_ops = 0;
 	return rc;
+}
+
+void apply_stop(void)
+{
+	if (control.running != started)
+		config_free(control.running);
+	config_free(started);
+	started = control.running = NULL;
 }

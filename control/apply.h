@@ -31,6 +31,7 @@ int apply_start(struct config *config);
 int apply_difference(struct apply *a);
 /* One step: 1 = more to do; 0 = done, a->next is control.running; -errno = refused and taken back. */
 int apply_step(struct apply *a);
+void apply_stop(void);
 
 /* ---- reload.c ---- */
 void reload_stop(void); /* whoever waits is told -ECANCELED */

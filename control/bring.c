@@ -107,6 +107,22 @@ void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6])
 		mac_derive(cfg->name, ret_mac);
 }
 
+uint16_t bring_mtu_of(const struct cfg_link *cfg)
+{
+	struct dp_port_info info;
+	unsigned less = 0;
+	int port;
+
+	if (cfg->underlay) {
+		less = cfg->underlay->mtu - bring_mtu_of(cfg->underlay);
+	} else {
+		port = bring_port_number(cfg->circuit->port->name);
+		if (port >= 0 && !dp_port_info((unsigned)port, &info) && info.mtu < cfg->mtu)
+			less = cfg->mtu - info.mtu;
+	}
+	return (uint16_t)(cfg->mtu - (less < cfg->mtu ? less : 0));
+}
+
 static void tap_carrier_set(struct link *link, bool up)
 {
 	int value = up;
@@ -131,12 +147,16 @@ static bool carrier_of(const struct link *link)
 
 int bring_tap(struct link *link, const struct cfg_link *cfg)
 {
+	uint16_t mtu = bring_mtu_of(cfg);
 	uint8_t mac[6];
 	bool held = false;
 	int fd, rc;
 
+	if (mtu < cfg->mtu)
+		log_event(LOG_LVL_WARN, link->name, "MTU %u instead of %u: the port carries no more", mtu,
+			cfg->mtu);
 	bring_mac_of(cfg, mac);
-	rc = keeper_tap(link->vrf->name, link->name, mac, cfg->mtu, &fd, &held);
+	rc = keeper_tap(link->vrf->name, link->name, mac, mtu, &fd, &held);
 	if (rc) {
 		log_event(LOG_LVL_ERR, link->name, "no kernel interface: %s", keeper_error());
 		return rc;
@@ -162,7 +182,7 @@ int bring_tap(struct link *link, const struct cfg_link *cfg)
 			tap_carrier_set(link, link->carrier);
 	}
 	memcpy(link->mac, mac, sizeof(mac));
-	link->mtu = cfg->mtu;
+	link->mtu = mtu;
 	return 0;
 }
 

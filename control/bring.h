@@ -35,5 +35,7 @@ struct bring_routes { /* the static routes of one link */
 int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes);
 bool bring_routes_has(const struct bring_routes *routes, const struct kernel_route_op *op);
 void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
+/* The configured MTU, or less where the port took less (a larger one waits for a restart). */
+uint16_t bring_mtu_of(const struct cfg_link *cfg);
 
 #endif

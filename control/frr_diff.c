@@ -5,8 +5,12 @@
  * are of a few known kinds, so a comparison of lines with their contexts is enough, and a session whose lines
  * are all there is not touched.
  *
- * What is ours: BGP instances, route maps, prefix lists, BFD, `vrf` (added, never removed: zebra makes them
- * from the namespaces) and two global lines. Everything else somebody has configured in FRR stays. A line is
+ * One daemon at a time: vtysh shows the union of what all daemons have, in which a line that a restarted
+ * daemon has lost is hidden by another's copy, and it stops at the first daemon that refuses a line.
+ *
+ * What is ours: BGP instances, route maps, prefix lists, BFD and two global lines. Everything else somebody
+ * has configured in FRR stays. `vrf` blocks are zebra's own affair: it makes them from the namespaces, and
+ * telling it so while it is about to has crashed it (8.4.4, in ns_socket). A line is
  * identified by its context and text; a line that sets one value of its context has a key, and a new value
  * replaces the old without removing it first. Prefix-list entries are compared without their numbers. A
  * session that goes takes one command, `no neighbor`, not one a line. */
@@ -40,13 +44,24 @@ static bool starts(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-static int rank(const char *root) /* order of additions; deletions go the other way */
+/* Whose a top-level line is, and when it is added; deletions go the other way. -1: not ours. */
+static int rank(enum frr_daemon daemon, const char *root)
 {
-	static const char *const order[] = { "no zebra nexthop kernel enable", "bgp route-map delay-timer",
-		"vrf ", "bfd", "ip prefix-list ", "ipv6 prefix-list ", "route-map ", "router bgp " };
+	static const struct {
+		const char *start;
+		enum frr_daemon daemon;
+	} order[] = {
+		{ "no zebra nexthop kernel enable", FRR_ZEBRA },
+		{ "bfd", FRR_BFDD },
+		{ "bgp route-map delay-timer", FRR_BGPD },
+		{ "ip prefix-list ", FRR_BGPD },
+		{ "ipv6 prefix-list ", FRR_BGPD },
+		{ "route-map ", FRR_BGPD },
+		{ "router bgp ", FRR_BGPD },
+	};
 
 	for (int i = 0; i < (int)(sizeof(order) / sizeof(order[0])); i++)
-		if (starts(root, order[i]))
+		if (order[i].daemon == daemon && starts(root, order[i].start))
 			return i;
 	return -1;
 }
@@ -199,7 +214,7 @@ static int text_add(struct text *text, struct line *line)
 }
 
 /* Contexts are told by indentation, as FRR prints them. */
-static int text_parse(const char *at, struct text *ret_text)
+static int text_parse(enum frr_daemon daemon, const char *at, struct text *ret_text)
 {
 	struct text text = { 0 };
 	struct line *open = NULL;
@@ -217,7 +232,7 @@ static int text_parse(const char *at, struct text *ret_text)
 		while (open && open->indent >= indent)
 			open = open->parent;
 		if (indent == 0)
-			ours = rank(begin) >= 0;
+			ours = rank(daemon, begin) >= 0;
 		if (!ours || (open && open->depth + 1 >= DEPTH_MAX))
 			continue;
 		line = line_make(open, begin, len, indent);
@@ -243,7 +258,7 @@ struct writer {
 
 static bool is_context(const char *text)
 {
-	return starts(text, "vrf ") || !strcmp(text, "bfd") || starts(text, "route-map ") ||
+	return !strcmp(text, "bfd") || starts(text, "route-map ") ||
 	       starts(text, "router bgp ") || starts(text, "address-family ") || starts(text, "profile ");
 }
 
@@ -359,25 +374,24 @@ static void line_add(struct writer *w, const struct line *line, const struct tex
 		command(w, line->parent, "", line->text, strlen(line->text));
 }
 
-int frr_diff(const char *running, const char *wanted, FILE *out, unsigned *ret_n, char *ret_first,
-	size_t first_size)
+int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out, unsigned *ret_n,
+	char *ret_first, size_t first_size)
 {
 	struct text have = { 0 }, want = { 0 };
 	struct writer w = { .out = out, .first = ret_first, .first_size = first_size };
-	int rc = text_parse(running, &have);
+	int rc = text_parse(daemon, running, &have);
 
 	if (first_size)
 		ret_first[0] = '\0';
 	if (!rc)
-		rc = text_parse(wanted, &want);
+		rc = text_parse(daemon, wanted, &want);
 	for (int r = 7; !rc && r >= 0; r--)
 		for (unsigned i = 0; i < have.n; i++)
-			if (rank(root_of(have.lines[i])->text) == r &&
-				!starts(root_of(have.lines[i])->text, "vrf "))
+			if (rank(daemon, root_of(have.lines[i])->text) == r)
 				line_delete(&w, have.lines[i], &want);
 	for (int r = 0; !rc && r <= 7; r++)
 		for (unsigned i = 0; i < want.n; i++)
-			if (rank(root_of(want.lines[i])->text) == r)
+			if (rank(daemon, root_of(want.lines[i])->text) == r)
 				line_add(&w, want.lines[i], &have);
 	if (!rc) {
 		leave(&w);

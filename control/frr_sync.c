@@ -1,7 +1,7 @@
 /* FRR brought to control.running, and asked for what it knows.
  *
- * render -> `show running-config` -> frr_diff (in a helper thread: pure, and long with a thousand sessions)
- * -> `vtysh -f` with the lines that differ -> show again, until nothing differs. The keeper runs the tools;
+ * For each daemon: render -> `show running-config` -> frr_diff (in a helper thread: pure, and long with a
+ * thousand sessions) -> `vtysh -f` with the lines that differ -> show again, until nothing differs. The keeper runs the tools;
  * files travel as descriptors of anonymous memory, so that no password reaches a disk, an argument or a log,
  * and what held one is wiped. A session whose lines did not change is not touched.
  *
@@ -18,12 +18,18 @@
 #include "frr.h"
 #include "keeper.h"
 
+static const char *const daemons[FRR_DAEMONS] = { "zebra", "bfdd", "bgpd" };
+
 #define WATCH_MS     500
 #define DRIFT_NS     (60ull * 1000000000ull)
 #define RETRY_MS     500
 #define RETRY_MAX_MS 15000
 #define ROUNDS_MAX   4 /* of comparing and applying, before what is left is called refused */
 #define TEXT_MAX     (64u << 20)
+
+_Static_assert((int)FRR_ZEBRA == KEEPER_SHOW_ZEBRA && (int)FRR_BFDD == KEEPER_SHOW_BFDD &&
+		(int)FRR_BGPD == KEEPER_SHOW_BGPD,
+	"the keeper's numbers for the daemons");
 
 struct text { /* wiped when freed */
 	char *bytes;
@@ -34,13 +40,16 @@ static struct {
 	bool busy;      /* a tool or the helper thread is at it */
 	bool wanted;    /* asked for, or asked for again */
 	bool look_only; /* this time FRR is compared, not changed */
-	unsigned rounds, retry_ms;
+	enum frr_daemon daemon;
+	unsigned rounds, retry_ms; /* rounds: of this daemon */
+	bool differs;              /* some daemon did, while only looked at */
 	uint64_t retry_ns, look_ns;
-	struct timespec born[3]; /* of the daemons' sockets */
+	struct timespec born[FRR_DAEMONS]; /* of the daemons' sockets */
 	struct event *watch;
 	struct frr_status status;
-	/* the helper thread's while it compares */
-	struct text running, rendered;
+	struct text rendered;
+	/* with `rendered` the helper thread's while it compares */
+	struct text running;
 	int commands; /* descriptor */
 	unsigned lines;
 	char first[160];
@@ -131,14 +140,21 @@ static int render(struct text *ret_text)
 	return rc;
 }
 
-/* ---- a round ---- */
-static void round_end(void)
+/* ---- a round: show, compare, apply, for one daemon after the other ---- */
+static void show(void);
+
+static void step_end(void)
 {
 	text_wipe(&sync_state.running);
-	text_wipe(&sync_state.rendered);
 	if (sync_state.commands >= 0)
 		close(sync_state.commands);
 	sync_state.commands = -1;
+}
+
+static void round_end(void)
+{
+	step_end();
+	text_wipe(&sync_state.rendered);
 	sync_state.busy = false;
 	sync_state.look_ns = now_ns() + DRIFT_NS;
 }
@@ -148,7 +164,9 @@ static void round_failed(const char *what, int rc)
 	struct frr_status *status = &sync_state.status;
 	char text[sizeof(status->last_error)];
 
-	snprintf(text, sizeof(text), "%s: %s", what, rc < 0 ? strerror(-rc) : "FRR does not answer");
+	snprintf(text, sizeof(text), "%s: %s%s",
+		sync_state.rendered.bytes ? daemons[sync_state.daemon] : "frr.conf", what,
+		rc < 0 ? strerror(-rc) : "");
 	if (strcmp(text, status->last_error))
 		log_event(LOG_LVL_WARN, "frr", "%s; trying again", text);
 	memcpy(status->last_error, text, sizeof(text));
@@ -156,38 +174,43 @@ static void round_failed(const char *what, int rc)
 	status->in_sync = false;
 	round_end();
 	sync_state.wanted = true;
-	sync_state.rounds = 0;
 	sync_state.retry_ns = now_ns() + sync_state.retry_ms * 1000000ull;
 	if ((sync_state.retry_ms *= 2) > RETRY_MAX_MS)
 		sync_state.retry_ms = RETRY_MAX_MS;
 }
 
-static void round_fine(void)
+static void daemon_next(void)
 {
-	if (!sync_state.status.in_sync)
-		log_event(LOG_LVL_INFO, "frr", "in sync with the configuration");
-	sync_state.status.in_sync = true;
-	sync_state.status.last_error[0] = '\0';
-	sync_state.status.syncs++;
-	sync_state.retry_ms = RETRY_MS;
 	sync_state.rounds = 0;
+	step_end();
+	if (++sync_state.daemon < FRR_DAEMONS) {
+		show();
+		return;
+	}
+	if (!sync_state.differs) {
+		if (!sync_state.status.in_sync)
+			log_event(LOG_LVL_INFO, "frr", "in sync with the configuration");
+		sync_state.status.in_sync = true;
+		sync_state.status.last_error[0] = '\0';
+		sync_state.status.syncs++;
+		sync_state.retry_ms = RETRY_MS;
+	}
 	round_end();
 }
 
-static void round_drift(void)
+static void drift_found(void)
 {
 	struct frr_status *status = &sync_state.status;
 
-	log_event(LOG_LVL_WARN, "frr", "%u lines differ from the configuration, the first: %s",
-		sync_state.lines, sync_state.first);
+	log_event(LOG_LVL_WARN, "frr", "%s: %u lines differ from the configuration, the first: %s",
+		daemons[sync_state.daemon], sync_state.lines, sync_state.first);
 	snprintf(status->last_error, sizeof(status->last_error),
-		"%u lines were changed by somebody else, the first: %.120s", sync_state.lines,
-		sync_state.first);
+		"%s: %u lines were changed by somebody else, the first: %.120s", daemons[sync_state.daemon],
+		sync_state.lines, sync_state.first);
 	status->in_sync = false;
-	round_end();
+	sync_state.differs = true;
+	daemon_next();
 }
-
-static void show(void);
 
 /* vtysh's complaints are for the log, without what may hold a secret. */
 static void complaints_log(int fd)
@@ -209,12 +232,11 @@ static void on_applied(int status, int output, void *arg)
 	(void)arg;
 	complaints_log(output);
 	if (status < 0) {
-		round_failed("applying", status);
+		round_failed("applying: ", status);
 		return;
 	}
-	/* Whether vtysh is content or not, what FRR shows now decides. */
-	round_end();
-	sync_state.busy = true;
+	/* Whether vtysh is content or not: what the daemon shows now decides. */
+	step_end();
 	show();
 }
 
@@ -226,8 +248,8 @@ static void compare(void *arg)
 	sync_state.rc = secret_open(&s);
 	if (sync_state.rc)
 		return;
-	sync_state.rc = frr_diff(sync_state.running.bytes, sync_state.rendered.bytes, s.out, &sync_state.lines,
-		sync_state.first, sizeof(sync_state.first));
+	sync_state.rc = frr_diff(sync_state.daemon, sync_state.running.bytes, sync_state.rendered.bytes, s.out,
+		&sync_state.lines, sync_state.first, sizeof(sync_state.first));
 	sync_state.commands = secret_close(&s);
 	if (!sync_state.rc && sync_state.commands < 0)
 		sync_state.rc = sync_state.commands;
@@ -235,27 +257,33 @@ static void compare(void *arg)
 
 static void on_compared(void *arg)
 {
-	char what[200];
+	char what[180];
 	int rc = sync_state.rc;
 
 	(void)arg;
 	if (rc) {
-		round_failed("comparing", rc);
+		round_failed("comparing: ", rc);
 	} else if (sync_state.lines == 0) {
-		round_fine();
+		daemon_next();
 	} else if (sync_state.look_only) {
-		round_drift();
+		drift_found();
 	} else if (sync_state.rounds++ == ROUNDS_MAX) {
-		snprintf(what, sizeof(what), "FRR does not take %u lines, the first: %.120s", sync_state.lines,
+		snprintf(what, sizeof(what), "does not take %u lines, the first: %.120s", sync_state.lines,
 			sync_state.first);
-		round_failed(what, -EINVAL);
+		round_failed(what, 0);
 	} else {
-		log_event(LOG_LVL_INFO, "frr", "%u lines differ", sync_state.lines);
+		log_event(LOG_LVL_INFO, "frr", "%s: %u lines differ", daemons[sync_state.daemon],
+			sync_state.lines);
 		sync_state.status.lines_changed += sync_state.lines;
-		rc = keeper_run(KEEPER_FRR_APPLY, 0, sync_state.commands, on_applied, NULL);
+		rc = keeper_run(KEEPER_FRR_APPLY, sync_state.daemon, sync_state.commands, on_applied, NULL);
 		if (rc)
-			round_failed("applying", rc);
+			round_failed("applying: ", rc);
 	}
+}
+
+static bool bfd_is_used(void)
+{
+	return strstr(sync_state.rendered.bytes, " bfd\n");
 }
 
 static void on_shown(int status, int output, void *arg)
@@ -263,50 +291,60 @@ static void on_shown(int status, int output, void *arg)
 	int rc;
 
 	(void)arg;
+	if (status && sync_state.daemon == FRR_BFDD && !bfd_is_used()) {
+		daemon_next(); /* not there, and not needed */
+		return;
+	}
 	if (status) {
-		round_failed("show running-config", status);
+		round_failed(status < 0 ? "show running-config: " : "does not answer", status);
 		return;
 	}
 	rc = text_read(output, &sync_state.running);
 	if (!rc)
-		rc = render(&sync_state.rendered);
-	if (!rc)
 		rc = control_offload(compare, on_compared, NULL);
 	if (rc)
-		round_failed("rendering", rc);
+		round_failed("show running-config: ", rc);
 }
 
 static void show(void)
 {
-	int rc = keeper_run(KEEPER_FRR_SHOW, KEEPER_SHOW_RUNNING, -1, on_shown, NULL);
+	int rc = keeper_run(KEEPER_FRR_SHOW, sync_state.daemon, -1, on_shown, NULL);
 
 	if (rc)
-		round_failed("asking the keeper", rc);
+		round_failed("asking the keeper: ", rc);
 }
 
 static void begin(bool look_only)
 {
+	int rc;
+
 	sync_state.busy = true;
 	sync_state.look_only = look_only;
+	sync_state.differs = false;
+	sync_state.daemon = 0;
+	sync_state.rounds = 0;
 	if (!look_only)
 		sync_state.wanted = false;
-	show();
+	rc = render(&sync_state.rendered);
+	if (rc)
+		round_failed("rendering: ", rc);
+	else
+		show();
 }
 
 /* ---- when ---- */
 /* The daemons' sockets are made anew when they start: then they know nothing of us. */
 static bool daemons_new(void)
 {
-	static const char *const names[] = { "zebra.vty", "bgpd.vty", "bfdd.vty" };
 	bool fresh = false;
 	struct stat st;
 	char path[256];
 
-	for (unsigned i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%s",
+	for (unsigned i = 0; i < FRR_DAEMONS; i++) {
+		snprintf(path, sizeof(path), "%s/%s.vty",
 			control.running->defaults.frr_sockets ? control.running->defaults.frr_sockets :
 								"/run/frr",
-			names[i]);
+			daemons[i]);
 		if (stat(path, &st))
 			memset(&st.st_ctim, 0, sizeof(st.st_ctim));
 		if (memcmp(&st.st_ctim, &sync_state.born[i], sizeof(st.st_ctim))) {
@@ -355,7 +393,6 @@ void frr_sync(void)
 	}
 	sync_state.wanted = true;
 	sync_state.retry_ns = 0;
-	sync_state.rounds = 0;
 	if (!sync_state.busy)
 		event_active(sync_state.watch, EV_TIMEOUT, 0); /* not from inside the caller */
 }

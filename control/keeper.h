@@ -29,14 +29,16 @@ enum keeper_op {
 };
 
 enum keeper_tool {
-	KEEPER_FRR_APPLY,  /* vtysh -f on the passed file */
+	KEEPER_FRR_APPLY,  /* vtysh -f on the passed file, for the one daemon that `value` names */
 	KEEPER_FRR_SHOW,   /* vtysh -c of one of the commands below, by number in `value` */
 };
 
-enum keeper_show {
-	KEEPER_SHOW_RUNNING, /* show running-config no-header: holds passwords */
-	KEEPER_SHOW_BGP,     /* show bgp vrf all summary json */
-	KEEPER_SHOW_BFD,     /* show bfd peers json: of every VRF */
+enum keeper_show { /* the first three also name the daemon for KEEPER_FRR_APPLY */
+	KEEPER_SHOW_ZEBRA, /* show running-config no-header, of zebra alone */
+	KEEPER_SHOW_BFDD,
+	KEEPER_SHOW_BGPD,  /* holds passwords */
+	KEEPER_SHOW_BGP,   /* show bgp vrf all summary json */
+	KEEPER_SHOW_BFD,   /* show bfd peers json: of every VRF */
 	KEEPER_SHOW_COUNT,
 };
 

@@ -34,10 +34,16 @@ struct run {
 
 static struct run runs[KEEPER_RUNS_MAX];
 
-static const char *const shows[KEEPER_SHOW_COUNT] = {
-	[KEEPER_SHOW_RUNNING] = "show running-config no-header",
-	[KEEPER_SHOW_BGP] = "show bgp vrf all summary json",
-	[KEEPER_SHOW_BFD] = "show bfd peers json",
+#define RUNNING "show running-config no-header"
+
+static const struct {
+	const char *daemon, *command;
+} shows[KEEPER_SHOW_COUNT] = {
+	[KEEPER_SHOW_ZEBRA] = { "zebra", RUNNING },
+	[KEEPER_SHOW_BFDD] = { "bfdd", RUNNING },
+	[KEEPER_SHOW_BGPD] = { "bgpd", RUNNING },
+	[KEEPER_SHOW_BGP] = { "bgpd", "show bgp vrf all summary json" },
+	[KEEPER_SHOW_BFD] = { "bfdd", "show bfd peers json" },
 };
 
 /* A private copy: what the client may still write to is not what the tool reads. */
@@ -101,19 +107,19 @@ static int tool_argv(const struct keeper_request *request, const char *frr_socke
 {
 	unsigned n = 0;
 
-	argv[n++] = FRR_VTYSH;
-	argv[n++] = "--vty_socket";
-	argv[n++] = (char *)frr_sockets;
-	if (request->tool == KEEPER_FRR_APPLY) {
-		argv[n++] = "-f";
-		argv[n++] = "/proc/self/fd/0";
-	} else if (request->tool == KEEPER_FRR_SHOW && request->value < KEEPER_SHOW_COUNT) {
-		argv[n++] = "-c";
-		argv[n++] = (char *)shows[request->value];
-	} else {
+	if (request->tool > KEEPER_FRR_SHOW || request->value >= KEEPER_SHOW_COUNT ||
+		(request->tool == KEEPER_FRR_APPLY && request->value > KEEPER_SHOW_BGPD)) {
 		keeper_say(answer, -EOPNOTSUPP, "no tool %u with %u", request->tool, request->value);
 		return -EOPNOTSUPP;
 	}
+	argv[n++] = FRR_VTYSH;
+	argv[n++] = "--vty_socket";
+	argv[n++] = (char *)frr_sockets;
+	argv[n++] = "-d";
+	argv[n++] = (char *)shows[request->value].daemon;
+	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "-f" : "-c";
+	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "/proc/self/fd/0" :
+							(char *)shows[request->value].command;
 	argv[n] = NULL;
 	return 0;
 }

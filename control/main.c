@@ -310,8 +310,6 @@ static int start(void)
 		part = "to give up privileges";
 	if (!rc)
 		return 0;
-	if (control.running != config)
-		config_free(config);
 	return cannot(part, strerror(-rc), "see the lines above");
 }
 
@@ -326,8 +324,7 @@ static void stop(void)
 		event_free(events[i]);
 	dp_stop();
 	keeper_close();
-	config_free(control.running);
-	control.running = NULL;
+	apply_stop();
 	cfg_errors_free(&control.last_errors);
 }
 

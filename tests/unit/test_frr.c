@@ -246,22 +246,22 @@ static void test_vtysh(void)
 	sample_free(config);
 }
 
-static unsigned diff(const char *running, const char *wanted, char **ret_commands, char first[160])
+static unsigned diff(enum frr_daemon daemon, const char *running, const char *wanted, char **ret_commands, char first[160])
 {
 	size_t len = 0;
 	FILE *out = open_memstream(ret_commands, &len);
 	unsigned n = 999;
 
-	CU_ASSERT_EQUAL(frr_diff(running, wanted, out, &n, first, 160), 0);
+	CU_ASSERT_EQUAL(frr_diff(daemon, running, wanted, out, &n, first, 160), 0);
 	fclose(out);
 	return n;
 }
 
-static void expect(const char *running, const char *wanted, unsigned n, const char *commands)
+static void expect(enum frr_daemon daemon, const char *running, const char *wanted, unsigned n, const char *commands)
 {
 	char *have, first[160];
 
-	CU_ASSERT_EQUAL(diff(running, wanted, &have, first), n);
+	CU_ASSERT_EQUAL(diff(daemon, running, wanted, &have, first), n);
 	if (strcmp(have, commands))
 		printf("commands:\n%s", have);
 	CU_ASSERT_STRING_EQUAL(have, commands);
@@ -285,19 +285,21 @@ static void test_same(void)
 				     " address-family ipv4 unicast\n  neighbor 10.0.0.1 activate\n"
 				     "  maximum-paths 64\n exit-address-family\nexit\n";
 
-	expect(running, wanted, 0, "");
+	expect(FRR_BGPD, running, wanted, 0, "");
 }
 
 static void test_replace(void)
 {
-	expect("router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
+	expect(FRR_BGPD,
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
 	       " neighbor 10.0.0.1 password s3cret1\n neighbor 10.0.0.1 timers 1 3\nexit\n",
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 3\n"
 		" neighbor 10.0.0.1 password s3cret2\nexit\n",
 		3,
 		"router bgp 1 vrf red\n no neighbor 10.0.0.1 timers 1 3\n"
 		" neighbor 10.0.0.1 remote-as 3\n neighbor 10.0.0.1 password s3cret2\nexit\n");
-	expect("router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
+	expect(FRR_BGPD,
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
 	       " neighbor 10.0.0.1 password s3cret1\nexit\n",
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\nexit\n", 1,
 		"router bgp 1 vrf red\n no neighbor 10.0.0.1 password\nexit\n");
@@ -305,7 +307,8 @@ static void test_replace(void)
 
 static void test_neighbor_goes(void)
 {
-	expect("router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n neighbor 10.0.0.1 bfd\n"
+	expect(FRR_BGPD,
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n neighbor 10.0.0.1 bfd\n"
 	       " neighbor 10.0.0.11 remote-as 2\n address-family ipv4 unicast\n"
 	       "  neighbor 10.0.0.1 activate\n  neighbor 10.0.0.1 route-map a-in4 in\n"
 	       "  neighbor 10.0.0.11 activate\n exit-address-family\nexit\n"
@@ -321,19 +324,32 @@ static void test_neighbor_goes(void)
 static void test_contexts(void)
 {
 	/* An instance that goes takes one line; one that comes is entered again for its contents. */
-	expect("router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\nexit\nbfd\n profile x\n"
-	       "  detect-multiplier 5\n exit\nexit\nvrf old\n netns /run/netns/old\nexit-vrf\n",
-		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n exit\nexit\n",
-		5,
-		"no router bgp 1 vrf red\nno bfd\n"
+	expect(FRR_BGPD, "router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\nexit\n",
+		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n exit\nexit\n", 4,
+		"no router bgp 1 vrf red\n"
 		"router bgp 9 vrf red\nexit\n"
 		"router bgp 9 vrf red\n address-family ipv6 unicast\n exit\nexit\n"
 		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n exit\nexit\n");
 }
 
+/* Each daemon is given its own lines only, whatever copies of others' it holds. */
+static void test_daemons(void)
+{
+	static const char running[] = "bfd\n profile x\n  detect-multiplier 5\n exit\nexit\n"
+				      "vrf old\n netns /run/netns/old\nexit-vrf\n"
+				      "ip prefix-list gone seq 5 permit any\n";
+	static const char wanted[] = "no zebra nexthop kernel enable\nvrf new\n netns /run/netns/new\nexit-vrf\n"
+				     "bfd\n profile y\n exit\nexit\nip prefix-list a permit any\n";
+
+	expect(FRR_ZEBRA, running, wanted, 1, "no zebra nexthop kernel enable\n");
+	expect(FRR_BFDD, running, wanted, 2, "bfd\n no profile x\n profile y\n exit\nexit\n");
+	expect(FRR_BGPD, running, wanted, 2, "no ip prefix-list gone permit any\nip prefix-list a permit any\n");
+}
+
 static void test_route_map_directions(void)
 {
-	expect("router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 unicast\n"
+	expect(FRR_BGPD,
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 unicast\n"
 	       "  neighbor 10.0.0.1 route-map x in\n  neighbor 10.0.0.1 route-map x out\n exit\nexit\n",
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 unicast\n"
 		"  neighbor 10.0.0.1 route-map y in\n exit\nexit\n",
@@ -352,6 +368,7 @@ void unit_frr(void)
 		{ "replace", test_replace },
 		{ "neighbor_goes", test_neighbor_goes },
 		{ "contexts", test_contexts },
+		{ "daemons", test_daemons },
 		{ "route_map_directions", test_route_map_directions },
 	};
 
