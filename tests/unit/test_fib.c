@@ -611,7 +611,7 @@ static struct {
 static bool in_rows(uint64_t from, uint64_t to, unsigned probe, uint32_t value)
 {
 	for (uint64_t v = from; v <= to; v++)
-		if (atomic_load_explicit(&churn.answer[v % HISTORY][probe], memory_order_relaxed) ==
+		if (atomic_load_explicit(&churn.answer[v % HISTORY][probe], memory_order_acquire) ==
 			value)
 			return true;
 	return false;
@@ -628,12 +628,11 @@ static void *churn_reader(void *arg)
 		unsigned wrong = 0;
 
 		table_lookup(&churn.table, churn.probe, got, PROBES);
-		atomic_thread_fence(memory_order_acquire);
 		to = atomic_load_explicit(&churn.announced, memory_order_acquire);
 		for (unsigned i = 0; i < PROBES; i++)
 			wrong += !in_rows(from, to, i, got[i]);
-		/* Was the oldest row overwritten meanwhile? Then nothing is proved. */
-		atomic_thread_fence(memory_order_acquire);
+		/* Was the oldest row overwritten meanwhile? Then nothing is proved. All loads above are
+		 * acquire loads, so this one is the last. */
 		if (atomic_load_explicit(&churn.announced, memory_order_acquire) - from <
 			HISTORY - 1) {
 			atomic_fetch_add(&churn.wrong, wrong);
@@ -675,7 +674,6 @@ static int churn_update(unsigned at, uint32_t value)
 		atomic_store_explicit(&churn.answer[v % HISTORY][i], answer, memory_order_relaxed);
 	}
 	atomic_store_explicit(&churn.announced, v, memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst);
 	err = value ? table_set(&churn.table, &churn.universe[at], value)
 		    : table_del(&churn.table, &churn.universe[at]);
 	atomic_store_explicit(&churn.done, v, memory_order_release);
