@@ -308,8 +308,11 @@ int port_start(struct dp_err *err)
 void port_stop(void)
 {
 	for (unsigned p = 0; p < port_count; p++) {
-		if (port_table[p].started)
+		if (port_table[p].started) {
+			rte_eth_promiscuous_disable(port_table[p].ethdev);
+			rte_eth_allmulticast_disable(port_table[p].ethdev);
 			rte_eth_dev_stop(port_table[p].ethdev);
+		}
 		port_table[p].started = false;
 		atomic_store(&port_carrier[p], false);
 	}

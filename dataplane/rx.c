@@ -4,16 +4,10 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include "dp.h"
+#include "pipeline.h"
 #include "port.h"
-#include "worker.h"
 
 #define SAMPLE_EVERY 256
-
-enum {
-#define STAGE(name, file, text) STAGE_##name,
-#include "stages.def"
-#undef STAGE
-};
 
 static void rx_vector(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
 {

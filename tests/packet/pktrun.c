@@ -50,427 +50,19 @@
  *        "tx" and "punt" are counts: {"1": 1000}
  *   {"cmd":"stats"} -> "workers":[{...}], "ports":[{...}]
  *   {"cmd":"stop"}  -> "leaked", "ms" it took; the program ends at end of file */
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
-#include <rte_ethdev.h>
-#include "dataplane/dataplane.h"
-#include "dataplane/dp.h"
-#include "dataplane/hold.h"
-#include "dataplane/port.h"
-#include "dataplane/punt.h"
-#include "dataplane/worker.h"
+#include "pktrun.h"
 
-#define QUEUES_MAX  DP_WORKERS_MAX
 #define RING_SIZE   4096
 #define POOL_SIZE   4095
-#define FRAME_MAX   9800
 #define FLOOD_BURST 256
-#define TIMEOUT_MS  5000
 
-/* ---- the world outside the router ---- */
-static struct {
-	struct rte_ring *rx[QUEUES_MAX], *tx[QUEUES_MAX]; /* as the router sees them */
-	uint16_t ethdev;
-} port[DP_PORTS_MAX];
-static unsigned n_ports, n_queues, n_tx_queues, n_workers;
-static struct rte_mempool *frames;
-static struct {
-	int router, kernel; /* the two ends of the pair that stands for the TAP */
-	bool exists, known; /* now; ever */
-} tap[DP_LINKS_MAX];
-
-/* What has been reported already. */
-static struct {
-	uint64_t drop[DP_LINKS_MAX][DP_DROP_COUNT];
-	struct dp_count pair[DP_LINKS_MAX][DP_LINKS_MAX];
-	struct dp_punt_stats punt[DP_PUNT_COUNT];
-	uint64_t handed_over;
-} seen;
-
-/* What came out since the last answer; counts only during a flood. */
-static struct {
-	json_t *tx, *punt, *events;
-	bool counting;
-	uint64_t n_tx[DP_PORTS_MAX], n_punt[DP_LINKS_MAX];
-	bool carrier[DP_PORTS_MAX];
-} out;
-
+struct wire wires[DP_PORTS_MAX];
+struct tap_pair taps[DP_LINKS_MAX];
+unsigned n_ports, n_queues, n_tx_queues, n_workers;
+struct rte_mempool *frames;
 static bool started;
-static char why[512];
-
-static int __attribute__((format(printf, 2, 3))) fail(int ret, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	return ret;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
-
-/* ---- text ---- */
-static json_t *hex_json(const uint8_t *data, size_t n)
-{
-	static const char digit[] = "0123456789abcdef";
-	static char text[2 * FRAME_MAX + 1];
-
-	for (size_t i = 0; i < n && i < FRAME_MAX; i++) {
-		text[2 * i] = digit[data[i] >> 4];
-		text[2 * i + 1] = digit[data[i] & 15];
-	}
-	return json_stringn(text, 2 * (n < FRAME_MAX ? n : FRAME_MAX));
-}
-
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ?
-		c - 'A' + 10 : -1;
-}
-
-/* Bytes, or -EINVAL. */
-static int hex_bytes(const json_t *j, uint8_t *ret_data, size_t room)
-{
-	const char *text = json_string_value(j);
-	size_t n = text ? strlen(text) / 2 : 0;
-
-	if (!text || strlen(text) % 2 || n > room)
-		return fail(-EINVAL, "a frame is an even number of hex digits, at most %zu bytes", room);
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return fail(-EINVAL, "not hex: %.20s...", text);
-		ret_data[i] = high << 4 | low;
-	}
-	return n;
-}
-
-static int addr_get(const json_t *in, const char *key, struct ip_addr *ret_addr)
-{
-	const char *text = json_string_value(json_object_get(in, key));
-
-	memset(ret_addr, 0, sizeof(*ret_addr));
-	if (!text || !*text)
-		return 0;
-	return ip_addr_parse(text, ret_addr) ? fail(-EINVAL, "%s: not an address: %s", key, text) : 0;
-}
-
-static int prefix_get(const json_t *in, struct ip_prefix *ret_prefix)
-{
-	const char *text = json_string_value(json_object_get(in, "prefix"));
-
-	if (!text || ip_prefix_parse(text, ret_prefix))
-		return fail(-EINVAL, "prefix: not one: %s", text ? text : "missing");
-	return 0;
-}
-
-static int mac_get(const json_t *in, uint8_t *ret_mac)
-{
-	const char *text = json_string_value(json_object_get(in, "mac"));
-	int end = 0;
-
-	if (!text)
-		return 0;
-	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &ret_mac[0], &ret_mac[1], &ret_mac[2], &ret_mac[3],
-		&ret_mac[4], &ret_mac[5], &end) != 6 || text[end])
-		return fail(-EINVAL, "mac: not one: %s", text);
-	return 0;
-}
-
-static json_int_t int_get(const json_t *in, const char *key, json_int_t otherwise)
-{
-	const json_t *j = json_object_get(in, key);
-
-	return json_is_integer(j) ? json_integer_value(j) : otherwise;
-}
-
-static bool bool_get(const json_t *in, const char *key, bool otherwise)
-{
-	const json_t *j = json_object_get(in, key);
-
-	return json_is_boolean(j) ? json_is_true(j) : otherwise;
-}
-
-static json_t *mac_json(const uint8_t *m)
-{
-	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-}
-
-static json_t *addr_json(const struct ip_addr *addr)
-{
-	char text[IP_STRLEN];
-
-	return json_string(addr->af ? ip_addr_format(addr, text) : "");
-}
-
-/* ---- collecting what comes out ---- */
-static unsigned collect_port(unsigned p)
-{
-	struct rte_mbuf *m;
-	unsigned n = 0;
-
-	for (unsigned q = 0; q < n_tx_queues; q++)
-		for (; !rte_ring_dequeue(port[p].tx[q], (void **)&m); n++) {
-			if (out.counting)
-				out.n_tx[p]++;
-			else
-				json_array_append_new(out.tx, json_pack("{s:i, s:o}", "port", p, "hex",
-					hex_json(rte_pktmbuf_mtod(m, uint8_t *), m->data_len)));
-			rte_pktmbuf_free(m);
-		}
-	return n;
-}
-
-static unsigned collect_tap(unsigned link)
-{
-	static uint8_t buf[FRAME_MAX];
-	unsigned n = 0;
-
-	for (ssize_t got; (got = read(tap[link].kernel, buf, sizeof(buf))) > 0; n++) {
-		if (out.counting)
-			out.n_punt[link]++;
-		else
-			json_array_append_new(out.punt, json_pack("{s:i, s:o}", "link", link, "hex", hex_json(buf, got)));
-	}
-	return n;
-}
-
-static void collect_events(void)
-{
-	static const char *const kinds[] = { "port_up", "port_down", "neigh_miss" };
-	struct dp_event e;
-
-	while (dp_event_next(&e)) {
-		json_t *j = json_pack("{s:s}", "kind", kinds[e.kind]);
-		if (e.kind == DP_EV_NEIGH_MISS) {
-			json_object_set_new(j, "link", json_integer(e.link));
-			json_object_set_new(j, "addr", addr_json(&e.addr));
-		} else {
-			json_object_set_new(j, "port", json_integer(e.port));
-			out.carrier[e.port] = e.kind == DP_EV_PORT_UP;
-		}
-		json_array_append_new(out.events, j);
-	}
-}
-
-static unsigned collect(void)
-{
-	unsigned n = 0;
-
-	for (unsigned p = 0; p < n_ports; p++)
-		n += collect_port(p);
-	for (unsigned link = 1; link < DP_LINKS_MAX; link++)
-		if (tap[link].exists)
-			n += collect_tap(link);
-	collect_events();
-	return n;
-}
-
-/* ---- waiting until all is done ---- */
-static bool rings_empty(void)
-{
-	bool empty = true;
-
-	for (unsigned p = 0; p < n_ports; p++)
-		for (unsigned q = 0; q < n_queues; q++)
-			empty &= rte_ring_empty(port[p].rx[q]);
-	return empty;
-}
-
-static uint64_t rounds_of(unsigned w)
-{
-	return __atomic_load_n(&worker_table[w]->ctr.stats.polls, __ATOMIC_ACQUIRE);
-}
-
-static uint64_t busy_rounds(void)
-{
-	uint64_t n = punt_busy_turns();
-
-	for (unsigned w = 0; w < n_workers; w++)
-		n += __atomic_load_n(&worker_table[w]->busy_rounds, __ATOMIC_RELAXED);
-	return n;
-}
-
-/* Each thread has done two rounds more than at the call: the second was whole. */
-static bool rounds_pass(uint64_t deadline)
-{
-	uint64_t worker[DP_WORKERS_MAX], turns = punt_turns();
-	bool passed = false;
-
-	for (unsigned w = 0; w < n_workers; w++)
-		worker[w] = rounds_of(w);
-	while (!passed && now_ms() < deadline) {
-		punt_wake();
-		collect();
-		sched_yield();
-		passed = punt_turns() >= turns + 2;
-		for (unsigned w = 0; w < n_workers; w++)
-			passed &= rounds_of(w) >= worker[w] + 2;
-	}
-	return passed;
-}
-
-/* A packet waits in a ring, whose reader would be busy in its next whole round, or is in a thread's hand,
- * which has then found this round busy: two idle rounds of all threads at the same time mean there is none. */
-static int settle(uint64_t deadline)
-{
-	for (;;) {
-		uint64_t busy = busy_rounds();
-		if (!rounds_pass(deadline))
-			return fail(-ETIMEDOUT, "busy");
-		unsigned n = collect();
-		if (!n && rings_empty() && busy_rounds() == busy)
-			return 0;
-	}
-}
-
-static uint64_t deadline_of(const json_t *in)
-{
-	return now_ms() + int_get(in, "timeout_ms", TIMEOUT_MS);
-}
-
-/* ---- the answer: what changed ---- */
-static uint64_t grown(uint64_t *was, uint64_t is)
-{
-	uint64_t by = is > *was ? is - *was : 0;
-
-	*was = is;
-	return by;
-}
-
-static bool link_known(unsigned link)
-{
-	return !link || tap[link].known;
-}
-
-static void report_drops(json_t *answer)
-{
-	json_t *drops = json_object(), *rows = json_array();
-
-	for (unsigned r = 0; r < DP_DROP_COUNT; r++) {
-		const char *name = dp_drop_desc[r].name;
-		uint64_t sum = 0;
-		for (unsigned link = 0; link < DP_LINKS_MAX; link++) {
-			uint64_t by = link_known(link) ? grown(&seen.drop[link][r], dp_link_drop_count(link, r)) : 0;
-			if (by)
-				json_array_append_new(rows, json_pack("[i,s,I]", link, name, (json_int_t)by));
-			sum += by;
-		}
-		if (sum)
-			json_object_set_new(drops, name, json_integer(sum));
-	}
-	json_object_set_new(answer, "drops", drops);
-	json_object_set_new(answer, "link_drops", rows);
-}
-
-static void report_pairs(json_t *answer)
-{
-	json_t *pairs = json_array();
-
-	for (unsigned a = 0; a < DP_LINKS_MAX; a++)
-		for (unsigned b = 0; link_known(a) && b < DP_LINKS_MAX; b++) {
-			if (!link_known(b))
-				continue;
-			struct dp_count c = dp_pair_count(a, b);
-			uint64_t packets = grown(&seen.pair[a][b].packets, c.packets);
-			uint64_t bytes = grown(&seen.pair[a][b].bytes, c.bytes);
-			if (packets || bytes)
-				json_array_append_new(pairs, json_pack("[i,i,I,I]", a, b, (json_int_t)packets,
-					(json_int_t)bytes));
-		}
-	json_object_set_new(answer, "pairs", pairs);
-}
-
-static void report_classes(json_t *answer)
-{
-	json_t *classes = json_object();
-
-	for (unsigned c = 0; c < DP_PUNT_COUNT; c++) {
-		struct dp_punt_stats is = { 0 }, *was = &seen.punt[c];
-		dp_punt_stats(c, &is);
-		json_int_t up = grown(&was->to_kernel, is.to_kernel), lost = grown(&was->dropped, is.dropped);
-		json_int_t down = grown(&was->from_kernel, is.from_kernel);
-		if (up || lost || down)
-			json_object_set_new(classes, dp_punt_desc[c].name, json_pack("{s:I, s:I, s:I}", "to_kernel", up,
-				"dropped", lost, "from_kernel", down));
-	}
-	json_object_set_new(answer, "classes", classes);
-}
-
-static json_t *counts_json(const uint64_t *count, unsigned n)
-{
-	json_t *j = json_object();
-	char key[16];
-
-	for (unsigned i = 0; i < n; i++)
-		if (count[i]) {
-			snprintf(key, sizeof(key), "%u", i);
-			json_object_set_new(j, key, json_integer(count[i]));
-		}
-	return j;
-}
-
-static void out_reset(void)
-{
-	json_decref(out.tx);
-	json_decref(out.punt);
-	json_decref(out.events);
-	out.tx = json_array();
-	out.punt = json_array();
-	out.events = json_array();
-	out.counting = false;
-	memset(out.n_tx, 0, sizeof(out.n_tx));
-	memset(out.n_punt, 0, sizeof(out.n_punt));
-}
-
-static int buffers_missing(void)
-{
-	return (int)(rte_mempool_in_use_count(frames) + pool_in_use()) - (int)hold_count();
-}
-
-static int report(json_t *answer)
-{
-	uint64_t handed = 0;
-
-	for (unsigned w = 0; w < n_workers; w++)
-		handed += worker_table[w]->ctr.stats.handed_over;
-	report_drops(answer);
-	report_pairs(answer);
-	report_classes(answer);
-	json_object_set_new(answer, "tx", out.counting ? counts_json(out.n_tx, n_ports) : json_incref(out.tx));
-	json_object_set_new(answer, "punt",
-		out.counting ? counts_json(out.n_punt, DP_LINKS_MAX) : json_incref(out.punt));
-	json_object_set(answer, "events", out.events);
-	json_object_set_new(answer, "held", json_integer(hold_count()));
-	json_object_set_new(answer, "handed_over", json_integer(grown(&seen.handed_over, handed)));
-	json_object_set_new(answer, "leaked", json_integer(buffers_missing()));
-	out_reset();
-	return 0;
-}
-
-static int settle_and_report(const json_t *in, json_t *answer)
-{
-	int ret = settle(deadline_of(in));
-
-	return ret ? ret : report(answer);
-}
 
 /* ---- start and stop ---- */
 static struct rte_ring *ring_new(const char *name, unsigned p, unsigned q, unsigned flags)
@@ -486,16 +78,16 @@ static int port_new(unsigned p)
 	char name[16];
 
 	for (unsigned q = 0; q < n_queues; q++)
-		port[p].rx[q] = ring_new("rx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		wires[p].rx[q] = ring_new("rx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	for (unsigned q = 0; q < n_tx_queues; q++)
-		port[p].tx[q] = ring_new("tx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (!port[p].rx[n_queues - 1] || !port[p].tx[n_tx_queues - 1])
+		wires[p].tx[q] = ring_new("tx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (!wires[p].rx[n_queues - 1] || !wires[p].tx[n_tx_queues - 1])
 		return fail(-ENOMEM, "no memory for port %u's rings", p);
 	snprintf(name, sizeof(name), "p%u", p);
-	int ethdev = rte_eth_from_rings(name, port[p].rx, n_queues, port[p].tx, n_tx_queues, 0);
+	int ethdev = rte_eth_from_rings(name, wires[p].rx, n_queues, wires[p].tx, n_tx_queues, 0);
 	if (ethdev < 0)
 		return fail(-EIO, "port %u: no ring device", p);
-	port[p].ethdev = ethdev;
+	wires[p].ethdev = ethdev;
 	return 0;
 }
 
@@ -577,7 +169,7 @@ static int cmd_start(json_t *in, json_t *answer)
 	started = true;
 	out_reset();
 	json_object_set_new(answer, "ports", ports_json());
-	collect_events(); /* the ports have come up: part of the start */
+	collect(); /* the ports have come up: part of the start */
 	out_reset();
 	return 0;
 }
@@ -590,264 +182,16 @@ static int cmd_stop(json_t *in, json_t *answer)
 	started = false;
 	dp_stop();
 	json_object_set_new(answer, "ms", json_integer(now_ms() - begin));
-	out.counting = true;
+	out_count();
 	for (unsigned p = 0; p < n_ports; p++) {
 		struct rte_mbuf *m;
 		collect_port(p);
 		for (unsigned q = 0; q < n_queues; q++) /* sent, never received */
-			while (!rte_ring_dequeue(port[p].rx[q], (void **)&m))
+			while (!rte_ring_dequeue(wires[p].rx[q], (void **)&m))
 				rte_pktmbuf_free(m);
 	}
 	json_object_set_new(answer, "leaked", json_integer(rte_mempool_in_use_count(frames)));
 	return 0;
-}
-
-/* ---- links ---- */
-static int tags_get(const json_t *in, struct dp_link *l)
-{
-	json_t *tags = json_object_get(in, "tags"), *tag;
-	size_t i;
-
-	if (json_array_size(tags) > 2)
-		return fail(-EINVAL, "link %u: two tags at most", l->id);
-	json_array_foreach(tags, i, tag) {
-		l->tpid[i] = json_integer_value(json_array_get(tag, 0));
-		l->vid[i] = json_integer_value(json_array_get(tag, 1));
-	}
-	l->n_tags = json_array_size(tags);
-	return 0;
-}
-
-static int tap_get(struct dp_link *l)
-{
-	int ends[2], size = 1 << 20;
-
-	if (!tap[l->id].exists) {
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
-			return fail(-errno, "no socket pair for link %u", l->id);
-		tap[l->id].router = ends[0];
-		tap[l->id].kernel = ends[1];
-		setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		tap[l->id].exists = true;
-	}
-	l->tap = tap[l->id].router;
-	return 0;
-}
-
-static int link_get(const json_t *in, struct dp_link *l)
-{
-	const char *encap = json_string_value(json_object_get(in, "encap"));
-	const char *name = json_string_value(json_object_get(in, "name"));
-	int ret;
-
-	memset(l, 0, sizeof(*l));
-	l->id = int_get(in, "id", 0);
-	if (l->id >= DP_LINKS_MAX)
-		return fail(-EINVAL, "link id %u: out of range", l->id);
-	snprintf(l->name, sizeof(l->name), "link%u", l->id);
-	if (name)
-		snprintf(l->name, sizeof(l->name), "%s", name);
-	l->vrf = int_get(in, "vrf", 0);
-	l->port = int_get(in, "port", 0);
-	l->encap = encap && !strcmp(encap, "vxlan") ? DP_ENCAP_VXLAN : DP_ENCAP_ETHER;
-	l->up = bool_get(in, "up", true);
-	l->partner = bool_get(in, "partner", false);
-	l->mtu = int_get(in, "mtu", 1500);
-	l->underlay_vrf = int_get(in, "underlay_vrf", 0);
-	l->vni = int_get(in, "vni", 0);
-	l->udp_port = int_get(in, "udp_port", 4789);
-	l->underlay_adj = int_get(in, "underlay_adj", 0);
-	l->tap = -1;
-	if ((ret = mac_get(in, l->mac)) || (ret = addr_get(in, "src4", &l->src4)) ||
-		(ret = addr_get(in, "src6", &l->src6)) || (ret = addr_get(in, "local", &l->local)) ||
-		(ret = addr_get(in, "remote", &l->remote)) || (ret = tags_get(in, l)))
-		return ret;
-	tap[l->id].known = true;
-	return bool_get(in, "tap", true) ? tap_get(l) : 0;
-}
-
-static int cmd_publish(json_t *in, json_t *answer)
-{
-	static struct dp_link links[DP_LINKS_MAX];
-	static bool used[DP_LINKS_MAX];
-	json_t *list = json_object_get(in, "links"), *j;
-	size_t i;
-	int ret = 0;
-
-	(void)answer;
-	if (!json_is_array(list) || json_array_size(list) > DP_LINKS_MAX)
-		return fail(-EINVAL, "links: need an array of at most %d", DP_LINKS_MAX);
-	memset(used, 0, sizeof(used));
-	json_array_foreach(list, i, j) {
-		if ((ret = link_get(j, &links[i])))
-			return ret;
-		used[links[i].id] = links[i].tap >= 0;
-	}
-	ret = dp_publish(links, json_array_size(list));
-	for (unsigned id = 1; !ret && id < DP_LINKS_MAX; id++) {
-		if (!tap[id].exists || used[id])
-			continue;
-		collect_tap(id);
-		close(tap[id].router); /* the punt thread has its own */
-		close(tap[id].kernel);
-		tap[id].exists = false;
-	}
-	return ret;
-}
-
-/* ---- routes, adjacencies, groups ---- */
-static const char *const adj_kinds[] = { "none", "local", "blackhole", "unreachable", "prohibit", "glean",
-	"forward", "failed", "broadcast" };
-
-static int cmd_vrf_add(json_t *in, json_t *answer)
-{
-	(void)answer;
-	return dp_vrf_add(int_get(in, "vrf", 0));
-}
-
-static int cmd_vrf_del(json_t *in, json_t *answer)
-{
-	(void)answer;
-	return dp_vrf_del(int_get(in, "vrf", 0));
-}
-
-static int cmd_fib_set(json_t *in, json_t *answer)
-{
-	struct ip_prefix prefix;
-	int ret = prefix_get(in, &prefix);
-
-	(void)answer;
-	return ret ? ret : dp_fib_set(int_get(in, "vrf", 0), &prefix, int_get(in, "group", 0));
-}
-
-static int cmd_fib_del(json_t *in, json_t *answer)
-{
-	struct ip_prefix prefix;
-	int ret = prefix_get(in, &prefix);
-
-	(void)answer;
-	return ret ? ret : dp_fib_del(int_get(in, "vrf", 0), &prefix);
-}
-
-static int cmd_fib_lookup(json_t *in, json_t *answer)
-{
-	struct ip_addr addr;
-	int ret = addr_get(in, "addr", &addr);
-
-	if (!ret)
-		json_object_set_new(answer, "group", json_integer(dp_fib_lookup(int_get(in, "vrf", 0), &addr)));
-	return ret;
-}
-
-static int cmd_fib_info(json_t *in, json_t *answer)
-{
-	struct dp_fib_info i;
-	int ret = dp_fib_info(int_get(in, "vrf", 0), &i);
-
-	if (!ret) {
-		json_object_set_new(answer, "routes4", json_integer(i.routes4));
-		json_object_set_new(answer, "routes6", json_integer(i.routes6));
-		json_object_set_new(answer, "lookup_bytes", json_integer(i.lookup_bytes));
-		json_object_set_new(answer, "control_bytes", json_integer(i.control_bytes));
-	}
-	return ret;
-}
-
-static int cmd_adj_set(json_t *in, json_t *answer)
-{
-	const char *kind = json_string_value(json_object_get(in, "kind"));
-	struct dp_adj a = { .link = int_get(in, "link", 0) };
-	int ret;
-
-	(void)answer;
-	while (kind && a.kind < RTE_DIM(adj_kinds) && strcmp(kind, adj_kinds[a.kind]))
-		a.kind++;
-	if (!kind || a.kind == RTE_DIM(adj_kinds))
-		return fail(-EINVAL, "kind: unknown: %s", kind ? kind : "missing");
-	if ((ret = addr_get(in, "nexthop", &a.nexthop)) || (ret = mac_get(in, a.mac)))
-		return ret;
-	return dp_adj_set(int_get(in, "adj", 0), &a);
-}
-
-static int cmd_adj_del(json_t *in, json_t *answer)
-{
-	(void)answer;
-	return dp_adj_del(int_get(in, "adj", 0));
-}
-
-static int cmd_adj_info(json_t *in, json_t *answer)
-{
-	struct dp_adj_info i;
-	int ret = dp_adj_info(int_get(in, "adj", 0), &i);
-
-	if (ret)
-		return ret;
-	json_object_set_new(answer, "kind", json_string(adj_kinds[i.adj.kind]));
-	json_object_set_new(answer, "link", json_integer(i.adj.link));
-	json_object_set_new(answer, "nexthop", addr_json(&i.adj.nexthop));
-	json_object_set_new(answer, "mac", mac_json(i.adj.mac));
-	json_object_set_new(answer, "port", json_integer(i.port));
-	json_object_set_new(answer, "mtu", json_integer(i.mtu));
-	json_object_set_new(answer, "header", hex_json(i.header, i.header_len));
-	return 0;
-}
-
-static int cmd_group_set(json_t *in, json_t *answer)
-{
-	json_t *list = json_object_get(in, "legs"), *j;
-	struct dp_leg legs[DP_LEGS_MAX];
-	size_t i;
-
-	(void)answer;
-	if (json_array_size(list) > DP_LEGS_MAX)
-		return fail(-EINVAL, "legs: at most %d", DP_LEGS_MAX);
-	json_array_foreach(list, i, j)
-		legs[i] = (struct dp_leg){
-			.key = int_get(j, "key", int_get(j, "adj", 0)),
-			.adj = int_get(j, "adj", 0),
-			.weight = int_get(j, "weight", 1),
-			.tier = int_get(j, "tier", 0),
-			.alive = bool_get(j, "alive", true),
-		};
-	return dp_group_set(int_get(in, "group", 0), legs, json_array_size(list));
-}
-
-static int cmd_group_del(json_t *in, json_t *answer)
-{
-	(void)answer;
-	return dp_group_del(int_get(in, "group", 0));
-}
-
-static int cmd_group_info(json_t *in, json_t *answer)
-{
-	struct dp_group_info i;
-	int ret = dp_group_info(int_get(in, "group", 0), &i);
-	json_t *legs = json_array();
-
-	for (unsigned k = 0; !ret && k < i.n_legs; k++)
-		json_array_append_new(legs, json_pack("{s:I, s:I, s:i, s:i, s:b, s:i}", "key", (json_int_t)i.legs[k].key,
-			"adj", (json_int_t)i.legs[k].adj, "weight", i.legs[k].weight, "tier", i.legs[k].tier, "alive",
-			i.legs[k].alive, "buckets", i.buckets_of[k]));
-	json_object_set_new(answer, "legs", legs);
-	json_object_set_new(answer, "n_buckets", json_integer(ret ? 0 : i.n_buckets));
-	return ret;
-}
-
-static int cmd_group_bucket(json_t *in, json_t *answer)
-{
-	struct ip_addr src, dst;
-	unsigned bucket = 0;
-	uint32_t adj = 0;
-	int ret;
-
-	if ((ret = addr_get(in, "src", &src)) || (ret = addr_get(in, "dst", &dst)))
-		return ret;
-	ret = dp_group_bucket(int_get(in, "group", 0), &src, &dst, int_get(in, "proto", 0), int_get(in, "sport", 0),
-		int_get(in, "dport", 0), &bucket, &adj);
-	json_object_set_new(answer, "bucket", json_integer(bucket));
-	json_object_set_new(answer, "adj", json_integer(adj));
-	return ret;
 }
 
 /* ---- packets ---- */
@@ -885,7 +229,7 @@ static int send_one(const json_t *in)
 		struct rte_mbuf *m = frame_get(hex, &ret);
 		if (!m)
 			return ret;
-		if (rte_ring_enqueue(port[p].rx[q], m)) {
+		if (rte_ring_enqueue(wires[p].rx[q], m)) {
 			rte_pktmbuf_free(m);
 			return fail(-ENOBUFS, "too many frames at once");
 		}
@@ -914,14 +258,14 @@ static int cmd_from_kernel(json_t *in, json_t *answer)
 	unsigned link = int_get(in, "link", 0);
 	size_t i;
 
-	if (link >= DP_LINKS_MAX || !tap[link].exists)
+	if (link >= DP_LINKS_MAX || !taps[link].exists)
 		return fail(-EINVAL, "link %u has no interface", link);
 	json_array_foreach(list, i, hex) {
 		uint64_t deadline = deadline_of(in);
 		int n = hex_bytes(hex, buf, sizeof(buf));
 		if (n < 0)
 			return n;
-		while (write(tap[link].kernel, buf, n) < 0) {
+		while (write(taps[link].kernel, buf, n) < 0) {
 			if (errno != EAGAIN || now_ms() > deadline)
 				return fail(-errno, "the interface takes no more");
 			collect();
@@ -938,15 +282,15 @@ static int cmd_flood(json_t *in, json_t *answer)
 
 	if (p >= n_ports)
 		return fail(-EINVAL, "no port %u", p);
-	out.counting = true;
+	out_count();
 	struct rte_mbuf *first = frame_get(json_object_get(in, "frame"), &ret);
 	if (!first)
 		return ret;
 	while (left) {
-		unsigned n = rte_ring_empty(port[p].rx[0]) ? RTE_MIN(left, (uint64_t)FLOOD_BURST) : 0;
+		unsigned n = rte_ring_empty(wires[p].rx[0]) ? RTE_MIN(left, (uint64_t)FLOOD_BURST) : 0;
 		for (; n; n--, left--) {
 			struct rte_mbuf *m = rte_pktmbuf_copy(first, frames, 0, UINT32_MAX);
-			if (!m || rte_ring_enqueue(port[p].rx[0], m)) {
+			if (!m || rte_ring_enqueue(wires[p].rx[0], m)) {
 				rte_pktmbuf_free(m);
 				break;
 			}
@@ -1002,9 +346,9 @@ static int cmd_port(json_t *in, json_t *answer)
 
 	if (p >= n_ports || dp_port_info(p, &info))
 		return fail(-EINVAL, "no port %u", p);
-	out.carrier[p] = info.up;
-	ret = up ? rte_eth_dev_set_link_up(port[p].ethdev) : rte_eth_dev_set_link_down(port[p].ethdev);
-	while (!ret && out.carrier[p] != up) {
+	out_carrier_is(p, info.up);
+	ret = up ? rte_eth_dev_set_link_up(wires[p].ethdev) : rte_eth_dev_set_link_down(wires[p].ethdev);
+	while (!ret && out_carrier(p) != up) {
 		collect();
 		sched_yield();
 		if (now_ms() > deadline)
@@ -1052,36 +396,39 @@ static int cmd_batch(json_t *in, json_t *answer)
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(json_t *in, json_t *answer);
-} commands[] = {
-	{ "start", cmd_start }, { "stop", cmd_stop }, { "publish", cmd_publish }, { "batch", cmd_batch },
-	{ "vrf_add", cmd_vrf_add }, { "vrf_del", cmd_vrf_del }, { "fib_set", cmd_fib_set }, { "fib_del", cmd_fib_del },
-	{ "fib_lookup", cmd_fib_lookup }, { "fib_info", cmd_fib_info }, { "adj_set", cmd_adj_set },
-	{ "adj_del", cmd_adj_del }, { "adj_info", cmd_adj_info }, { "group_set", cmd_group_set },
-	{ "group_del", cmd_group_del }, { "group_info", cmd_group_info }, { "group_bucket", cmd_group_bucket },
-	{ "send", cmd_send }, { "from_kernel", cmd_from_kernel }, { "flood", cmd_flood },
-	{ "hold_release", cmd_hold_release }, { "wait", cmd_wait }, { "settle", cmd_settle }, { "port", cmd_port },
-	{ "stats", cmd_stats },
+static const struct command commands[] = {
+	{ "start", cmd_start }, { "stop", cmd_stop }, { "batch", cmd_batch }, { "send", cmd_send },
+	{ "from_kernel", cmd_from_kernel }, { "flood", cmd_flood }, { "hold_release", cmd_hold_release },
+	{ "wait", cmd_wait }, { "settle", cmd_settle }, { "port", cmd_port }, { "stats", cmd_stats },
+	{ NULL, NULL },
 };
+
+static const struct command *command_find(const char *name)
+{
+	const struct command *lists[] = { commands, table_commands };
+
+	for (unsigned i = 0; i < RTE_DIM(lists); i++)
+		for (const struct command *c = lists[i]; c->name; c++)
+			if (!strcmp(c->name, name))
+				return c;
+	return NULL;
+}
 
 static int run(json_t *in, json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(in, "cmd"));
+	const struct command *command = name ? command_find(name) : NULL;
 	int ret;
 
 	*why = 0;
-	for (unsigned i = 0; name && i < RTE_DIM(commands); i++)
-		if (!strcmp(name, commands[i].name)) {
-			if (strcmp(name, "start") && !started)
-				return fail(-EINVAL, "start comes first");
-			ret = commands[i].run(in, answer);
-			if (started)
-				dp_reclaim();
-			return ret;
-		}
-	return fail(-EINVAL, "no command %s", name ? name : "given");
+	if (!command)
+		return fail(-EINVAL, "no command %s", name ? name : "given");
+	if (command->run != cmd_start && !started)
+		return fail(-EINVAL, "start comes first");
+	ret = command->run(in, answer);
+	if (started)
+		dp_reclaim();
+	return ret;
 }
 
 int main(void)
@@ -1106,5 +453,7 @@ int main(void)
 		json_decref(answer);
 	}
 	free(line);
+	if (started)
+		dp_stop();
 	return 0;
 }
