@@ -59,6 +59,8 @@ struct route_stream {
 	/* of the step that runs */
 	json_t *part;
 	uint64_t start;
+	bool any;
+	struct ip_prefix last; /* seen, if any */
 };
 
 /* Local and broadcast routes are the kernel's bookkeeping of our own addresses: shown when asked
@@ -69,13 +71,20 @@ static bool wanted(const struct route_stream *s, const struct mirror_route *rout
 				 route->type != RTN_ANYCAST && route->type != RTN_MULTICAST);
 }
 
+/* Stops only between two prefixes: the listing goes on after the last one, and a prefix may have
+ * several routes. */
 static bool show_route(const struct mirror_route *route, void *arg)
 {
 	struct route_stream *s = arg;
+	bool full = json_array_size(s->part) >= PART_ROUTES || !view_time_left(s->start);
 
+	if (full && s->any && !ip_prefix_equal(&route->prefix, &s->last))
+		return false;
+	s->any = true;
+	s->last = route->prefix;
 	if (wanted(s, route))
 		json_array_append_new(s->part, view_route(s->vrf, route));
-	return json_array_size(s->part) < PART_ROUTES && view_time_left(s->start);
+	return true;
 }
 
 /* On to the next VRF in name order; false at the end. */
@@ -94,6 +103,19 @@ static bool next_vrf(struct route_stream *s)
 	return true;
 }
 
+/* What is left of the VRF; true when it is not finished. */
+static bool walk_vrf(struct route_stream *s, const struct vrf *vrf)
+{
+	const struct ip_prefix *within = s->within.af ? &s->within : NULL;
+
+	s->any = false;
+	if (!mirror_route_walk(vrf, within, &s->cursor, show_route, s))
+		return false;
+	if (s->any)
+		s->cursor = s->last;
+	return true;
+}
+
 static json_t *route_step(void *state)
 {
 	struct route_stream *s = state;
@@ -104,10 +126,8 @@ static json_t *route_step(void *state)
 	do {
 		struct vrf *vrf = vrf_by_name(s->vrf); /* may have gone since the last step */
 
-		if (vrf && mirror_route_walk(vrf, s->within.af ? &s->within : NULL, &s->cursor,
-				   show_route, s))
-			continue;
-		more = next_vrf(s);
+		if (!vrf || !walk_vrf(s, vrf))
+			more = next_vrf(s);
 	} while (more && view_time_left(s->start) && json_array_size(s->part) < PART_ROUTES);
 	if (more || json_array_size(s->part))
 		return s->part;
