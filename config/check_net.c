@@ -293,6 +293,91 @@ static void statics(const struct parse *p, const struct cfg_link *link)
 	}
 }
 
+/* ---- routes of all links ---- */
+
+struct route {
+	const struct cfg_vrf *vrf;
+	const struct cfg_link *link;
+	struct ip_prefix prefix;
+	int index; /* in static.prefixes; GATEWAY; CONNECTED */
+};
+
+#define CONNECTED -2 /* sorts before the others: what it collides with is to blame */
+#define GATEWAY	  -1
+
+static int by_route(const void *x, const void *y)
+{
+	const struct route *a = x, *b = y;
+	int order;
+
+	if (a->vrf != b->vrf)
+		return a->vrf < b->vrf ? -1 : 1;
+	order = ip_prefix_compare(&a->prefix, &b->prefix);
+	if (order)
+		return order;
+	if ((a->index == CONNECTED) != (b->index == CONNECTED))
+		return a->index == CONNECTED ? -1 : 1;
+	order = strcmp(a->link->name, b->link->name);
+	return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static unsigned link_routes(const struct cfg_link *link, struct route *routes)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < link->n_address; i++) {
+		routes[n] = (struct route){ link->vrf, link, link->address[i], CONNECTED };
+		ip_prefix_mask(&routes[n++].prefix);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (link->gateway[i].af)
+			routes[n++] = (struct route){ link->vrf, link,
+				{ .af = link->gateway[i].af }, GATEWAY };
+	for (unsigned i = 0; i < link->statics.n; i++)
+		routes[n++] = (struct route){ link->vrf, link, link->statics.items[i], i };
+	return n;
+}
+
+/* One prefix, one static next hop in a VRF: the kernel would take the first and refuse the other.
+ */
+static void all_routes(const struct parse *p)
+{
+	const struct config *config = p->config;
+	char path[80], text[IP_STRLEN];
+	struct route *routes;
+	size_t n = 0, max = 1;
+
+	for (unsigned i = 0; i < config->n_links; i++)
+		max += config->links[i].n_address + 2 + config->links[i].statics.n;
+	routes = pool_array(p->work, max, sizeof(*routes));
+	for (unsigned i = 0; i < config->n_links; i++)
+		if (config->links[i].vrf)
+			n += link_routes(&config->links[i], routes + n);
+	qsort(routes, n, sizeof(*routes), by_route);
+	for (size_t i = 1; i < n; i++) {
+		const struct route *a = &routes[i - 1], *b = &routes[i];
+
+		if (a->vrf != b->vrf || !ip_prefix_equal(&a->prefix, &b->prefix) ||
+			b->index == CONNECTED || (a->link == b->link && a->index != CONNECTED))
+			continue; /* statics() tells what one link says twice */
+		ip_prefix_format(&b->prefix, text);
+		if (b->index == GATEWAY)
+			snprintf(path, sizeof(path), "links.%s.gateway", b->link->name);
+		else
+			snprintf(path, sizeof(path), "links.%s.static.prefixes[%d]", b->link->name,
+				b->index);
+		if (a->index == CONNECTED)
+			parse_error(p, path, "%s is the connected network of link '%s' (%s:%u)",
+				text, a->link->name, a->link->src.file, a->link->src.line);
+		else
+			parse_error(p, path,
+				"%s has a static next hop on link '%s' (%s:%u) already: several "
+				"are not "
+				"implemented yet in this version",
+				text, a->link->name, a->link->src.file, a->link->src.line);
+	}
+}
+
 /* ---- BGP ---- */
 
 static void session(const struct parse *p, const struct cfg_link *link,
@@ -383,6 +468,7 @@ void check_net_all(const struct parse *p)
 		any_bgp |= bgp(p, link);
 	}
 	all_addresses(p);
+	all_routes(p);
 	if (any_bgp && config->routing == CFG_ROUTING_FRR) {
 		if (!parse_given(p, "gateway.asn"))
 			parse_error(p, "gateway.asn", "is missing: links use BGP");

@@ -162,12 +162,57 @@ static void test_restart(void)
 	confdir_clean();
 }
 
-/* Users go first and come last; a VRF leaves after the link that left it. */
+static struct config *load_text(const char *name, const char *vrfs, const char *links)
+{
+	static const char head[] =
+		"schema = 1; gateway = { name = \"g\"; workers = \"1\"; }; clouds = { a = { }; };"
+		"ports = { p = { device = \"net_tap0\"; }; };";
+	char text[3000];
+
+	snprintf(text, sizeof(text), "%s vrfs = { %s }; %s", head, vrfs, links);
+	confdir_write(name, text, strlen(text));
+	return confdir_load(name);
+}
+
+/* Users go first and come last, tunnels around their underlays; what a changed link leaves goes
+ * after it. */
 static void test_order(void)
 {
+	static const char old[] =
+		"circuits = { c = { port = \"p\"; }; gone = { port = \"p\"; stag = 5; }; };"
+		"links = { a-tun = { underlay = \"under\"; vrf = \"v\"; cloud = \"a\"; address = "
+		"\"10.9.0.1/30\";"
+		" encap = { type = \"vxlan\"; vni = 5; remote = \"10.0.0.2\"; }; };"
+		"under = { circuit = \"gone\"; vlan = 1; vrf = \"v\"; address = \"10.0.0.1/30\"; };"
+		"moved = { circuit = \"c\"; vlan = 2; vrf = \"v\"; address = \"10.1.0.1/30\"; }; };"
+		"paths = { a = { tiers = ( [ \"a-tun\" ] ); }; };";
+	static const char new[] =
+		"circuits = { c = { port = \"p\"; }; fresh = { port = \"p\"; stag = 6; }; };"
+		"links = { b-tun = { underlay = \"wire\"; vrf = \"w\"; address = \"10.9.0.1/30\";"
+		" encap = { type = \"vxlan\"; vni = 5; remote = \"10.0.0.2\"; }; };"
+		"wire = { circuit = \"fresh\"; vlan = 1; vrf = \"w\"; address = \"10.0.0.1/30\"; };"
+		"moved = { circuit = \"c\"; vlan = 2; vrf = \"w\"; address = \"10.1.0.1/30\"; }; "
+		"};";
+	static const char *const expected[] = { "-path.a", "-link.a-tun", "-link.under", "+vrf.w",
+		"+circuit.fresh", "~link.moved: vrf v->w", "+link.wire", "+link.b-tun",
+		"-circuit.gone", "-vrf.v" };
+	struct config *before, *after;
+	struct cfg_diff diff;
+	char buf[600];
+
 	confdir_make();
 	expect("  azure = { tiers = ( [ \"az-er-p\" ] ); };\n", "",
 		"-path.azure\n~link.az-er-p: tier 0->none\n");
+	before = load_text("old.conf", "v = { };", old);
+	after = load_text("new.conf", "w = { };", new);
+	CU_ASSERT_FATAL(before && after);
+	CU_ASSERT_EQUAL(config_diff(before, after, &diff), 0);
+	CU_ASSERT_EQUAL(diff.n, sizeof(expected) / sizeof(expected[0]));
+	for (unsigned i = 0; i < diff.n && i < sizeof(expected) / sizeof(expected[0]); i++)
+		CU_ASSERT_STRING_EQUAL(op_text(&diff.ops[i], buf, sizeof(buf)), expected[i]);
+	cfg_diff_free(&diff);
+	config_free(before);
+	config_free(after);
 	confdir_clean();
 }
 
