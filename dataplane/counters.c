@@ -18,12 +18,14 @@
 
 #define PAIR_BYTES ((size_t)DP_LINKS_MAX * sizeof(struct dp_count[DP_LINKS_MAX]))
 #define DROP_BYTES ((size_t)DP_LINKS_MAX * sizeof(uint64_t[DP_DROP_COUNT]))
+#define PUNT_BYTES ((size_t)DP_LINKS_MAX * sizeof(struct dp_count))
 
 static struct counters *_Atomic slots[COUNTERS_SLOTS];
 
 /* Written by control, read by anyone: what counters_clear_link subtracts. */
 static struct dp_count pair_base[DP_LINKS_MAX][DP_LINKS_MAX];
 static uint64_t drop_base[DP_LINKS_MAX][DP_DROP_COUNT];
+static struct dp_count punted_base[DP_LINKS_MAX];
 
 static void *map_zeroed(size_t bytes)
 {
@@ -40,15 +42,12 @@ int counters_init(struct counters *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->pair = map_zeroed(PAIR_BYTES);
-	if (!c->pair)
-		return -ENOMEM;
 	c->drop = map_zeroed(DROP_BYTES);
-	if (!c->drop) {
-		munmap(c->pair, PAIR_BYTES);
-		c->pair = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	c->punted = map_zeroed(PUNT_BYTES);
+	if (c->pair && c->drop && c->punted)
+		return 0;
+	counters_free(c);
+	return -ENOMEM;
 }
 
 void counters_free(struct counters *c)
@@ -60,6 +59,8 @@ void counters_free(struct counters *c)
 		munmap(c->pair, PAIR_BYTES);
 	if (c->drop)
 		munmap(c->drop, DROP_BYTES);
+	if (c->punted)
+		munmap(c->punted, PUNT_BYTES);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -85,16 +86,36 @@ static uint64_t load_base(const uint64_t *base)
 	return __atomic_load_n(base, __ATOMIC_ACQUIRE);
 }
 
-static void pair_sum(unsigned in, unsigned out, struct dp_count *sum)
+static void add(struct dp_count *sum, const struct dp_count *c)
 {
+	sum->packets += load(&c->packets);
+	sum->bytes += load(&c->bytes);
+}
+
+static struct dp_count pair_sum(unsigned in, unsigned out)
+{
+	struct dp_count sum = { 0 };
+
 	for (unsigned i = 0; i < COUNTERS_SLOTS; i++) {
 		const struct counters *c = slot_get(i);
 
-		if (c) {
-			sum->packets += load(&c->pair[in][out].packets);
-			sum->bytes += load(&c->pair[in][out].bytes);
-		}
+		if (c)
+			add(&sum, &c->pair[in][out]);
 	}
+	return sum;
+}
+
+static struct dp_count punted_sum(unsigned link)
+{
+	struct dp_count sum = { 0 };
+
+	for (unsigned i = 0; i < COUNTERS_SLOTS; i++) {
+		const struct counters *c = slot_get(i);
+
+		if (c)
+			add(&sum, &c->punted[link]);
+	}
+	return sum;
 }
 
 static uint64_t drop_sum(unsigned link, enum dp_drop reason)
@@ -116,16 +137,24 @@ static uint64_t less(uint64_t sum, uint64_t base)
 			  : 0; /* a slot was freed: its part is gone, the base is not */
 }
 
+static struct dp_count load_count_base(const struct dp_count *base)
+{
+	return (struct dp_count){ load_base(&base->packets), load_base(&base->bytes) };
+}
+
+static struct dp_count count_less(struct dp_count sum, struct dp_count base)
+{
+	return (struct dp_count){ less(sum.packets, base.packets), less(sum.bytes, base.bytes) };
+}
+
 struct dp_count dp_pair_count(uint16_t in, uint16_t out)
 {
-	struct dp_count sum = { 0 }, base;
+	struct dp_count base;
 
 	if (in >= DP_LINKS_MAX || out >= DP_LINKS_MAX)
-		return sum;
-	base.packets = load_base(&pair_base[in][out].packets);
-	base.bytes = load_base(&pair_base[in][out].bytes);
-	pair_sum(in, out, &sum);
-	return (struct dp_count){ less(sum.packets, base.packets), less(sum.bytes, base.bytes) };
+		return (struct dp_count){ 0 };
+	base = load_count_base(&pair_base[in][out]);
+	return count_less(pair_sum(in, out), base);
 }
 
 uint64_t dp_link_drop_count(uint16_t link, enum dp_drop reason)
@@ -150,7 +179,7 @@ uint64_t dp_drop_count(enum dp_drop reason)
 	return sum;
 }
 
-/* Reasons that come after the meter: the packet is in its row of the matrix already. */
+/* Reasons that only come after the meter: the packet is in its row of the matrix already. */
 static bool after_meter(enum dp_drop reason)
 {
 	return reason == DP_DROP_tx_full || reason == DP_DROP_handover_full;
@@ -159,8 +188,12 @@ static bool after_meter(enum dp_drop reason)
 /* Dropped packets have no bytes: nobody knows the IP length of what is no IP packet. */
 struct dp_count dp_link_rx(uint16_t link)
 {
-	struct dp_count sum = { 0 };
+	struct dp_count sum, base;
 
+	if (link >= DP_LINKS_MAX)
+		return (struct dp_count){ 0 };
+	base = load_count_base(&punted_base[link]);
+	sum = count_less(punted_sum(link), base);
 	for (unsigned out = 0; out < DP_LINKS_MAX; out++) {
 		struct dp_count pair = dp_pair_count(link, out);
 
@@ -186,15 +219,12 @@ struct dp_count dp_link_tx(uint16_t link)
 	return sum;
 }
 
-static void pair_clear(unsigned in, unsigned out)
+static void base_store(struct dp_count *base, struct dp_count sum)
 {
-	struct dp_count sum = { 0 };
-
-	pair_sum(in, out, &sum);
-	if (sum.packets != pair_base[in][out].packets) /* keep untouched pages untouched */
-		__atomic_store_n(&pair_base[in][out].packets, sum.packets, __ATOMIC_RELEASE);
-	if (sum.bytes != pair_base[in][out].bytes)
-		__atomic_store_n(&pair_base[in][out].bytes, sum.bytes, __ATOMIC_RELEASE);
+	if (sum.packets != base->packets) /* keep untouched pages untouched */
+		__atomic_store_n(&base->packets, sum.packets, __ATOMIC_RELEASE);
+	if (sum.bytes != base->bytes)
+		__atomic_store_n(&base->bytes, sum.bytes, __ATOMIC_RELEASE);
 }
 
 void counters_clear_link(uint16_t link)
@@ -202,9 +232,10 @@ void counters_clear_link(uint16_t link)
 	if (link >= DP_LINKS_MAX)
 		return;
 	for (unsigned other = 0; other < DP_LINKS_MAX; other++) {
-		pair_clear(link, other);
-		pair_clear(other, link);
+		base_store(&pair_base[link][other], pair_sum(link, other));
+		base_store(&pair_base[other][link], pair_sum(other, link));
 	}
+	base_store(&punted_base[link], punted_sum(link));
 	for (unsigned reason = 0; reason < DP_DROP_COUNT; reason++)
 		__atomic_store_n(
 			&drop_base[link][reason], drop_sum(link, reason), __ATOMIC_RELEASE);

@@ -153,6 +153,8 @@ void tap_write(struct worker *self, struct rte_mbuf *m)
 
 	if (t && write(t->fd, rte_pktmbuf_mtod(m, void *), m->data_len) == m->data_len) {
 		count_add(&stats->to_kernel, 1);
+		count_add(&self->ctr.punted[meta->link].packets, 1);
+		count_add(&self->ctr.punted[meta->link].bytes, m->data_len - RTE_ETHER_HDR_LEN);
 		rte_pktmbuf_free(m);
 		return;
 	}

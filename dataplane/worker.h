@@ -71,6 +71,7 @@ extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
 struct counters {
 	struct dp_count (*pair)[DP_LINKS_MAX]; /* [in][out], lazily touched pages */
 	uint64_t (*drop)[DP_DROP_COUNT];       /* [ingress link][reason] */
+	struct dp_count *punted;               /* [ingress link]: given to the kernel; bytes behind Ethernet */
 	struct dp_punt_stats punt[DP_PUNT_COUNT];
 	struct dp_worker_stats stats;
 };

@@ -265,7 +265,9 @@ static void counters(void)
 	counters_register(&b, COUNTERS_PUNT);
 	count_add(&a.pair[3][4].packets, 2);
 	count_add(&a.pair[3][4].bytes, 200);
-	count_add(&b.pair[3][0].packets, 1);
+	count_add(&b.punted[3].packets, 1);
+	count_add(&b.punted[3].bytes, 46);
+	count_add(&a.drop[3][DP_DROP_tx_full], 1); /* of the two in the matrix */
 	count_add(&b.pair[0][4].packets, 5);
 	count_add(&a.drop[3][DP_DROP_ip4_ttl], 7);
 	count_add(&b.drop[9][DP_DROP_ip4_ttl], 1);
@@ -276,6 +278,7 @@ static void counters(void)
 	CU_ASSERT_EQUAL(dp_pair_count(3, 4).bytes, 200);
 	CU_ASSERT_EQUAL(dp_link_tx(4).packets, 7);
 	CU_ASSERT_EQUAL(dp_link_rx(3).packets, 2 + 1 + 7);
+	CU_ASSERT_EQUAL(dp_link_rx(3).bytes, 200 + 46);
 	CU_ASSERT_EQUAL(dp_drop_count(DP_DROP_ip4_ttl), 8);
 	CU_ASSERT_EQUAL(dp_link_drop_count(3, DP_DROP_ip4_ttl), 7);
 	CU_ASSERT(!dp_punt_stats(DP_PUNT_bgp, &punt) && punt.to_kernel == 6 && punt.dropped == 2);
@@ -294,6 +297,7 @@ static void counters(void)
 	CU_ASSERT_EQUAL(dp_link_rx(3).packets, 1);
 	/* Out of range is nothing. */
 	CU_ASSERT_EQUAL(dp_pair_count(DP_LINKS_MAX, 0).packets, 0);
+	CU_ASSERT_EQUAL(dp_link_rx(DP_NONE).packets + dp_link_tx(DP_NONE).packets, 0);
 	CU_ASSERT_EQUAL(dp_link_drop_count(DP_NONE, DP_DROP_ip4_ttl), 0);
 	counters_free(&a);
 	counters_free(&b);
