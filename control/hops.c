@@ -33,16 +33,23 @@ int hops_init(void)
 	static const uint8_t kinds[] = { DP_ADJ_NONE, DP_ADJ_LOCAL, DP_ADJ_BLACKHOLE, DP_ADJ_UNREACHABLE,
 		DP_ADJ_PROHIBIT };
 
-	if (specials[DP_ADJ_LOCAL])
-		return 0;
-	if (!adjs.n)
+	if (!adjs.size)
 		index_init(&adjs, DP_ADJS_MAX);
 	for (unsigned i = 0; i < sizeof(kinds); i++) {
-		specials[kinds[i]] = hop_get(NULL, kinds[i], NULL, false);
+		if (!specials[kinds[i]])
+			specials[kinds[i]] = hop_get(NULL, kinds[i], NULL, false);
 		if (!specials[kinds[i]])
 			return -errno;
 	}
 	return 0;
+}
+
+void hops_close(void)
+{
+	for (unsigned i = 0; i <= DP_ADJ_BROADCAST; i++) {
+		hop_put(specials[i], false);
+		specials[i] = NULL;
+	}
 }
 
 uint32_t hop_special(uint8_t kind)
@@ -176,6 +183,10 @@ void hop_update(struct hop *hop, bool force)
 	wanted(hop, &adj);
 	if (force || !hop_same(&adj, &hop->now)) {
 		rc = dp_adj_set(hop->adj, &adj);
+		if (rc == -ENOENT && hop->iface) {
+			hop->iface->unpublished = true; /* its link has left the snapshot */
+			return;
+		}
 		if (rc < 0) {
 			log_event(LOG_LVL_ERR, hop->iface ? hop->iface->name : "lintasd",
 				"adjacency %u not set: %s", hop->adj, strerror(-rc));

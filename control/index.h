@@ -8,12 +8,13 @@
 #define INDEX_MAX 65536u
 
 struct index_pool {
-	unsigned head, n; /* n free ones from ring[head] on */
+	unsigned size, head, n; /* n free ones from ring[head] on */
 	uint16_t ring[INDEX_MAX];
 };
 
 static inline void index_init(struct index_pool *pool, unsigned size)
 {
+	pool->size = size;
 	pool->head = 0;
 	pool->n = size - 1;
 	for (unsigned i = 0; i + 1 < size; i++)

@@ -21,7 +21,7 @@ static TAILQ_HEAD(, nhset) dirty = TAILQ_HEAD_INITIALIZER(dirty);
 
 int legs_init(void)
 {
-	if (!groups.n && !n_groups)
+	if (!groups.size)
 		index_init(&groups, DP_GROUPS_MAX);
 	return hops_init();
 }
@@ -60,8 +60,10 @@ bool legs_alive(const struct leg *leg, const char **ret_why)
 
 	if (!iface || !iface->known)
 		why = "no such interface";
-	else if (!iface->link)
+	else if (!iface->link || !iface->link->used)
 		why = "not a link";
+	else if (iface->unpublished)
+		why = "not published yet";
 	else if (leg->encap)
 		why = "encapsulation";
 	else if (!iface->link->up)
@@ -105,8 +107,10 @@ static int legs_build(struct nhset *set, const struct nhset_key_leg *from, unsig
 		legs[i].encap = from[i].encap;
 		legs[i].dead = dead >> i & 1;
 		legs[i].iface = from[i].ifindex > 0 ? iface_get(set->key.mv, from[i].ifindex) : NULL;
-		if (legs[i].iface)
-			LIST_INSERT_HEAD(&legs[i].iface->legs, &legs[i], of_iface);
+		if (!legs[i].iface)
+			continue;
+		LIST_INSERT_HEAD(&legs[i].iface->legs, &legs[i], of_iface);
+		mirror_counters.unknown_links += !legs[i].iface->known; /* until it shows up */
 	}
 	set->legs = legs;
 	set->n_legs = n;
@@ -143,6 +147,8 @@ static bool hop_fits(const struct leg *leg)
 
 	if (!iface || !iface->link || leg->encap)
 		return !leg->hop;
+	if (!leg->hop && iface->unpublished)
+		return true;
 	return leg->hop && leg->hop->key.link == iface->link_id && leg->hop->iface == iface;
 }
 
@@ -164,6 +170,10 @@ static int leg_take_hop(struct leg *leg)
 	if (!iface || !iface->link || leg->encap)
 		return 0;
 	leg->hop = hop_get(iface, hop_kind(leg->set), &leg->gateway, !leg->set->key.host && leg->gateway.af);
+	if (!leg->hop && errno == ENOENT) { /* the leg is dead until its link is published */
+		iface->unpublished = true;
+		return 0;
+	}
 	if (!leg->hop)
 		return -errno;
 	LIST_INSERT_HEAD(&leg->hop->legs, leg, of_hop);

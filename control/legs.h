@@ -46,6 +46,7 @@ struct hop {
 };
 
 int hops_init(void);
+void hops_close(void); /* nothing refers to a hop any more */
 /* A reference, published; NULL with errno ENOSPC or ENOMEM. iface may be NULL for kinds without a link. */
 struct hop *hop_get(struct iface *iface, uint8_t kind, const struct ip_addr *nexthop, bool gateway);
 void hop_put(struct hop *hop, bool gateway); /* NULL is fine */

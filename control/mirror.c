@@ -151,7 +151,11 @@ static void settle_cb(evutil_socket_t fd, short what, void *arg)
 
 static void tick_cb(evutil_socket_t fd, short what, void *arg)
 {
+	struct mirror_vrf *mv;
+
 	(void)fd, (void)what, (void)arg;
+	LIST_FOREACH(mv, &mirror_vrfs, of_list)
+		iface_tick(mv);
 	hops_tick();
 	audit_tick();
 	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 4);
@@ -182,6 +186,19 @@ static void timers_stop(void)
 /* ---- VRFs ---- */
 
 int mirror_vrf_add(struct vrf *vrf, int notify_fd, int dump_fd)
+{
+	int rc = netlink_listen(notify_fd);
+
+	if (!rc)
+		rc = netlink_strict(dump_fd);
+	if (!rc)
+		return mirror_attach(vrf, notify_fd, dump_fd);
+	close(notify_fd);
+	close(dump_fd);
+	return rc;
+}
+
+int mirror_attach(struct vrf *vrf, int notify_fd, int dump_fd)
 {
 	struct mirror_vrf *mv = NULL;
 	int rc = -EEXIST;
@@ -245,6 +262,7 @@ void mirror_close(void)
 		mirror_vrf_del(mv->vrf);
 	while (!clear_some(UINT64_MAX))
 		;
+	hops_close();
 	timers_stop();
 }
 

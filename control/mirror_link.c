@@ -101,6 +101,30 @@ static void shape_of(const struct link *link, struct iface_shape *ret_shape)
 	ret_shape->up = link->up;
 }
 
+static void renew_hops(struct iface *iface)
+{
+	struct hop *hop;
+
+	LIST_FOREACH(hop, &iface->hops, of_iface)
+		hop_renew(hop);
+}
+
+/* While a configuration is being applied a link may be here before it is published, or longer. */
+static void try_again(struct iface *iface)
+{
+	if (!iface->unpublished)
+		return;
+	iface->unpublished = false;
+	legs_iface_dirty(iface);
+	renew_hops(iface);
+}
+
+void iface_tick(struct mirror_vrf *mv)
+{
+	for (struct iface *iface = mv->ifaces; iface; iface = iface->hh.next)
+		try_again(iface);
+}
+
 /* Tie the interface to the link of its name, or to none, as inventory and configuration are now. */
 static void bind_link(struct iface *iface)
 {
@@ -122,12 +146,9 @@ static void bind_link(struct iface *iface)
 		legs_iface_dirty(iface);
 	if (!same)
 		iface->mv->review = iface->mv->neighs;
-	else if (before.digest != iface->shape.digest) {
-		struct hop *hop;
-
-		LIST_FOREACH(hop, &iface->hops, of_iface)
-			hop_renew(hop);
-	}
+	else if (before.digest != iface->shape.digest)
+		renew_hops(iface);
+	try_again(iface);
 }
 
 void iface_config_changed(struct mirror_vrf *mv)
@@ -187,6 +208,15 @@ static void flags_changed(struct iface *iface, unsigned before)
 
 /* ---- links ---- */
 
+/* The link's kernel interface is this one no longer. The link may be gone already. */
+static void unname(struct iface *iface)
+{
+	struct link *link = iface->link;
+
+	if (link && link->used && link->vrf == iface->mv->vrf && link->ifindex == iface->ifindex)
+		link->ifindex = 0;
+}
+
 static void link_seen(struct iface *iface, const struct nl_link *nl, bool dump)
 {
 	unsigned watched = IFF_UP | IFF_LOWER_UP, before = iface->flags;
@@ -194,8 +224,7 @@ static void link_seen(struct iface *iface, const struct nl_link *nl, bool dump)
 
 	renamed = nl->name[0] && strncmp(iface->name, nl->name, sizeof(iface->name));
 	if (renamed) {
-		if (iface->link && iface->link->ifindex == iface->ifindex)
-			iface->link->ifindex = 0;
+		unname(iface);
 		memset(iface->name, 0, sizeof(iface->name));
 		memcpy(iface->name, nl->name, strnlen(nl->name, sizeof(iface->name) - 1));
 	}
@@ -218,8 +247,7 @@ static void link_gone(struct iface *iface)
 	mirror_nexthop_iface_down(iface);
 	flushed4(iface);
 	doubt(iface);
-	if (iface->link && iface->link->ifindex == iface->ifindex)
-		iface->link->ifindex = 0;
+	unname(iface);
 	while ((addr = LIST_FIRST(&iface->addrs))) {
 		LIST_REMOVE(addr, of_iface);
 		free(addr);

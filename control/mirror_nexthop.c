@@ -108,6 +108,21 @@ static void leg_of(const struct nl_nexthop *nl, uint16_t weight, struct nhset_ke
 	ret_leg->gateway = nl->gateway;
 }
 
+/* Two members with one next hop are one leg, with the weight of both. */
+static bool merged(struct nhset_key_leg *legs, unsigned n)
+{
+	unsigned weight;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (legs[i].ifindex != legs[n].ifindex || !ip_addr_equal(&legs[i].gateway, &legs[n].gateway))
+			continue;
+		weight = legs[i].weight + legs[n].weight;
+		legs[i].weight = weight > UINT16_MAX ? UINT16_MAX : weight;
+		return true;
+	}
+	return false;
+}
+
 unsigned nexthop_legs(const struct nhset *set, struct nhset_key_leg *legs, uint64_t *ret_dead,
 	bool *ret_gone, bool *ret_blackhole)
 {
@@ -130,6 +145,8 @@ unsigned nexthop_legs(const struct nhset *set, struct nhset_key_leg *legs, uint6
 			member->nl.n_members)
 			continue; /* the kernel has taken it out of the group, or will tell */
 		leg_of(&member->nl, nexthop->nl.members[i].weight, &legs[n]);
+		if (merged(legs, n))
+			continue;
 		*ret_dead |= (uint64_t)member->nl.dead << n++;
 	}
 	return n;

@@ -58,6 +58,7 @@ struct iface { /* a kernel interface, or an ifindex that a route names before it
 	char name[CFG_NAME_MAX];
 	struct link *link; /* NULL: not one of ours */
 	uint16_t link_id;
+	bool unpublished;  /* the link is not in the fast path's snapshot (yet): tried again every tick */
 	struct iface_shape shape;
 	LIST_HEAD(, leg) legs;
 	LIST_HEAD(, hop) hops;
@@ -153,6 +154,9 @@ int mirror_class_of(const struct nlmsghdr *h); /* enum mirror_class or -1 */
 /* Every callback ends with this: publishes what became dirty, and comes back for the rest. */
 void mirror_settle(uint64_t end_ns);
 
+/* mirror_vrf_add() without asking anything of the sockets: they are non-blocking and subscribed already. */
+int mirror_attach(struct vrf *vrf, int notify_fd, int dump_fd);
+
 /* ---- resync.c ---- */
 int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd);
 void resync_close(struct mirror_vrf *mv);
@@ -167,6 +171,7 @@ struct iface *iface_of_link(const struct link *link);
 void iface_release(struct iface *iface); /* freed when nothing needs it any more */
 bool iface_usable(const struct iface *iface); /* known, ours, up, carrier */
 void iface_config_changed(struct mirror_vrf *mv);
+void iface_tick(struct mirror_vrf *mv);
 int mirror_link_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 int mirror_addr_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 void mirror_link_sweep(struct mirror_vrf *mv);

@@ -196,6 +196,7 @@ static bool notify_some(struct mirror_vrf *mv)
 	int n;
 
 	memset(msgs, 0, sizeof(msgs));
+	memset(from, 0, sizeof(from));
 	for (int i = 0; i < NOTIFY_MAX; i++) {
 		iov[i] = (struct iovec){ bytes[i], NOTIFY_SIZE };
 		msgs[i].msg_hdr.msg_iov = &iov[i];
@@ -486,15 +487,9 @@ static void due_cb(evutil_socket_t fd, short what, void *arg)
 int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd)
 {
 	struct resync *s = &mv->sync;
-	int rc;
 
 	s->notify_fd = notify_fd;
 	s->dump_fd = dump_fd;
-	rc = netlink_listen(notify_fd);
-	if (!rc)
-		rc = netlink_strict(dump_fd);
-	if (rc < 0)
-		return rc;
 	s->notify_event = event_new(control.base, notify_fd, EV_READ | EV_PERSIST, notify_cb, mv);
 	s->dump_event = event_new(control.base, dump_fd, EV_READ | EV_PERSIST, dump_cb, mv);
 	s->work_event = event_new(control.base, -1, 0, work_cb, mv);
