@@ -1,10 +1,11 @@
 /* Carrier: whether a port's link is up, and the event when that changes.
  *
- * Three ways to know. A driver with link-state interrupts calls back (EAL's interrupt thread). A device on a
- * kernel interface (af_xdp, af_packet, tap) follows that interface's own carrier, heard over rtnetlink by the
- * punt thread within the kernel's own delay; on overrun the interfaces are dumped again. What is left is
- * polled by the punt thread every 100 ms. port_carrier is what workers and control read; an event goes out
- * only when it changed. RFC 2863: up means administratively up and lower layer up. */
+ * Three ways to know. A driver with link-state interrupts calls back (EAL's interrupt thread). A
+ * device on a kernel interface (af_xdp, af_packet, tap) follows that interface's own carrier, heard
+ * over rtnetlink by the punt thread within the kernel's own delay; on overrun the interfaces are
+ * dumped again. What is left is polled by the punt thread every 100 ms. port_carrier is what
+ * workers and control read; an event goes out only when it changed. RFC 2863: up means
+ * administratively up and lower layer up. */
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/rtnetlink.h>
@@ -69,7 +70,8 @@ static int netlink_dump(void)
 		struct nlmsghdr h;
 		struct ifinfomsg info;
 	} request = {
-		.h = { .nlmsg_len = sizeof(request), .nlmsg_type = RTM_GETLINK,
+		.h = { .nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_GETLINK,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.info = { .ifi_family = AF_UNSPEC },
 	};
@@ -92,7 +94,8 @@ static void netlink_link(const struct nlmsghdr *h)
 	for (unsigned p = 0; p < port_count; p++)
 		if (port_table[p].watch == PORT_WATCH_KERNEL &&
 			port_table[p].if_index == (unsigned)info->ifi_index)
-			carrier_set(p, h->nlmsg_type == RTM_NEWLINK && (info->ifi_flags & up) == up);
+			carrier_set(
+				p, h->nlmsg_type == RTM_NEWLINK && (info->ifi_flags & up) == up);
 }
 
 /* One datagram; false when there is none. */
@@ -101,7 +104,8 @@ static bool netlink_read(int flags, bool *ret_done)
 	static char buf[READ_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct sockaddr_nl from;
 	socklen_t from_len = sizeof(from);
-	ssize_t n = recvfrom(netlink_fd, buf, sizeof(buf), MSG_TRUNC | flags, (struct sockaddr *)&from, &from_len);
+	ssize_t n = recvfrom(netlink_fd, buf, sizeof(buf), MSG_TRUNC | flags,
+		(struct sockaddr *)&from, &from_len);
 
 	if (n < 0 && errno == ENOBUFS) {
 		netlink_dump(); /* lost some: ask for all */
@@ -142,13 +146,16 @@ static int netlink_start(struct dp_err *err)
 	netlink_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (netlink_fd < 0 || bind(netlink_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 		setsockopt(netlink_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
-		return dp_fail(err, -errno, "need an rtnetlink socket, have none: %s", strerror(errno));
+		return dp_fail(
+			err, -errno, "need an rtnetlink socket, have none: %s", strerror(errno));
 	ret = netlink_dump();
 	while (!ret && !done && netlink_read(0, &done))
 		;
 	if (!ret && !done)
 		ret = -ETIMEDOUT;
-	return !ret ? 0 : dp_fail(err, ret, "need the kernel's list of interfaces, have none: %s", strerror(-ret));
+	return !ret ? 0
+		    : dp_fail(err, ret, "need the kernel's list of interfaces, have none: %s",
+			      strerror(-ret));
 }
 
 /* ---- start and stop ---- */
@@ -162,12 +169,14 @@ int carrier_start(struct dp_err *err)
 
 		kernel |= port->watch == PORT_WATCH_KERNEL;
 		/* -EINVAL or -ENOTSUP from a driver that cannot be taken out is fine. */
-		rte_eth_dev_callback_register(port->ethdev, RTE_ETH_EVENT_INTR_RMV, carrier_interrupt, NULL);
+		rte_eth_dev_callback_register(
+			port->ethdev, RTE_ETH_EVENT_INTR_RMV, carrier_interrupt, NULL);
 		if (port->watch == PORT_WATCH_LSC) {
-			ret = rte_eth_dev_callback_register(port->ethdev, RTE_ETH_EVENT_INTR_LSC, carrier_interrupt,
-				NULL);
+			ret = rte_eth_dev_callback_register(
+				port->ethdev, RTE_ETH_EVENT_INTR_LSC, carrier_interrupt, NULL);
 			if (ret)
-				return dp_fail(err, ret, "port %s: %s offers link events and refuses them: %s",
+				return dp_fail(err, ret,
+					"port %s: %s offers link events and refuses them: %s",
 					port->conf.name, port->driver, strerror(-ret));
 		}
 		if (port->watch != PORT_WATCH_KERNEL)
@@ -183,8 +192,10 @@ void carrier_stop(void)
 
 		if (!port_table[p].started)
 			continue;
-		rte_eth_dev_callback_unregister(ethdev, RTE_ETH_EVENT_INTR_RMV, carrier_interrupt, NULL);
-		rte_eth_dev_callback_unregister(ethdev, RTE_ETH_EVENT_INTR_LSC, carrier_interrupt, NULL);
+		rte_eth_dev_callback_unregister(
+			ethdev, RTE_ETH_EVENT_INTR_RMV, carrier_interrupt, NULL);
+		rte_eth_dev_callback_unregister(
+			ethdev, RTE_ETH_EVENT_INTR_LSC, carrier_interrupt, NULL);
 	}
 	if (netlink_fd >= 0)
 		close(netlink_fd);

@@ -1,11 +1,13 @@
-/* Start and stop: EAL, ports, pools, workers, the punt thread, in the order in which they need each other.
+/* Start and stop: EAL, ports, pools, workers, the punt thread, in the order in which they need each
+ * other.
  *
- * EAL is given its arguments here and nowhere else: --in-memory with huge pages, so that nothing is left on
- * kill; --no-huge without (22.11 refuses the two together) under a file prefix of this process. No telemetry
- * socket, no secondary processes, PCI only for the addresses that are configured, 512-bit SIMD allowed. The
- * calling thread, control, becomes the main lcore and stays free to run on any CPU; worker i is lcore i + 1
- * on its CPU. Each step can be undone whether or not it was done, so a failure and a stop share one ladder.
- * All signals are blocked while threads are made: they are control's to handle. */
+ * EAL is given its arguments here and nowhere else: --in-memory with huge pages, so that nothing is
+ * left on kill; --no-huge without (22.11 refuses the two together) under a file prefix of this
+ * process. No telemetry socket, no secondary processes, PCI only for the addresses that are
+ * configured, 512-bit SIMD allowed. The calling thread, control, becomes the main lcore and stays
+ * free to run on any CPU; worker i is lcore i + 1 on its CPU. Each step can be undone whether or
+ * not it was done, so a failure and a stop share one ladder. All signals are blocked while threads
+ * are made: they are control's to handle. */
 #include <errno.h>
 #include <glob.h>
 #include <sched.h>
@@ -26,8 +28,8 @@
 #include "reclaim.h"
 #include "worker.h"
 
-#define ARGS_MAX   (32 + 2 * DP_PORTS_MAX)
-#define ARG_MAX    512
+#define ARGS_MAX    (32 + 2 * DP_PORTS_MAX)
+#define ARG_MAX	    512
 #define OTHER_BYTES (64u << 20) /* EAL's, the drivers', the rings' own memory */
 
 static bool eal_up, eal_ours;
@@ -75,7 +77,8 @@ static void cpus_print(const cpu_set_t *set, char *buf, size_t len)
 			continue;
 		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set))
 			last++;
-		at += snprintf(buf + at, len - at, last > c ? "%s%d-%d" : "%s%d", at ? "," : "", c, last);
+		at += snprintf(
+			buf + at, len - at, last > c ? "%s%d-%d" : "%s%d", at ? "," : "", c, last);
 		c = last;
 	}
 }
@@ -87,15 +90,18 @@ static int lcores_add(const struct dp_conf *conf, struct args *a, struct dp_err 
 	int at;
 
 	if (!conf->n_workers || conf->n_workers > DP_WORKERS_MAX)
-		return dp_fail(err, -EINVAL, "workers: need 1 to %d, have %u: change the configuration", DP_WORKERS_MAX,
+		return dp_fail(err, -EINVAL,
+			"workers: need 1 to %d, have %u: change the configuration", DP_WORKERS_MAX,
 			conf->n_workers);
 	if (sched_getaffinity(0, sizeof(set), &set))
-		return dp_fail(err, -errno, "need the list of CPUs, have none: %s", strerror(errno));
+		return dp_fail(
+			err, -errno, "need the list of CPUs, have none: %s", strerror(errno));
 	cpus_print(&set, have, sizeof(have));
 	at = snprintf(lcores, sizeof(lcores), "0@(%s)", have);
 	for (unsigned i = 0; i < conf->n_workers; i++) {
 		if (!CPU_ISSET(conf->cpus[i], &set))
-			return dp_fail(err, -EINVAL, "worker %u: need CPU %u, have %s: change the workers' CPUs", i,
+			return dp_fail(err, -EINVAL,
+				"worker %u: need CPU %u, have %s: change the workers' CPUs", i,
 				conf->cpus[i], have);
 		at += snprintf(lcores + at, sizeof(lcores) - at, ",%u@%u", i + 1, conf->cpus[i]);
 	}
@@ -127,7 +133,8 @@ static size_t huge_free(void)
 	if (glob("/sys/kernel/mm/hugepages/hugepages-*kB/free_hugepages", 0, NULL, &g))
 		return 0;
 	for (size_t i = 0; i < g.gl_pathc; i++)
-		bytes += file_number(g.gl_pathv[i]) * strtoul(g.gl_pathv[i] + strlen(dir), NULL, 10) * 1024;
+		bytes += file_number(g.gl_pathv[i]) *
+			 strtoul(g.gl_pathv[i] + strlen(dir), NULL, 10) * 1024;
 	globfree(&g);
 	return bytes;
 }
@@ -146,8 +153,11 @@ static int memory_add(const struct dp_conf *conf, struct args *a, struct dp_err 
 	}
 	have = huge_free();
 	if (have < need)
-		return dp_fail(err, -ENOMEM, "huge pages: need %zu MB free, have %zu MB: `sysctl -w vm.nr_hugepages=%lu`, "
-			"or hugepages = false", (need >> 20) + 1, have >> 20,
+		return dp_fail(err, -ENOMEM,
+			"huge pages: need %zu MB free, have %zu MB: `sysctl -w "
+			"vm.nr_hugepages=%lu`, "
+			"or hugepages = false",
+			(need >> 20) + 1, have >> 20,
 			file_number("/proc/sys/vm/nr_hugepages") + ((need - have) >> 21) + 1);
 	arg_add(a, "--in-memory");
 	return 0;
@@ -167,8 +177,8 @@ static void devices_add(const struct dp_conf *conf, struct args *a)
 		arg_add(a, "--no-pci");
 }
 
-/* Threads made from here on leave the process's signals to the control thread. Real-time signals stay open:
- * by one of them control drops every thread's privileges. */
+/* Threads made from here on leave the process's signals to the control thread. Real-time signals
+ * stay open: by one of them control drops every thread's privileges. */
 static void signals_block(sigset_t *ret_before)
 {
 	sigset_t most;
@@ -202,14 +212,16 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 	if (ret)
 		return ret;
 	devices_add(conf, &a);
-	/* libxdp's dispatcher wants a bpffs, and what it pins there outlives a kill: one program, attached. */
+	/* libxdp's dispatcher wants a bpffs, and what it pins there outlives a kill: one program,
+	 * attached. */
 	setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
 	rte_openlog_stream(stderr);
 	signals_block(&before);
 	ret = rte_eal_init(a.n, a.argv);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (ret < 0)
-		return dp_fail(err, -rte_errno, "DPDK does not start (%s): see its lines above", rte_strerror(rte_errno));
+		return dp_fail(err, -rte_errno, "DPDK does not start (%s): see its lines above",
+			rte_strerror(rte_errno));
 	eal_up = true;
 	/* Nothing is kept there; gone now, it is not left behind on kill either. */
 	rmdir(rte_eal_get_runtime_dir());
@@ -241,9 +253,11 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 	if (!ret)
 		ret = port_plan(conf, err);
 	if (!ret && (ret = event_init()))
-		dp_fail(err, ret, "need rings and a descriptor for events, have none: %s", strerror(-ret));
+		dp_fail(err, ret, "need rings and a descriptor for events, have none: %s",
+			strerror(-ret));
 	if (!ret && (ret = reclaim_init(conf->n_workers)))
-		dp_fail(err, ret, "need memory for safe reclamation, have none: %s", strerror(-ret));
+		dp_fail(err, ret, "need memory for safe reclamation, have none: %s",
+			strerror(-ret));
 	if (!ret)
 		ret = port_open(err);
 	if (!ret)

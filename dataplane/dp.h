@@ -14,14 +14,15 @@ struct dp_err {
 int dp_fail(struct dp_err *err, int code, const char *fmt, ...) /* returns code */
 	__attribute__((format(printf, 3, 4)));
 
-/* EAL for this configuration, once; dp_start calls it, a test program may have done so before to make
- * devices of its own. The calling thread becomes the main lcore, free to run on any CPU; worker i is lcore
- * i + 1, pinned to conf->cpus[i]. */
+/* EAL for this configuration, once; dp_start calls it, a test program may have done so before to
+ * make devices of its own. The calling thread becomes the main lcore, free to run on any CPU;
+ * worker i is lcore i + 1, pinned to conf->cpus[i]. */
 int dp_eal_start(const struct dp_conf *conf, struct dp_err *err);
 
 /* worker.c: control thread. */
 extern struct worker *worker_table[DP_WORKERS_MAX];
-int worker_create(unsigned n, struct dp_err *err); /* counters, rings, the mbufs' meta field; needs pools */
+int worker_create(
+	unsigned n, struct dp_err *err); /* counters, rings, the mbufs' meta field; needs pools */
 int worker_launch(bool adaptive, struct dp_err *err);
 void worker_join(void); /* tells them to finish and waits until they have */
 void worker_free(void); /* rings are drained, every packet in them freed */

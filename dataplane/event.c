@@ -1,10 +1,12 @@
-/* Events from the punt thread and EAL's interrupt thread to control: two bounded rings and an eventfd.
+/* Events from the punt thread and EAL's interrupt thread to control: two bounded rings and an
+ * eventfd.
  *
- * Ports have a ring of their own, which is emptied first: a storm of neighbour misses must never delay or
- * lose the news that a carrier went. When a ring is full the oldest events are kept and the new one is
- * counted as lost; what a lost event would have said can be had again (dp_port_info; the next packet for the
- * neighbour). Producers enqueue and then write the eventfd; the consumer, control, clears the eventfd only
- * after finding both rings empty and looks once more afterwards, so that no event stays unannounced. */
+ * Ports have a ring of their own, which is emptied first: a storm of neighbour misses must never
+ * delay or lose the news that a carrier went. When a ring is full the oldest events are kept and
+ * the new one is counted as lost; what a lost event would have said can be had again (dp_port_info;
+ * the next packet for the neighbour). Producers enqueue and then write the eventfd; the consumer,
+ * control, clears the eventfd only after finding both rings empty and looks once more afterwards,
+ * so that no event stays unannounced. */
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,10 +24,10 @@ static uint64_t lost;
 
 int event_init(void)
 {
-	port_ring = rte_ring_create_elem("event_port", sizeof(struct dp_event), PORT_EVENTS,
-		SOCKET_ID_ANY, RING_F_SC_DEQ);
-	neigh_ring = rte_ring_create_elem("event_neigh", sizeof(struct dp_event), NEIGH_EVENTS,
-		SOCKET_ID_ANY, RING_F_SC_DEQ);
+	port_ring = rte_ring_create_elem(
+		"event_port", sizeof(struct dp_event), PORT_EVENTS, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	neigh_ring = rte_ring_create_elem(
+		"event_neigh", sizeof(struct dp_event), NEIGH_EVENTS, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (port_ring && neigh_ring && event_fd >= 0)
 		return 0;

@@ -1,13 +1,15 @@
-/* Packets whose next hop's link-layer address is not known yet, held for the second or so that asking takes.
+/* Packets whose next hop's link-layer address is not known yet, held for the second or so that
+ * asking takes.
  *
- * They are held by the punt thread, not by the workers: there is one place to look when the answer comes,
- * workers need no timers and no locks, and a scan of addresses that nobody has costs them a ring write each
- * and nothing else; neighbours that are known never come here. A worker's packet comes up by ring (punt.c),
- * the first one for a neighbour raises DP_EV_NEIGH_MISS, at most one a second, and control asks the kernel
- * and says dp_hold_release. The packets then go back to the worker of the egress link, to be routed again or
- * to be answered with an ICMP unreachable; so they do after three seconds of silence. Of each neighbour the
- * newest four are kept (RFC 4861 7.2.2: a new one replaces the oldest; RFC 1122 2.3.2.2). A neighbour that
- * failed stays known as such until its three seconds are over, so that it is not asked for at once again. */
+ * They are held by the punt thread, not by the workers: there is one place to look when the answer
+ * comes, workers need no timers and no locks, and a scan of addresses that nobody has costs them a
+ * ring write each and nothing else; neighbours that are known never come here. A worker's packet
+ * comes up by ring (punt.c), the first one for a neighbour raises DP_EV_NEIGH_MISS, at most one a
+ * second, and control asks the kernel and says dp_hold_release. The packets then go back to the
+ * worker of the egress link, to be routed again or to be answered with an ICMP unreachable; so they
+ * do after three seconds of silence. Of each neighbour the newest four are kept (RFC 4861 7.2.2: a
+ * new one replaces the oldest; RFC 1122 2.3.2.2). A neighbour that failed stays known as such until
+ * its three seconds are over, so that it is not asked for at once again. */
 #define HASH_NONFATAL_OOM 1
 #include <stddef.h>
 #include <string.h>
@@ -28,7 +30,7 @@ struct hold {
 	} key;
 	unsigned n;
 	struct rte_mbuf *m[HOLD_NEIGH_MAX]; /* oldest first */
-	uint64_t deadline, reported;        /* TSC; reported 0 = not yet */
+	uint64_t deadline, reported;	    /* TSC; reported 0 = not yet */
 	UT_hash_handle hh;
 	TAILQ_ENTRY(hold) order;
 };
@@ -113,8 +115,9 @@ static void hold_return(struct worker *self, struct hold *h, enum inject what)
 
 static void hold_report(struct hold *h, uint64_t now)
 {
-	struct dp_event event = { .kind = DP_EV_NEIGH_MISS, .port = DP_NONE, .link = h->key.link,
-		.addr = h->key.addr };
+	struct dp_event event = {
+		.kind = DP_EV_NEIGH_MISS, .port = DP_NONE, .link = h->key.link, .addr = h->key.addr
+	};
 
 	if (h->reported && now - h->reported < rte_get_tsc_hz())
 		return;

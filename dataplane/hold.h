@@ -18,7 +18,8 @@ void hold_exit(struct worker *self); /* frees what is held, counted as neigh_fai
 void hold_add(struct worker *self, struct rte_mbuf *m, const struct ip_addr *nexthop, uint64_t now);
 /* The neighbour's packets go back to a worker, to be resumed or failed. */
 void hold_settle(struct worker *self, uint16_t link, const struct ip_addr *addr, bool ok);
-/* Expire what has waited long enough. Returns milliseconds to the next expiry, -1 = nothing is held. */
+/* Expire what has waited long enough. Returns milliseconds to the next expiry, -1 = nothing is
+ * held. */
 int hold_expire(struct worker *self, uint64_t now);
 unsigned hold_count(void); /* packets held; any thread */
 

@@ -1,14 +1,15 @@
-/* Packet buffers: one pool for each class of port, one a worker for what the router itself makes (ICMP
- * errors, fragments), one for frames from the kernel. Every packet is one segment.
+/* Packet buffers: one pool for each class of port, one a worker for what the router itself makes
+ * (ICMP errors, fragments), one for frames from the kernel. Every packet is one segment.
  *
- * Classes: AF_XDP wants the pool to be its UMEM, in chunks of a page at most, so those buffers are exactly a
- * page: 64 bytes of mempool header, 128 of mbuf, 128 headroom, 256 that the kernel keeps before the frame,
- * 3,520 for the frame; an IP packet of 3,498 with two tags. All AF_XDP ports share that pool, so that a
- * packet going from one to another is not copied. Every other port shares a pool sized by the largest MTU.
- * A buffer may wait in any port's tx ring, whatever pool it is from, and drivers free lazily: so each pool
- * counts every tx ring, its own rx rings, each worker's vectors, caches and rings, and the held packets.
- * The pools are rings with relaxed tails: a thread that the scheduler takes away in the middle of freeing
- * (the punt thread) then holds up no worker. Control creates and frees; nothing is allocated in between. */
+ * Classes: AF_XDP wants the pool to be its UMEM, in chunks of a page at most, so those buffers are
+ * exactly a page: 64 bytes of mempool header, 128 of mbuf, 128 headroom, 256 that the kernel keeps
+ * before the frame, 3,520 for the frame; an IP packet of 3,498 with two tags. All AF_XDP ports
+ * share that pool, so that a packet going from one to another is not copied. Every other port
+ * shares a pool sized by the largest MTU. A buffer may wait in any port's tx ring, whatever pool it
+ * is from, and drivers free lazily: so each pool counts every tx ring, its own rx rings, each
+ * worker's vectors, caches and rings, and the held packets. The pools are rings with relaxed tails:
+ * a thread that the scheduler takes away in the middle of freeing (the punt thread) then holds up
+ * no worker. Control creates and frees; nothing is allocated in between. */
 #include <stdio.h>
 #include <unistd.h>
 #include <rte_eal.h>
@@ -54,7 +55,8 @@ static unsigned class_room(int class)
 	return class == PORT_XDP ? room_page() : room_for(largest_mtu(class));
 }
 
-/* Buffers of a pool that all tx rings together can hold on to. AF_XDP copies what is not from its own. */
+/* Buffers of a pool that all tx rings together can hold on to. AF_XDP copies what is not from its
+ * own. */
 static unsigned in_tx_rings(bool xdp_pool)
 {
 	unsigned n = 0;
@@ -95,7 +97,8 @@ static unsigned class_buffers(int class)
 		return 0;
 	if (configured)
 		return configured;
-	return n + in_tx_rings(class == PORT_XDP) + in_inboxes() + port_workers * per_worker + HOLD_MAX;
+	return n + in_tx_rings(class == PORT_XDP) + in_inboxes() + port_workers * per_worker +
+	       HOLD_MAX;
 }
 
 static unsigned scratch_buffers(void)
@@ -108,11 +111,12 @@ static unsigned punt_buffers(void)
 	return in_tx_rings(false) + in_inboxes() + port_workers * PUNT_INJECT + SCRATCH_SPARE;
 }
 
-/* With its place in the pool's ring, a power of two. Without huge pages none shares a page with another. */
+/* With its place in the pool's ring, a power of two. Without huge pages none shares a page with
+ * another. */
 static size_t buffer_bytes(unsigned room)
 {
-	size_t bytes = RTE_ALIGN(sizeof(struct rte_mempool_objhdr), RTE_MEMPOOL_ALIGN) + sizeof(struct rte_mbuf) +
-		       room;
+	size_t bytes = RTE_ALIGN(sizeof(struct rte_mempool_objhdr), RTE_MEMPOOL_ALIGN) +
+		       sizeof(struct rte_mbuf) + room;
 
 	return RTE_ALIGN(bytes, (size_t)getpagesize()) + 2 * sizeof(void *);
 }
@@ -127,13 +131,13 @@ size_t pool_bytes(void)
 	return bytes + (port_workers * scratch_buffers() + punt_buffers()) * buffer_bytes(room);
 }
 
-/* As rte_pktmbuf_pool_create_by_ops, but without the padding that spreads buffers over memory channels: a
- * buffer must not grow beyond its page. */
+/* As rte_pktmbuf_pool_create_by_ops, but without the padding that spreads buffers over memory
+ * channels: a buffer must not grow beyond its page. */
 static struct rte_mempool *pool_new(const char *name, unsigned n, unsigned cache, unsigned room)
 {
 	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = room };
-	struct rte_mempool *pool = rte_mempool_create_empty(name, n, sizeof(struct rte_mbuf) + room, cache,
-		sizeof(private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
+	struct rte_mempool *pool = rte_mempool_create_empty(name, n, sizeof(struct rte_mbuf) + room,
+		cache, sizeof(private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
 	int ret;
 
 	if (!pool)
@@ -152,16 +156,19 @@ static struct rte_mempool *pool_new(const char *name, unsigned n, unsigned cache
 	return pool;
 }
 
-static struct rte_mempool *pool_make(const char *name, unsigned n, unsigned cache, unsigned room,
-	struct dp_err *err)
+static struct rte_mempool *pool_make(
+	const char *name, unsigned n, unsigned cache, unsigned room, struct dp_err *err)
 {
 	struct rte_mempool *pool = pool_new(name, n, cache, room);
 
 	if (!pool)
 		dp_fail(err, -rte_errno,
-			"packet buffers: need %u of %zu bytes for pool %s, %zu MB for all pools, have less (%s): %slower "
-			"queues, workers or packet_buffers", n, buffer_bytes(room), name, (pool_bytes() >> 20) + 1,
-			rte_strerror(rte_errno), rte_eal_has_hugepages() ? "`sysctl -w vm.nr_hugepages=N`, or " : "");
+			"packet buffers: need %u of %zu bytes for pool %s, %zu MB for all pools, "
+			"have less (%s): %slower "
+			"queues, workers or packet_buffers",
+			n, buffer_bytes(room), name, (pool_bytes() >> 20) + 1,
+			rte_strerror(rte_errno),
+			rte_eal_has_hugepages() ? "`sysctl -w vm.nr_hugepages=N`, or " : "");
 	return pool;
 }
 
@@ -178,8 +185,10 @@ static int pool_create_class(int class, struct dp_err *err)
 	/* The driver registers one area as UMEM, from the first chunk's address. */
 	if (class == PORT_XDP && class_pool[class]->nb_mem_chunks != 1)
 		return dp_fail(err, -ENOMEM,
-			"packet buffers: need %zu MB in one piece for AF_XDP, have them in %u: reserve more huge pages",
-			(n * buffer_bytes(class_room(class)) >> 20) + 1, class_pool[class]->nb_mem_chunks);
+			"packet buffers: need %zu MB in one piece for AF_XDP, have them in %u: "
+			"reserve more huge pages",
+			(n * buffer_bytes(class_room(class)) >> 20) + 1,
+			class_pool[class]->nb_mem_chunks);
 	for (unsigned p = 0; p < port_count; p++)
 		if (port_table[p].class == class)
 			port_table[p].pool = class_pool[class];

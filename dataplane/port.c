@@ -1,11 +1,12 @@
 /* Ports: DPDK devices, their queues, and which worker polls and feeds which.
  *
- * dp_start calls port_plan (before EAL), port_open, port_setup and port_start in this order; port_stop and
- * port_close undo however much of it was done. A device that already is an ethdev of that name is used as it
- * is: a test program has made it. Rx queues are spread over the workers, starting one worker further with
- * each port. A worker transmits by a queue of its own; a port with fewer tx queues than workers is owned by
- * the worker of its first rx queue and the others hand over by ring (tx.c). Nothing here is locked. Runs in
- * the control thread; what it writes is constant while workers run. */
+ * dp_start calls port_plan (before EAL), port_open, port_setup and port_start in this order;
+ * port_stop and port_close undo however much of it was done. A device that already is an ethdev of
+ * that name is used as it is: a test program has made it. Rx queues are spread over the workers,
+ * starting one worker further with each port. A worker transmits by a queue of its own; a port with
+ * fewer tx queues than workers is owned by the worker of its first rx queue and the others hand
+ * over by ring (tx.c). Nothing here is locked. Runs in the control thread; what it writes is
+ * constant while workers run. */
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,17 +62,21 @@ static int plan_port(unsigned p, struct dp_err *err)
 	size_t name_len = strcspn(conf->device, ",");
 
 	if (!name_len || name_len >= sizeof(port->bus_name))
-		return dp_fail(err, -EINVAL, "port %s: device \"%s\": need a PCI address or a DPDK vdev of up to %zu "
-			"characters before the first comma", conf->name, conf->device, sizeof(port->bus_name) - 1);
+		return dp_fail(err, -EINVAL,
+			"port %s: device \"%s\": need a PCI address or a DPDK vdev of up to %zu "
+			"characters before the first comma",
+			conf->name, conf->device, sizeof(port->bus_name) - 1);
 	memcpy(port->bus_name, conf->device, name_len); /* the rest is zero */
 	port->class = is_xdp(conf->device) ? PORT_XDP : PORT_WIRE;
 	unsigned most = port->class == PORT_XDP ? PORT_XDP_MTU : PORT_MTU_MAX;
 	if (conf->mtu < PORT_MTU_MIN || conf->mtu > most)
-		return dp_fail(err, -EINVAL, "port %s: mtu %u: need %u to %u for this device: change it", conf->name,
+		return dp_fail(err, -EINVAL,
+			"port %s: mtu %u: need %u to %u for this device: change it", conf->name,
 			conf->mtu, PORT_MTU_MIN, most);
 	for (unsigned q = 0; q < p; q++)
 		if (same_device(&port_table[q], port))
-			return dp_fail(err, -EEXIST, "port %s: device \"%s\" is already port %s: each needs its own",
+			return dp_fail(err, -EEXIST,
+				"port %s: device \"%s\" is already port %s: each needs its own",
 				conf->name, conf->device, port_table[q].conf.name);
 	/* What port_open will find at most, for the estimate of memory. */
 	port->n_rxq = RTE_MIN(RTE_MAX(conf->queues, 1), PORT_QUEUES_MAX);
@@ -82,7 +87,8 @@ static int plan_port(unsigned p, struct dp_err *err)
 int port_plan(const struct dp_conf *conf, struct dp_err *err)
 {
 	if (!conf->n_ports || conf->n_ports > DP_PORTS_MAX)
-		return dp_fail(err, -EINVAL, "ports: need 1 to %d, have %u: change the configuration", DP_PORTS_MAX,
+		return dp_fail(err, -EINVAL,
+			"ports: need 1 to %d, have %u: change the configuration", DP_PORTS_MAX,
 			conf->n_ports);
 	memset(port_table, 0, sizeof(port_table));
 	memset(port_worker, 0, sizeof(port_worker));
@@ -110,15 +116,20 @@ static int plug_pci(struct port *port, struct dp_err *err)
 		return 0;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", port->bus_name);
 	if (access(path, F_OK))
-		return dp_fail(err, -ENODEV, "port %s: need PCI device %s, have none at that address (domain:bus:device."
-			"function, as lspci -D shows it): correct device", port->conf.name, port->bus_name);
+		return dp_fail(err, -ENODEV,
+			"port %s: need PCI device %s, have none at that address (domain:bus:device."
+			"function, as lspci -D shows it): correct device",
+			port->conf.name, port->bus_name);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", port->bus_name);
 	n = readlink(path, driver, sizeof(driver) - 1);
 	if (n > 0)
 		driver[n] = 0;
-	return dp_fail(err, ret, "port %s: need PCI device %s with vfio-pci, have %s (%s): `dpdk-devbind.py -b vfio-pci "
-		"%s`", port->conf.name, port->bus_name, n > 0 ? strrchr(driver, '/') + 1 : driver, rte_strerror(-ret),
-		port->bus_name);
+	return dp_fail(err, ret,
+		"port %s: need PCI device %s with vfio-pci, have %s (%s): `dpdk-devbind.py -b "
+		"vfio-pci "
+		"%s`",
+		port->conf.name, port->bus_name, n > 0 ? strrchr(driver, '/') + 1 : driver,
+		rte_strerror(-ret), port->bus_name);
 }
 
 static int plug(struct port *port, struct dp_err *err)
@@ -132,11 +143,18 @@ static int plug(struct port *port, struct dp_err *err)
 	iface_of(port->conf.device, iface, sizeof(iface));
 	/* net_tap makes its interface, the others want one that is there. */
 	if (*iface && strncmp(port->bus_name, "net_tap", 7) && !if_nametoindex(iface))
-		return dp_fail(err, -ENODEV, "port %s: need interface %s in this network namespace, have none of that "
-			"name: create it or correct device", port->conf.name, iface);
+		return dp_fail(err, -ENODEV,
+			"port %s: need interface %s in this network namespace, have none of that "
+			"name: create it or correct device",
+			port->conf.name, iface);
 	ret = rte_eal_hotplug_add("vdev", port->bus_name, args ? args + 1 : "");
-	return !ret ? 0 : dp_fail(err, ret, "port %s: need device \"%s\", have an error (%s): check the driver's name "
-		"and its arguments", port->conf.name, port->conf.device, rte_strerror(ret < 0 ? -ret : rte_errno));
+	return !ret ? 0
+		    : dp_fail(err, ret,
+			      "port %s: need device \"%s\", have an error (%s): check the driver's "
+			      "name "
+			      "and its arguments",
+			      port->conf.name, port->conf.device,
+			      rte_strerror(ret < 0 ? -ret : rte_errno));
 }
 
 /* More than one rx queue only helps when the device spreads packets over them. */
@@ -158,7 +176,8 @@ static int configure(struct port *port, const struct rte_eth_dev_info *info, str
 	int ret;
 
 	if (!rxq || !info->max_tx_queues)
-		return dp_fail(err, -ENOTSUP, "port %s: need a queue each way, have %u rx and %u tx: use another device",
+		return dp_fail(err, -ENOTSUP,
+			"port %s: need a queue each way, have %u rx and %u tx: use another device",
 			port->conf.name, info->max_rx_queues, info->max_tx_queues);
 	eth.intr_conf.lsc = port->watch == PORT_WATCH_LSC;
 	eth.rxmode.mtu = RTE_MIN(RTE_MAX(port->conf.mtu, info->min_mtu), info->max_mtu);
@@ -166,13 +185,18 @@ static int configure(struct port *port, const struct rte_eth_dev_info *info, str
 		configure_rss(info, &eth);
 	ret = rte_eth_dev_configure(port->ethdev, rxq, txq, &eth);
 	if (ret && rxq != txq) { /* af_xdp and tap have pairs only */
-		uint16_t pairs = RTE_MIN(RTE_MAX(rxq, txq), RTE_MIN(info->max_rx_queues, info->max_tx_queues));
+		uint16_t pairs = RTE_MIN(
+			RTE_MAX(rxq, txq), RTE_MIN(info->max_rx_queues, info->max_tx_queues));
 		rxq = txq = pairs;
 		ret = rte_eth_dev_configure(port->ethdev, rxq, txq, &eth);
 	}
 	if (ret)
-		return dp_fail(err, ret, "port %s: need %u rx and %u tx queues at mtu %u, %s refuses (%s): lower queues or "
-			"mtu", port->conf.name, rxq, txq, port->conf.mtu, port->driver, rte_strerror(-ret));
+		return dp_fail(err, ret,
+			"port %s: need %u rx and %u tx queues at mtu %u, %s refuses (%s): lower "
+			"queues or "
+			"mtu",
+			port->conf.name, rxq, txq, port->conf.mtu, port->driver,
+			rte_strerror(-ret));
 	port->n_rxq = rxq;
 	port->n_txq = txq;
 	return 0;
@@ -190,7 +214,8 @@ static int open_port(struct port *port, struct dp_err *err)
 			return ret;
 		port->plugged = true;
 		if (rte_eth_dev_get_port_by_name(port->bus_name, &port->ethdev))
-			return dp_fail(err, -ENODEV, "port %s: device %s opened, but it is not an Ethernet device",
+			return dp_fail(err, -ENODEV,
+				"port %s: device %s opened, but it is not an Ethernet device",
 				port->conf.name, port->bus_name);
 	} else if (port_is_pci(port->conf.device)) {
 		port->plugged = true; /* EAL found it by its allow-list */
@@ -199,8 +224,8 @@ static int open_port(struct port *port, struct dp_err *err)
 	if (!ret)
 		ret = rte_eth_macaddr_get(port->ethdev, &mac);
 	if (ret)
-		return dp_fail(err, ret, "port %s: %s does not describe itself: %s", port->conf.name, port->bus_name,
-			rte_strerror(-ret));
+		return dp_fail(err, ret, "port %s: %s does not describe itself: %s",
+			port->conf.name, port->bus_name, rte_strerror(-ret));
 	snprintf(port->driver, sizeof(port->driver), "%s", info.driver_name);
 	memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
 	port->if_index = info.if_index;
@@ -214,7 +239,8 @@ static int open_port(struct port *port, struct dp_err *err)
 	return configure(port, &info, err);
 }
 
-/* Who polls and who transmits. The pair of rx queue q and tx queue q of a port belongs to one worker. */
+/* Who polls and who transmits. The pair of rx queue q and tx queue q of a port belongs to one
+ * worker. */
 static void assign(unsigned p, unsigned base)
 {
 	struct port *port = &port_table[p];
@@ -250,7 +276,7 @@ int port_open(struct dp_err *err)
 }
 
 /* ---- setup and start ---- */
-/* A frame with two tags is four bytes longer than what a kernel interface lets through at its MTU. */
+/* A frame with two tags is four bytes longer than what a kernel interface lets through. */
 static void set_mtu(struct port *port)
 {
 	uint16_t want = port->conf.mtu, room = port->watch == PORT_WATCH_KERNEL ? 4 : 0, got = 0;
@@ -272,10 +298,14 @@ static int setup_port(struct port *port, struct dp_err *err)
 		ret = rte_eth_tx_queue_setup(port->ethdev, q, tx_desc, socket, NULL);
 	if (!ret)
 		set_mtu(port);
-	return !ret ? 0 : dp_fail(err, ret, "port %s: %s cannot set its queues up (%s)%s", port->conf.name,
-		port->driver, rte_strerror(-ret), port->class != PORT_XDP ? "" :
-		": need CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_IPC_LOCK and an interface without another XDP "
-		"program: `ip link set dev IFACE xdp off` removes one");
+	return !ret ? 0
+		    : dp_fail(err, ret, "port %s: %s cannot set its queues up (%s)%s",
+			      port->conf.name, port->driver, rte_strerror(-ret),
+			      port->class != PORT_XDP
+				      ? ""
+				      : ": need CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_IPC_LOCK "
+					"and an interface without another XDP "
+					"program: `ip link set dev IFACE xdp off` removes one");
 }
 
 int port_setup(struct dp_err *err)
@@ -295,8 +325,8 @@ int port_start(struct dp_err *err)
 		int ret = rte_eth_dev_start(port->ethdev);
 
 		if (ret)
-			return dp_fail(err, ret, "port %s: %s does not start: %s", port->conf.name, port->driver,
-				rte_strerror(-ret));
+			return dp_fail(err, ret, "port %s: %s does not start: %s", port->conf.name,
+				port->driver, rte_strerror(-ret));
 		port->started = true;
 		/* Where the driver cannot filter it takes everything anyway. */
 		rte_eth_promiscuous_enable(port->ethdev);

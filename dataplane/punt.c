@@ -1,12 +1,13 @@
 /* Punt: from a worker up to the kernel, and the thread that carries it there and back.
  *
- * The worker's part is bounded and waits for nothing: the budget of the frame's class on its link, tags off,
- * one write to a ring of its own (one producer, one consumer), and a wake-up only when the thread sleeps.
- * Budgets come before the rings, so that junk of one link or class cannot fill them; they are shared by all
- * workers as one time of arrival per (link, class) (the generic cell rate algorithm: no division, and a
- * frame beyond the budget costs one load). Rings have two priorities: BFD, BGP, LACP, ARP and ND first.
- * The thread takes turns: rings, neighbour releases, kernel interfaces, timers; each part bounded, so that
- * none starves another; nothing in it can take long. It counts for itself (counters.h). */
+ * The worker's part is bounded and waits for nothing: the budget of the frame's class on its link,
+ * tags off, one write to a ring of its own (one producer, one consumer), and a wake-up only when
+ * the thread sleeps. Budgets come before the rings, so that junk of one link or class cannot fill
+ * them; they are shared by all workers as one time of arrival per (link, class) (the generic cell
+ * rate algorithm: no division, and a frame beyond the budget costs one load). Rings have two
+ * priorities: BFD, BGP, LACP, ARP and ND first. The thread takes turns: rings, neighbour releases,
+ * kernel interfaces, timers; each part bounded, so that none starves another; nothing in it can
+ * take long. It counts for itself (counters.h). */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +28,7 @@
 #define TURN_HOLD    64
 #define TURN_RELEASE 256
 #define RELEASES     4096
-#define EVENTS       64
+#define EVENTS	     64
 #define BURST_MIN    32 /* frames that may come at once */
 #define BURST_PER_S  50 /* or this part of a second's budget */
 #define CAS_TRIES    8
@@ -44,7 +45,8 @@ struct release { /* from control */
 	uint8_t ok;
 	uint16_t link;
 };
-_Static_assert(sizeof(struct hold_item) % 4 == 0 && sizeof(struct release) % 4 == 0, "rte_ring elements");
+_Static_assert(
+	sizeof(struct hold_item) % 4 == 0 && sizeof(struct release) % 4 == 0, "rte_ring elements");
 
 static struct {
 	struct rte_ring *high, *low, *hold; /* one worker's */
@@ -72,7 +74,7 @@ static void bell_write(void)
 		return; /* EAGAIN: it rings already */
 }
 
-/* After a ring write. The fence pairs with the one between `asleep` and the last look at the rings. */
+/* After a ring write. The fence pairs with the one between `asleep` and the last look. */
 static void bell_ring(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
@@ -89,7 +91,8 @@ static bool budget_admits(uint16_t link, enum dp_punt_class class, uint64_t now)
 		if (from - now > budget[class].tolerance)
 			return false;
 		if (atomic_compare_exchange_weak_explicit(&due[link][class], &old,
-			from + budget[class].interval, memory_order_relaxed, memory_order_relaxed))
+			    from + budget[class].interval, memory_order_relaxed,
+			    memory_order_relaxed))
 			return true;
 	}
 	return false;
@@ -113,8 +116,8 @@ static void untag(struct rte_mbuf *m)
 	}
 }
 
-static void punt_refuse(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt_class class,
-	enum dp_drop reason)
+static void punt_refuse(struct worker *w, struct rte_mbuf *m, uint16_t link,
+	enum dp_punt_class class, enum dp_drop reason)
 {
 	count_add(&w->ctr.punt[class].dropped, 1);
 	drop(w, m, link, reason);
@@ -136,7 +139,8 @@ void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt
 		untag(m);
 	mbuf_meta(m)->link = link;
 	mbuf_meta(m)->class = class;
-	struct rte_ring *ring = class <= DP_PUNT_neigh ? queues[w->index].high : queues[w->index].low;
+	struct rte_ring *ring =
+		class <= DP_PUNT_neigh ? queues[w->index].high : queues[w->index].low;
 	if (rte_ring_sp_enqueue(ring, m)) {
 		punt_refuse(w, m, link, class, DP_DROP_punt_full);
 		return;
@@ -190,7 +194,8 @@ static unsigned take_holds(struct rte_ring *ring, uint64_t now)
 	return n;
 }
 
-/* After the hold rings: what a worker sent up before control knew the neighbour is released with the rest. */
+/* After the hold rings: what a worker sent up before control knew the neighbour is released with
+ * the rest. */
 static unsigned take_releases(void)
 {
 	struct release r;
@@ -342,7 +347,8 @@ static struct rte_ring *ring_new(const char *name, unsigned worker, unsigned ele
 	char full[RTE_RING_NAMESIZE];
 
 	snprintf(full, sizeof(full), "%s%u", name, worker);
-	return rte_ring_create_elem(full, element, size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return rte_ring_create_elem(
+		full, element, size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
 static bool rings_create(void)
@@ -380,14 +386,17 @@ int punt_start(struct dp_err *err)
 	int ret;
 
 	if (!rings_create() || counters_init(&self.ctr))
-		return dp_fail(err, -ENOMEM, "punt thread: need memory for its rings and counters, have none");
+		return dp_fail(err, -ENOMEM,
+			"punt thread: need memory for its rings and counters, have none");
 	counters_register(&self.ctr, COUNTERS_PUNT);
 	budgets_init();
 	hold_init();
 	bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (bell_fd < 0 || epoll_fd < 0 || watch(bell_fd, WATCH_BELL) || watch(carrier_fd(), WATCH_CARRIER))
-		return dp_fail(err, -errno, "punt thread: need its descriptors, have none: %s", strerror(errno));
+	if (bell_fd < 0 || epoll_fd < 0 || watch(bell_fd, WATCH_BELL) ||
+		watch(carrier_fd(), WATCH_CARRIER))
+		return dp_fail(err, -errno, "punt thread: need its descriptors, have none: %s",
+			strerror(errno));
 	tap_init(epoll_fd);
 	atomic_store(&stopping, false);
 	ret = thread_start();
@@ -406,7 +415,8 @@ static void rings_free(void)
 				rte_pktmbuf_free(m);
 			rte_ring_free(frames[k]);
 		}
-		while (queues[i].hold && !rte_ring_dequeue_elem(queues[i].hold, &item, sizeof(item)))
+		while (queues[i].hold &&
+			!rte_ring_dequeue_elem(queues[i].hold, &item, sizeof(item)))
 			rte_pktmbuf_free(item.m);
 		rte_ring_free(queues[i].hold);
 	}

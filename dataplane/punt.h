@@ -5,9 +5,9 @@
 #include "port.h"
 #include "worker.h"
 
-#define PUNT_HIGH_RING 512  /* a worker's frames for the kernel: bfd, bgp, lacp, neigh */
-#define PUNT_LOW_RING  512  /* the other classes */
-#define PUNT_HOLD_RING 256  /* a worker's packets for unknown neighbours */
+#define PUNT_HIGH_RING 512 /* a worker's frames for the kernel: bfd, bgp, lacp, neigh */
+#define PUNT_LOW_RING  512 /* the other classes */
+#define PUNT_HOLD_RING 256 /* a worker's packets for unknown neighbours */
 #define PUNT_RINGS     (PUNT_HIGH_RING + PUNT_LOW_RING + PUNT_HOLD_RING)
 #define PUNT_INJECT    1024 /* frames and released packets for a worker */
 #define WORKER_INBOX   2048 /* frames from other workers for a port this one owns */
@@ -16,8 +16,8 @@
 enum inject { INJECT_FRAME, INJECT_RESUME, INJECT_FAIL };
 
 int punt_start(struct dp_err *err); /* after pools and workers' rings exist */
-void punt_stop(void);               /* workers have stopped; frees every ring and what is in it */
-void punt_wake(void);               /* any thread: take a turn now */
+void punt_stop(void);		    /* workers have stopped; frees every ring and what is in it */
+void punt_wake(void);		    /* any thread: take a turn now */
 /* Turns taken, and those that found something to do: counted before the turn itself. Any thread. */
 uint64_t punt_turns(void);
 uint64_t punt_busy_turns(void);

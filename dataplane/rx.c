@@ -1,6 +1,7 @@
-/* Receive: the first stage. A worker takes a vector of up to 64 packets from each of its queues in turn,
- * runs it through the pipeline and sends what came out, before it looks at the next queue. The snapshot is
- * read once here, so that all stages see a vector with the same links. One vector in 256 is timed. */
+/* Receive: the first stage. A worker takes a vector of up to 64 packets from each of its queues in
+ * turn, runs it through the pipeline and sends what came out, before it looks at the next queue.
+ * The snapshot is read once here, so that all stages see a vector with the same links. One vector
+ * in 256 is timed. */
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include "dp.h"
@@ -9,7 +10,8 @@
 
 #define SAMPLE_EVERY 256
 
-static void rx_vector(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
+static void rx_vector(
+	struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
 {
 	struct dp_worker_stats *stats = &w->ctr.stats;
 	uint64_t received = w->now = rte_rdtsc();

@@ -1,13 +1,15 @@
-/* The links' kernel interfaces as the punt thread sees them: frames up to the kernel, frames from it.
+/* The links' kernel interfaces as the punt thread sees them: frames up to the kernel, frames from
+ * it.
  *
- * Control owns the descriptors and may close them as soon as dp_publish has returned, so tap_publish makes
- * duplicates, builds the whole set anew and leaves it for the punt thread to take at its next turn; a set
- * that is overtaken by the next one is freed by control, one in use only by the punt thread. A duplicate
- * keeps its epoll registration for as long as anybody (the keeper) holds the file, so it is taken out before
- * it is closed. Reads and writes never block: what the kernel has no room for is dropped and counted. Frames
- * from the kernel are complete Ethernet frames without tags; as the interface has no IFF_VNET_HDR and no
- * offloads the kernel has filled every checksum in and cut every segment. An interface that reports an error
- * is left alone until the next dp_publish: level-triggered, it would never let the thread sleep again. */
+ * Control owns the descriptors and may close them as soon as dp_publish has returned, so
+ * tap_publish makes duplicates, builds the whole set anew and leaves it for the punt thread to take
+ * at its next turn; a set that is overtaken by the next one is freed by control, one in use only by
+ * the punt thread. A duplicate keeps its epoll registration for as long as anybody (the keeper)
+ * holds the file, so it is taken out before it is closed. Reads and writes never block: what the
+ * kernel has no room for is dropped and counted. Frames from the kernel are complete Ethernet
+ * frames without tags; as the interface has no IFF_VNET_HDR and no offloads the kernel has filled
+ * every checksum in and cut every segment. An interface that reports an error is left alone until
+ * the next dp_publish: level-triggered, it would never let the thread sleep again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -19,7 +21,7 @@
 #include "port.h"
 #include "punt.h"
 
-#define READ_MAX  16    /* frames a turn from one interface: the others wait no longer than that */
+#define READ_MAX  16 /* frames a turn from one interface: the others wait no longer than that */
 #define SINK_SIZE 16384
 
 struct tap {
@@ -36,7 +38,7 @@ struct tap_set {
 };
 
 static struct tap_set *_Atomic pending; /* from control, not yet taken */
-static struct tap_set *taps;            /* punt thread's */
+static struct tap_set *taps;		/* punt thread's */
 static int epoll_fd = -1;
 
 /* ---- control ---- */

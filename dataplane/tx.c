@@ -1,8 +1,9 @@
-/* Transmit: the last stage. Finished frames gather in one buffer a port and leave in one burst after the
- * vector. A port with fewer tx queues than workers belongs to one of them: the others put their frames into
- * its inbox ring and are done; no queue is ever locked. The ring's tail is relaxed, so a producer that the
- * scheduler takes away in the middle holds up nobody. A worker never waits for a port either: what the port
- * does not take at the second try is dropped and counted for the link it came from. */
+/* Transmit: the last stage. Finished frames gather in one buffer a port and leave in one burst
+ * after the vector. A port with fewer tx queues than workers belongs to one of them: the others put
+ * their frames into its inbox ring and are done; no queue is ever locked. The ring's tail is
+ * relaxed, so a producer that the scheduler takes away in the middle holds up nobody. A worker
+ * never waits for a port either: what the port does not take at the second try is dropped and
+ * counted for the link it came from. */
 #include <rte_ethdev.h>
 #include "dp.h"
 #include "port.h"
@@ -31,7 +32,8 @@ static void tx_port(struct worker *w, unsigned port)
 		return;
 	}
 	if (tx->owner >= 0) {
-		sent = rte_ring_enqueue_burst(worker_table[tx->owner]->inbox, (void **)buffer->pkts, n, NULL);
+		sent = rte_ring_enqueue_burst(
+			worker_table[tx->owner]->inbox, (void **)buffer->pkts, n, NULL);
 		count_add(&w->ctr.stats.handed_over, sent);
 		tx_drop(w, buffer->pkts + sent, n - sent, DP_DROP_handover_full);
 		return;

@@ -1,11 +1,11 @@
 /* The worker's loop: one thread on one CPU that waits for nobody.
  *
- * A round: a vector from each rx queue through the pipeline (rx.c), what other workers handed over (tx.c),
- * what the punt thread brought from the kernel or from the hold queue; then the worker is quiescent: it holds
- * no pointer into any published table, and what control replaced meanwhile may be freed. Busy polling spins;
- * adaptive polling naps after idle rounds, longer and longer, 100 us at most, and is off line for reclaim.c
- * meanwhile. Control creates workers before they run and joins them before it frees; the counters and
- * buffers in struct worker are the worker's own. */
+ * A round: a vector from each rx queue through the pipeline (rx.c), what other workers handed over
+ * (tx.c), what the punt thread brought from the kernel or from the hold queue; then the worker is
+ * quiescent: it holds no pointer into any published table, and what control replaced meanwhile may
+ * be freed. Busy polling spins; adaptive polling naps after idle rounds, longer and longer, 100 us
+ * at most, and is off line for reclaim.c meanwhile. Control creates workers before they run and
+ * joins them before it frees; the counters and buffers in struct worker are the worker's own. */
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -46,7 +46,7 @@ int mbuf_meta_register(void)
 }
 
 /* ---- the loop ---- */
-/* From the punt thread: the kernel's frames and the hold queue's packets, each kind in its order. */
+/* From the punt thread: the kernel's frames and the hold queue's packets, each kind in order. */
 static unsigned worker_inject(struct worker *w)
 {
 	struct rte_mbuf *in[VECTOR_MAX], *kind[INJECT_FAIL + 1][VECTOR_MAX];
@@ -116,7 +116,8 @@ static int worker_main(void *arg)
 		}
 		/* Release: who sees this round counted sees whether it was busy. */
 		__atomic_store_n(&stats->polls, stats->polls + 1, __ATOMIC_RELEASE);
-		if (idle > IDLE_ROUNDS && atomic_load_explicit(&adaptive_poll, memory_order_relaxed))
+		if (idle > IDLE_ROUNDS &&
+			atomic_load_explicit(&adaptive_poll, memory_order_relaxed))
 			worker_nap(w, idle);
 	}
 	reclaim_offline(w->index);
@@ -124,7 +125,8 @@ static int worker_main(void *arg)
 }
 
 /* ---- control ---- */
-static struct rte_ring *worker_ring(const char *name, unsigned worker, unsigned size, unsigned flags)
+static struct rte_ring *worker_ring(
+	const char *name, unsigned worker, unsigned size, unsigned flags)
 {
 	char full[RTE_RING_NAMESIZE];
 
@@ -163,7 +165,8 @@ int worker_create(unsigned n, struct dp_err *err)
 	for (unsigned i = 0; i < n; i++) {
 		worker_table[i] = worker_new(i);
 		if (!worker_table[i])
-			return dp_fail(err, -ENOMEM, "worker %u: need memory for its rings and counters, have none", i);
+			return dp_fail(err, -ENOMEM,
+				"worker %u: need memory for its rings and counters, have none", i);
 	}
 	return 0;
 }
@@ -187,7 +190,8 @@ int worker_launch(bool adaptive, struct dp_err *err)
 		w->ctr.stats.cpu = worker_cpu(w->lcore);
 		int ret = rte_eal_remote_launch(worker_main, w, w->lcore);
 		if (ret)
-			return dp_fail(err, ret, "worker %u: its thread does not start: %s", i, rte_strerror(-ret));
+			return dp_fail(err, ret, "worker %u: its thread does not start: %s", i,
+				rte_strerror(-ret));
 		launched++;
 	}
 	return 0;

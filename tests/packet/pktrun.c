@@ -1,53 +1,62 @@
-/* pktrun: the real pipeline with real workers, packets in and packets out, without NIC or huge pages.
+/* pktrun: the real pipeline with real workers, packets in and out, without NIC or huge pages.
  *
- * One JSON object a line on stdin, one JSON object a line on stdout in answer, until end of file. Ports are
- * net_ring devices whose rings this program fills and drains; kernel interfaces are SOCK_SEQPACKET pairs.
- * Only `start` needs EAL; everything else is a thin coat over dataplane.h, names and meanings are the same.
- * Addresses and prefixes are text ("10.0.0.1", "2001:db8::/64", "" = none), MACs "02:00:00:00:00:01", frames
- * hex. Every answer has "ok": true, or "ok": false and "error": text (a failed dp_ call adds "errno": "EINVAL").
+ * One JSON object a line on stdin, one JSON object a line on stdout in answer, until end of file.
+ * Ports are net_ring devices whose rings this program fills and drains; kernel interfaces are
+ * SOCK_SEQPACKET pairs. Everything is a thin coat over dataplane.h, names and meanings are the
+ * same. Addresses and prefixes are text ("10.0.0.1", "2001:db8::/64", "" = none), MACs
+ * "02:00:00:00:00:01", frames hex. Every answer has "ok": true, or "ok": false with "error": text
+ * and "errno": "EINVAL". A, M, P, H stand for an address, a MAC, a prefix, a frame.
  *
  *   {"cmd":"start", "ports":2, "workers":1}
- *        optional: "queues":1 (rx queues a port), "tx_queues":1 (below "workers": the port is owned by one
- *        worker, others hand over), "mtu":1500 (of every port), "adaptive":true, "buffers":256
- *        -> "ports":[{"name","device","mac","mtu","up","rx_queues","tx_queues","owner"}]; ports are up
- *   {"cmd":"publish", "links":[{"id":1, "name":"a", "vrf":0, "port":0, "mac":M, "mtu":1500, "tags":[[33024,100]],
- *        "up":true, "partner":false, "tap":true, "src4":"10.0.0.1", "src6":"2001:db8::1"},
- *        {"id":9, "encap":"vxlan", ..., "underlay_vrf":0, "vni":7, "local":A, "remote":A, "udp_port":4789,
- *        "underlay_adj":5}]}      the whole set; "tags" outermost first as [tpid, vid]; "tap" keeps its socket
- *        for as long as the id stays. Defaults: name "link<id>", vrf 0, port 0, mtu 1500, up, tap true
+ *        optional: "queues":1 (rx queues a port), "tx_queues":1 (fewer than workers: the port is
+ *        owned by one of them, others hand over), "mtu":1500, "adaptive":true, "buffers":256
+ *        -> "ports":[{"name","device","mac","mtu","up","rx_queues","tx_queues","owner"}], all up
+ *   {"cmd":"publish", "links":[
+ *        {"id":1, "name":"a", "vrf":0, "port":0, "mac":M, "mtu":1500, "tags":[[33024,100]],
+ *         "up":true, "partner":false, "tap":true, "src4":A, "src6":A},
+ *        {"id":9, "encap":"vxlan", "underlay_vrf":0, "vni":7, "local":A, "remote":A,
+ *         "udp_port":4789, "underlay_adj":5}]}
+ *        the whole set. "tags": outermost first, [tpid, vid]. "tap" keeps its socket for as long
+ *        as the id stays. Defaults: name "link<id>", vrf 0, port 0, mtu 1500, up, tap true
  *   {"cmd":"vrf_add", "vrf":0}    {"cmd":"vrf_del", "vrf":0}
  *   {"cmd":"fib_set", "vrf":0, "prefix":P, "group":1}     {"cmd":"fib_del", "vrf":0, "prefix":P}
  *   {"cmd":"fib_lookup", "vrf":0, "addr":A} -> "group"    {"cmd":"fib_info", "vrf":0}
  *   {"cmd":"adj_set", "adj":1, "kind":"forward", "link":2, "nexthop":A, "mac":M}
  *        kind: none local blackhole unreachable prohibit glean forward failed broadcast
- *   {"cmd":"adj_del", "adj":1}    {"cmd":"adj_info", "adj":1} -> "kind","link","port","mtu","header" (hex)
- *   {"cmd":"group_set", "group":1, "legs":[{"adj":1, "key":1, "weight":1, "tier":0, "alive":true}]}
- *   {"cmd":"group_del", "group":1}   {"cmd":"group_info", "group":1} -> "legs":[{...,"buckets"}], "n_buckets"
- *   {"cmd":"group_bucket", "group":1, "src":A, "dst":A, "proto":17, "sport":1, "dport":2} -> "bucket","adj"
- *   {"cmd":"batch", "cmds":[{...}, ...]}   any of the above, stopping at the first that fails ("index")
- *   {"cmd":"port", "port":0, "up":false}   loss or return of carrier; answers once the event has been seen
+ *   {"cmd":"adj_del", "adj":1}
+ *   {"cmd":"adj_info", "adj":1} -> "kind", "link", "nexthop", "mac", "port", "mtu", "header" (hex)
+ *   {"cmd":"group_set", "group":1,
+ *        "legs":[{"adj":1, "key":1, "weight":1, "tier":0, "alive":true}]}
+ *   {"cmd":"group_del", "group":1}
+ *   {"cmd":"group_info", "group":1} -> "legs":[{..., "buckets"}], "n_buckets"
+ *   {"cmd":"group_bucket", "group":1, "src":A, "dst":A, "proto":17, "sport":1, "dport":2}
+ *        -> "bucket", "adj"
+ *   {"cmd":"batch", "cmds":[{...}, ...]}   in order, up to the first that fails ("index")
  *
- * These move packets; each answers when every packet has been dealt with (all rings empty, every thread idle
- * for two whole rounds), at the latest after "timeout_ms" (default 5000; then "ok": false, "error": "busy"):
- *   {"cmd":"send", "port":0, "frames":[hex, ...]}        optional "queue":0
- *        or "sends":[{"port":0,"frames":[...]}, ...] for several ports before waiting
- *   {"cmd":"from_kernel", "link":1, "frames":[hex, ...]} the kernel sends on the link's interface
+ * These move packets. Each answers when every packet has been dealt with (all rings empty, every
+ * thread idle for two whole rounds), at the latest after "timeout_ms" (default 5000; then
+ * "ok": false, "error": "busy"):
+ *   {"cmd":"send", "port":0, "frames":[H, ...]}          optional "queue":0
+ *        or "sends":[{"port":0, "frames":[...]}, ...]    several ports before waiting
+ *   {"cmd":"from_kernel", "link":1, "frames":[H, ...]}   the kernel sends on that interface
  *   {"cmd":"hold_release", "link":2, "addr":A, "ok":true}
- *   {"cmd":"wait", "held":0}                              until so many packets are held (they expire after 3 s)
+ *   {"cmd":"port", "port":0, "up":false}   carrier goes or returns; waits for the event
+ *   {"cmd":"wait", "held":0}               until so many are held (they expire after 3 s)
  *   {"cmd":"settle"}
- * and answers what has happened since the answer before it:
- *   "tx":    [{"port":1, "hex":H}, ...]     in order for each port
- *   "punt":  [{"link":1, "hex":H}, ...]     in order for each link
- *   "drops": {"ip4_csum":1}                 by reason, all links; "link_drops":[[link, "ip4_csum", 1], ...]
- *   "pairs": [[in, out, packets, bytes]]    the matrix, rows that changed
- *   "classes": {"icmp":{"to_kernel":1, "dropped":0, "from_kernel":0}}   punt classes that changed
+ * and answers with what has happened since the answer before it:
+ *   "tx":    [{"port":1, "hex":H}, ...]    in order for each port
+ *   "punt":  [{"link":1, "hex":H}, ...]    in order for each link
+ *   "drops": {"ip4_csum":1}                by reason, all links
+ *   "link_drops": [[1, "ip4_csum", 1]]     the same by ingress link
+ *   "pairs": [[in, out, packets, bytes]]   the matrix, what changed
+ *   "classes": {"icmp":{"to_kernel":1, "dropped":0, "from_kernel":0}}   what changed
  *   "events":[{"kind":"neigh_miss", "link":2, "addr":A}, {"kind":"port_down", "port":0}]
  *   "held":  packets waiting for a neighbour now
  *   "handed_over": packets that went to another worker by ring
- *   "leaked": buffers missing from the pools beyond those held: always 0 in a correct program
+ *   "leaked": buffers missing from the pools beyond those held: 0 in a correct program
  *
- *   {"cmd":"flood", "port":0, "frame":hex, "count":1000}  the same frame so often; answers as send does, but
- *        "tx" and "punt" are counts: {"1": 1000}
+ *   {"cmd":"flood", "port":0, "frame":H, "count":1000}   the same frame so often; answers as send
+ *        does, but "tx" and "punt" are counts: {"1": 1000}
  *   {"cmd":"stats"} -> "workers":[{...}], "ports":[{...}]
  *   {"cmd":"stop"}  -> "leaked", "ms" it took; the program ends at end of file */
 #include <rte_eal.h>
@@ -100,7 +109,8 @@ static void conf_fill(const json_t *in, struct dp_conf *conf)
 	conf->n_ports = n_ports;
 	conf->n_workers = n_workers;
 	conf->adaptive = bool_get(in, "adaptive", true);
-	conf->packet_buffers = int_get(in, "buffers", 256); /* net_ring receives into none of them */
+	conf->packet_buffers =
+		int_get(in, "buffers", 256);	   /* net_ring receives into none of them */
 	for (unsigned w = 0; w < n_workers; w++) { /* more workers than CPUs share them */
 		do
 			cpu = (cpu + 1) % CPU_SETSIZE;
@@ -118,15 +128,18 @@ static void conf_fill(const json_t *in, struct dp_conf *conf)
 
 static json_t *port_json(unsigned p)
 {
-	uint8_t mac[6] = { 0x02, 0, 0, 0, 0x01, p }; /* net_ring has none: ours to give to the links */
+	uint8_t mac[6] = { 0x02, 0, 0, 0, 0x01,
+		p }; /* net_ring has none: ours to give to the links */
 	struct dp_port_info i;
 
 	if (dp_port_info(p, &i))
 		return json_null();
-	return json_pack("{s:s, s:s, s:o, s:i, s:b, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "name", i.name, "device",
-		i.device, "mac", mac_json(mac), "mtu", i.mtu, "up", i.up, "rx_queues", i.rx_queues, "tx_queues",
-		i.tx_queues, "owner", i.owner, "buffers", i.buffers, "buffers_in_use", i.buffers_in_use, "rx_packets",
-		(json_int_t)i.rx_packets, "tx_packets", (json_int_t)i.tx_packets, "tx_errors", (json_int_t)i.tx_errors);
+	return json_pack("{s:s, s:s, s:o, s:i, s:b, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}",
+		"name", i.name, "device", i.device, "mac", mac_json(mac), "mtu", i.mtu, "up", i.up,
+		"rx_queues", i.rx_queues, "tx_queues", i.tx_queues, "owner", i.owner, "buffers",
+		i.buffers, "buffers_in_use", i.buffers_in_use, "rx_packets",
+		(json_int_t)i.rx_packets, "tx_packets", (json_int_t)i.tx_packets, "tx_errors",
+		(json_int_t)i.tx_errors);
 }
 
 static json_t *ports_json(void)
@@ -150,8 +163,8 @@ static int cmd_start(json_t *in, json_t *answer)
 	n_queues = int_get(in, "queues", 1);
 	n_tx_queues = int_get(in, "tx_queues", 1);
 	n_ports = int_get(in, "ports", 2);
-	if (n_ports - 1 >= DP_PORTS_MAX || n_queues - 1 >= QUEUES_MAX || n_tx_queues - 1 >= QUEUES_MAX ||
-		n_workers - 1 >= DP_WORKERS_MAX)
+	if (n_ports - 1 >= DP_PORTS_MAX || n_queues - 1 >= QUEUES_MAX ||
+		n_tx_queues - 1 >= QUEUES_MAX || n_workers - 1 >= DP_WORKERS_MAX)
 		return fail(-EINVAL, "ports, workers, queues: out of range");
 	conf_fill(in, &conf);
 	ret = dp_eal_start(&conf, &err);
@@ -160,7 +173,8 @@ static int cmd_start(json_t *in, json_t *answer)
 	if (ret)
 		return ret;
 	unsigned room = RTE_MAX(int_get(in, "mtu", 1500) + 512, 2048);
-	frames = rte_pktmbuf_pool_create("frames", POOL_SIZE, 0, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);
+	frames = rte_pktmbuf_pool_create(
+		"frames", POOL_SIZE, 0, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);
 	if (!frames)
 		return fail(-ENOMEM, "no memory for frames");
 	ret = dp_start(&conf, why, sizeof(why));
@@ -287,7 +301,8 @@ static int cmd_flood(json_t *in, json_t *answer)
 	if (!first)
 		return ret;
 	while (left) {
-		unsigned n = rte_ring_empty(wires[p].rx[0]) ? RTE_MIN(left, (uint64_t)FLOOD_BURST) : 0;
+		unsigned n =
+			rte_ring_empty(wires[p].rx[0]) ? RTE_MIN(left, (uint64_t)FLOOD_BURST) : 0;
 		for (; n; n--, left--) {
 			struct rte_mbuf *m = rte_pktmbuf_copy(first, frames, 0, UINT32_MAX);
 			if (!m || rte_ring_enqueue(wires[p].rx[0], m)) {
@@ -347,7 +362,8 @@ static int cmd_port(json_t *in, json_t *answer)
 	if (p >= n_ports || dp_port_info(p, &info))
 		return fail(-EINVAL, "no port %u", p);
 	out_carrier_is(p, info.up);
-	ret = up ? rte_eth_dev_set_link_up(wires[p].ethdev) : rte_eth_dev_set_link_down(wires[p].ethdev);
+	ret = up ? rte_eth_dev_set_link_up(wires[p].ethdev)
+		 : rte_eth_dev_set_link_down(wires[p].ethdev);
 	while (!ret && out_carrier(p) != up) {
 		collect();
 		sched_yield();
@@ -366,12 +382,15 @@ static int cmd_stats(json_t *in, json_t *answer)
 	for (unsigned w = 0; !dp_worker_stats(w, &s); w++) {
 		json_t *stages = json_object();
 		for (unsigned i = 0; i < dp_stage_count; i++)
-			json_object_set_new(stages, dp_stage_desc[i].name, json_integer(s.stage_cycles[i]));
-		json_array_append_new(workers, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cpu", s.cpu,
-			"vectors", (json_int_t)s.vectors, "packets", (json_int_t)s.packets, "polls", (json_int_t)s.polls,
-			"idle_polls", (json_int_t)s.idle_polls, "naps", (json_int_t)s.naps, "handed_over",
-			(json_int_t)s.handed_over, "sampled_packets", (json_int_t)s.sampled_packets, "stage_cycles",
-			stages));
+			json_object_set_new(
+				stages, dp_stage_desc[i].name, json_integer(s.stage_cycles[i]));
+		json_array_append_new(workers,
+			json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cpu", s.cpu,
+				"vectors", (json_int_t)s.vectors, "packets", (json_int_t)s.packets,
+				"polls", (json_int_t)s.polls, "idle_polls",
+				(json_int_t)s.idle_polls, "naps", (json_int_t)s.naps, "handed_over",
+				(json_int_t)s.handed_over, "sampled_packets",
+				(json_int_t)s.sampled_packets, "stage_cycles", stages));
 	}
 	json_object_set_new(answer, "workers", workers);
 	json_object_set_new(answer, "ports", ports_json());
@@ -397,9 +416,17 @@ static int cmd_batch(json_t *in, json_t *answer)
 }
 
 static const struct command commands[] = {
-	{ "start", cmd_start }, { "stop", cmd_stop }, { "batch", cmd_batch }, { "send", cmd_send },
-	{ "from_kernel", cmd_from_kernel }, { "flood", cmd_flood }, { "hold_release", cmd_hold_release },
-	{ "wait", cmd_wait }, { "settle", cmd_settle }, { "port", cmd_port }, { "stats", cmd_stats },
+	{ "start", cmd_start },
+	{ "stop", cmd_stop },
+	{ "batch", cmd_batch },
+	{ "send", cmd_send },
+	{ "from_kernel", cmd_from_kernel },
+	{ "flood", cmd_flood },
+	{ "hold_release", cmd_hold_release },
+	{ "wait", cmd_wait },
+	{ "settle", cmd_settle },
+	{ "port", cmd_port },
+	{ "stats", cmd_stats },
 	{ NULL, NULL },
 };
 
@@ -439,11 +466,13 @@ int main(void)
 	while (getline(&line, &room, stdin) > 0) {
 		json_error_t e;
 		json_t *in = json_loads(line, 0, &e), *answer = json_object();
-		int ret = in ? run(in, answer) : fail(-EINVAL, "not JSON: %s at %d", e.text, e.position);
+		int ret = in ? run(in, answer)
+			     : fail(-EINVAL, "not JSON: %s at %d", e.text, e.position);
 
 		json_object_set_new(answer, "ok", json_boolean(!ret));
 		if (ret) {
-			json_object_set_new(answer, "error", json_string(*why ? why : strerror(-ret)));
+			json_object_set_new(
+				answer, "error", json_string(*why ? why : strerror(-ret)));
 			json_object_set_new(answer, "errno", json_string(strerrorname_np(-ret)));
 		}
 		json_dumpf(answer, stdout, JSON_COMPACT);

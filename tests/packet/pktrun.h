@@ -1,4 +1,5 @@
-/* What pktrun's files share: the world outside the router, and how JSON and C speak of the same things. */
+/* What pktrun's files share: the world outside the router, and how JSON and C speak of the same
+ * things. */
 #ifndef LINTAS_PKTRUN_H
 #define LINTAS_PKTRUN_H
 
@@ -56,7 +57,7 @@ unsigned collect(void); /* takes what is there; how much it was */
 unsigned collect_port(unsigned p);
 unsigned collect_tap(unsigned link);
 void out_reset(void);
-void out_count(void);         /* from here to the next answer only count */
+void out_count(void);	      /* from here to the next answer only count */
 bool out_carrier(unsigned p); /* as the last event said */
 void out_carrier_is(unsigned p, bool up);
 int settle_and_report(const json_t *in, json_t *answer);

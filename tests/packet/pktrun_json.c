@@ -1,4 +1,4 @@
-/* pktrun: between JSON and C. Errors are told in words: they are for whoever writes the next test. */
+/* pktrun: between JSON and C. Errors are in words, for whoever writes the next test. */
 #include <stdarg.h>
 #include "pktrun.h"
 
@@ -28,8 +28,10 @@ json_t *hex_json(const uint8_t *data, size_t n)
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ?
-		c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* Bytes, or -EINVAL. */
@@ -39,7 +41,8 @@ int hex_bytes(const json_t *j, uint8_t *ret_data, size_t room)
 	size_t n = text ? strlen(text) / 2 : 0;
 
 	if (!text || strlen(text) % 2 || n > room)
-		return fail(-EINVAL, "a frame is an even number of hex digits, at most %zu bytes", room);
+		return fail(-EINVAL, "a frame is an even number of hex digits, at most %zu bytes",
+			room);
 	for (size_t i = 0; i < n; i++) {
 		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 		if (high < 0 || low < 0)
@@ -56,7 +59,8 @@ int addr_get(const json_t *in, const char *key, struct ip_addr *ret_addr)
 	memset(ret_addr, 0, sizeof(*ret_addr));
 	if (!text || !*text)
 		return 0;
-	return ip_addr_parse(text, ret_addr) ? fail(-EINVAL, "%s: not an address: %s", key, text) : 0;
+	return ip_addr_parse(text, ret_addr) ? fail(-EINVAL, "%s: not an address: %s", key, text)
+					     : 0;
 }
 
 int prefix_get(const json_t *in, struct ip_prefix *ret_prefix)
@@ -75,8 +79,9 @@ int mac_get(const json_t *in, uint8_t *ret_mac)
 
 	if (!text)
 		return 0;
-	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &ret_mac[0], &ret_mac[1], &ret_mac[2], &ret_mac[3],
-		&ret_mac[4], &ret_mac[5], &end) != 6 || text[end])
+	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx%n", &ret_mac[0], &ret_mac[1], &ret_mac[2],
+		    &ret_mac[3], &ret_mac[4], &ret_mac[5], &end) != 6 ||
+		text[end])
 		return fail(-EINVAL, "mac: not one: %s", text);
 	return 0;
 }

@@ -37,8 +37,10 @@ unsigned collect_port(unsigned p)
 			if (out.counting)
 				out.n_tx[p]++;
 			else
-				json_array_append_new(out.tx, json_pack("{s:i, s:o}", "port", p, "hex",
-					hex_json(rte_pktmbuf_mtod(m, uint8_t *), m->data_len)));
+				json_array_append_new(
+					out.tx, json_pack("{s:i, s:o}", "port", p, "hex",
+							hex_json(rte_pktmbuf_mtod(m, uint8_t *),
+								m->data_len)));
 			rte_pktmbuf_free(m);
 		}
 	return n;
@@ -53,7 +55,8 @@ unsigned collect_tap(unsigned link)
 		if (out.counting)
 			out.n_punt[link]++;
 		else
-			json_array_append_new(out.punt, json_pack("{s:i, s:o}", "link", link, "hex", hex_json(buf, got)));
+			json_array_append_new(out.punt,
+				json_pack("{s:i, s:o}", "link", link, "hex", hex_json(buf, got)));
 	}
 	return n;
 }
@@ -133,8 +136,9 @@ static bool rounds_pass(uint64_t deadline)
 	return passed;
 }
 
-/* A packet waits in a ring, whose reader would be busy in its next whole round, or is in a thread's hand,
- * which has then found this round busy: two idle rounds of all threads at the same time mean there is none. */
+/* A packet waits in a ring, whose reader would be busy in its next whole round, or is in a thread's
+ * hand, which has then found this round busy: two idle rounds of all threads at the same time mean
+ * there is none. */
 static int settle(uint64_t deadline)
 {
 	for (;;) {
@@ -174,9 +178,12 @@ static void report_drops(json_t *answer)
 		const char *name = dp_drop_desc[r].name;
 		uint64_t sum = 0;
 		for (unsigned link = 0; link < DP_LINKS_MAX; link++) {
-			uint64_t by = link_known(link) ? grown(&seen.drop[link][r], dp_link_drop_count(link, r)) : 0;
+			uint64_t by = link_known(link) ? grown(&seen.drop[link][r],
+								 dp_link_drop_count(link, r))
+						       : 0;
 			if (by)
-				json_array_append_new(rows, json_pack("[i,s,I]", link, name, (json_int_t)by));
+				json_array_append_new(
+					rows, json_pack("[i,s,I]", link, name, (json_int_t)by));
 			sum += by;
 		}
 		if (sum)
@@ -198,8 +205,9 @@ static void report_pairs(json_t *answer)
 			uint64_t packets = grown(&seen.pair[a][b].packets, c.packets);
 			uint64_t bytes = grown(&seen.pair[a][b].bytes, c.bytes);
 			if (packets || bytes)
-				json_array_append_new(pairs, json_pack("[i,i,I,I]", a, b, (json_int_t)packets,
-					(json_int_t)bytes));
+				json_array_append_new(
+					pairs, json_pack("[i,i,I,I]", a, b, (json_int_t)packets,
+						       (json_int_t)bytes));
 		}
 	json_object_set_new(answer, "pairs", pairs);
 }
@@ -211,11 +219,13 @@ static void report_classes(json_t *answer)
 	for (unsigned c = 0; c < DP_PUNT_COUNT; c++) {
 		struct dp_punt_stats is = { 0 }, *was = &seen.punt[c];
 		dp_punt_stats(c, &is);
-		json_int_t up = grown(&was->to_kernel, is.to_kernel), lost = grown(&was->dropped, is.dropped);
+		json_int_t up = grown(&was->to_kernel, is.to_kernel),
+			   lost = grown(&was->dropped, is.dropped);
 		json_int_t down = grown(&was->from_kernel, is.from_kernel);
 		if (up || lost || down)
-			json_object_set_new(classes, dp_punt_desc[c].name, json_pack("{s:I, s:I, s:I}", "to_kernel", up,
-				"dropped", lost, "from_kernel", down));
+			json_object_set_new(classes, dp_punt_desc[c].name,
+				json_pack("{s:I, s:I, s:I}", "to_kernel", up, "dropped", lost,
+					"from_kernel", down));
 	}
 	json_object_set_new(answer, "classes", classes);
 }
@@ -260,7 +270,8 @@ static int report(json_t *answer)
 	report_drops(answer);
 	report_pairs(answer);
 	report_classes(answer);
-	json_object_set_new(answer, "tx", out.counting ? counts_json(out.n_tx, n_ports) : json_incref(out.tx));
+	json_object_set_new(
+		answer, "tx", out.counting ? counts_json(out.n_tx, n_ports) : json_incref(out.tx));
 	json_object_set_new(answer, "punt",
 		out.counting ? counts_json(out.n_punt, DP_LINKS_MAX) : json_incref(out.punt));
 	json_object_set(answer, "events", out.events);

@@ -60,7 +60,8 @@ static int link_get(const json_t *in, struct dp_link *l)
 	l->underlay_adj = int_get(in, "underlay_adj", 0);
 	l->tap = -1;
 	if ((ret = mac_get(in, l->mac)) || (ret = addr_get(in, "src4", &l->src4)) ||
-		(ret = addr_get(in, "src6", &l->src6)) || (ret = addr_get(in, "local", &l->local)) ||
+		(ret = addr_get(in, "src6", &l->src6)) ||
+		(ret = addr_get(in, "local", &l->local)) ||
 		(ret = addr_get(in, "remote", &l->remote)) || (ret = tags_get(in, l)))
 		return ret;
 	taps[l->id].known = true;
@@ -97,8 +98,8 @@ static int cmd_publish(json_t *in, json_t *answer)
 }
 
 /* ---- routes, adjacencies, groups ---- */
-static const char *const adj_kinds[] = { "none", "local", "blackhole", "unreachable", "prohibit", "glean",
-	"forward", "failed", "broadcast" };
+static const char *const adj_kinds[] = { "none", "local", "blackhole", "unreachable", "prohibit",
+	"glean", "forward", "failed", "broadcast" };
 
 static int cmd_vrf_add(json_t *in, json_t *answer)
 {
@@ -136,7 +137,8 @@ static int cmd_fib_lookup(json_t *in, json_t *answer)
 	int ret = addr_get(in, "addr", &addr);
 
 	if (!ret)
-		json_object_set_new(answer, "group", json_integer(dp_fib_lookup(int_get(in, "vrf", 0), &addr)));
+		json_object_set_new(
+			answer, "group", json_integer(dp_fib_lookup(int_get(in, "vrf", 0), &addr)));
 	return ret;
 }
 
@@ -226,9 +228,11 @@ static int cmd_group_info(json_t *in, json_t *answer)
 	json_t *legs = json_array();
 
 	for (unsigned k = 0; !ret && k < i.n_legs; k++)
-		json_array_append_new(legs, json_pack("{s:I, s:I, s:i, s:i, s:b, s:i}", "key", (json_int_t)i.legs[k].key,
-			"adj", (json_int_t)i.legs[k].adj, "weight", i.legs[k].weight, "tier", i.legs[k].tier, "alive",
-			i.legs[k].alive, "buckets", i.buckets_of[k]));
+		json_array_append_new(
+			legs, json_pack("{s:I, s:I, s:i, s:i, s:b, s:i}", "key",
+				      (json_int_t)i.legs[k].key, "adj", (json_int_t)i.legs[k].adj,
+				      "weight", i.legs[k].weight, "tier", i.legs[k].tier, "alive",
+				      i.legs[k].alive, "buckets", i.buckets_of[k]));
 	json_object_set_new(answer, "legs", legs);
 	json_object_set_new(answer, "n_buckets", json_integer(ret ? 0 : i.n_buckets));
 	return ret;
@@ -243,8 +247,8 @@ static int cmd_group_bucket(json_t *in, json_t *answer)
 
 	if ((ret = addr_get(in, "src", &src)) || (ret = addr_get(in, "dst", &dst)))
 		return ret;
-	ret = dp_group_bucket(int_get(in, "group", 0), &src, &dst, int_get(in, "proto", 0), int_get(in, "sport", 0),
-		int_get(in, "dport", 0), &bucket, &adj);
+	ret = dp_group_bucket(int_get(in, "group", 0), &src, &dst, int_get(in, "proto", 0),
+		int_get(in, "sport", 0), int_get(in, "dport", 0), &bucket, &adj);
 	json_object_set_new(answer, "bucket", json_integer(bucket));
 	json_object_set_new(answer, "adj", json_integer(adj));
 	return ret;
