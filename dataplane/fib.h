@@ -23,7 +23,8 @@ void fib4_destroy(struct fib4 *fib);            /* no reader left; NULL is fine 
 /* prefix: network order, host bits ignored; len 0..32; value 1..FIB_VALUE_MAX. Adds or replaces.
  * 0, -EINVAL, -ENOMEM (table unchanged). */
 int fib4_set(struct fib4 *fib, const uint8_t prefix[4], unsigned len, uint32_t value);
-int fib4_del(struct fib4 *fib, const uint8_t prefix[4], unsigned len); /* -ENOENT */
+/* 0, -ENOENT, -ENOMEM (table unchanged). */
+int fib4_del(struct fib4 *fib, const uint8_t prefix[4], unsigned len);
 /* n lookups, each in its own table: addr in host order. Readers only. */
 void fib4_lookup_bulk(const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n);
 
