@@ -81,6 +81,10 @@ static const char *adj_text(uint8_t kind)
 	}
 }
 
+static const char partner_text[] =
+	"the way is known, but a partner reaches nothing that no service names, and is reached by "
+	"nothing: packets of others are dropped as partner_deny; this router's own are sent";
+
 static json_t *hex(const uint8_t *bytes, unsigned len)
 {
 	char text[2 * 128 + 1] = "";
@@ -132,6 +136,23 @@ static const struct mirror_leg *leg_of(const struct found *f, uint32_t adj)
 	return NULL;
 }
 
+/* A group without buckets has one leg that is used, whatever the flow. */
+static bool only_leg(const struct dp_group_info *g, uint32_t *ret_adj)
+{
+	for (unsigned i = 0; i < g->n_legs && i < DP_LEGS_MAX; i++)
+		if (g->buckets_of[i]) {
+			*ret_adj = g->legs[i].adj;
+			return true;
+		}
+	return false;
+}
+
+/* Until zones exist, one rule: nothing is forwarded to a partner, or from one. */
+static bool is_partner(const struct link *link)
+{
+	return link && link->cfg && link->cfg->zone && link->cfg->zone->partner;
+}
+
 /* Legs of the group as the workers have it: tier, share, whether the flow in question takes it. */
 static json_t *group_json(const struct found *f, uint32_t group, const struct flow *flow)
 {
@@ -142,9 +163,10 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 
 	if (dp_group_info(group, &g))
 		return json_null();
-	hashed = (flow->src.af || g.n_buckets == 1) &&
-		 !dp_group_bucket(group, &flow->src, &flow->dst, flow->proto, flow->sport,
-			 flow->dport, &bucket, &taken);
+	hashed = g.n_buckets == 1 ? only_leg(&g, &taken)
+				  : flow->src.af && !dp_group_bucket(group, &flow->src, &flow->dst,
+							    flow->proto, flow->sport, flow->dport,
+							    &bucket, &taken);
 	json_t *legs = json_array();
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++) {
 		const struct mirror_leg *m = leg_of(f, g.legs[i].adj);
@@ -160,6 +182,20 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 	return json_pack("{s:I, s:i, s:o, s:o, s:o}", "group", (json_int_t)group, "buckets",
 		(int)g.n_buckets, "tier", best == UINT8_MAX ? json_null() : json_integer(best + 1),
 		"bucket", hashed ? json_integer(bucket) : json_null(), "legs", legs);
+}
+
+/* The drop reason of policy for what the group leads to, or NULL. */
+static const char *denied_by(uint32_t group)
+{
+	struct dp_group_info g;
+	struct dp_adj_info a;
+
+	if (!group || dp_group_info(group, &g))
+		return NULL;
+	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++)
+		if (g.buckets_of[i] && !dp_adj_info(g.legs[i].adj, &a))
+			return is_partner(link_by_id(a.adj.link)) ? "partner_deny" : NULL;
+	return NULL;
 }
 
 /* One sentence: what happens, or why nothing does. */
@@ -190,7 +226,7 @@ static json_t *verdict(
 		return json_string("the path group is empty");
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++)
 		if (g.buckets_of[i] && !dp_adj_info(g.legs[i].adj, &a))
-			return json_string(adj_text(a.adj.kind));
+			return json_string(denied_by(group) ? partner_text : adj_text(a.adj.kind));
 	return json_string("no leg is alive: packets meet the first leg of the best tier");
 }
 
@@ -258,11 +294,11 @@ void view_route_get(struct api_request *request, const json_t *args)
 	uint32_t group = dp_fib_lookup(vrf->id, &flow.dst);
 	bool agree = (f->have_active ? f->active.group : 0) == group;
 	api_reply(request,
-		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:o, s:o, s:b}", "addr",
+		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:s?, s:o, s:o, s:b}", "addr",
 			view_addr(&flow.dst), "vrf", vrf->name, "from", view_addr(&flow.src),
 			"flow", "proto", flow.proto, "sport", flow.sport, "dport", flow.dport,
-			"verdict", verdict(f, group, &flow.dst, vrf->name), "routes", f->routes,
-			"path", group ? group_json(f, group, &flow) : json_null(), "in_step",
-			agree));
+			"verdict", verdict(f, group, &flow.dst, vrf->name), "denied",
+			denied_by(group), "routes", f->routes, "path",
+			group ? group_json(f, group, &flow) : json_null(), "in_step", agree));
 	free(f);
 }

@@ -127,11 +127,15 @@ void print_get(struct ctl_print *print, const json_t *g)
 		fprintf(out, "tier %lld", (long long)get_int(path, "tier"));
 	else
 		fputs("no leg alive", out);
-	if (!json_is_null(json_object_get(path, "bucket")))
-		fprintf(out, ", bucket %lld of %lld", (long long)get_int(path, "bucket"),
-			(long long)get_int(path, "buckets"));
-	else
-		fputs(", bucket by flow (give `from ADDRESS` to see it)", out);
+	if (get_int(path, "buckets") > 1) {
+		const json_t *bucket = json_object_get(path, "bucket");
+
+		if (json_is_integer(bucket))
+			fprintf(out, ", bucket %lld of %lld", (long long)json_integer_value(bucket),
+				(long long)get_int(path, "buckets"));
+		else
+			fputs(", bucket by flow (give `from ADDRESS` to see it)", out);
+	}
 	fputc('\n', out);
 	json_array_foreach(json_object_get(path, "legs"), i, item)
 		print_leg(out, item, path);

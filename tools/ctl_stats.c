@@ -72,7 +72,7 @@ static void print_cycles(FILE *out, const json_t *cycles)
 	table_cellf(t, "%.1f", sum);
 	table_row(t);
 	table_free(t);
-	fprintf(out, "(over %lld sampled packets)\n",
+	fprintf(out, "(one vector in 256 is timed: %lld packets so far)\n",
 		(long long)get_int(cycles, "sampled_packets"));
 }
 
