@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include "apply.h"
+#include "frr.h"
 
 #define WAITERS_MAX 64
 
@@ -111,6 +112,8 @@ static void reload_parsed(bool at_once)
 		config_free(a->next);
 		cfg_errors_free(&reload.errors);
 		log_event(LOG_LVL_INFO, NULL, "reload: nothing has changed");
+		if (control.running->routing == CFG_ROUTING_FRR)
+			frr_sync(); /* a key may have, and what somebody did at vtysh ends here */
 		reload_end(0, 0);
 	} else {
 		reload_steps(at_once);
