@@ -154,6 +154,9 @@ def row_flow_label(world):
 
 
 def row_payload_zero(world):
-    """P43: a payload length of zero without the jumbo option."""
+    """P43: a payload length of zero without the jumbo option; with no next header it is an empty packet."""
+    for nh in (6, 17, 0, 43):
+        p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5", nh=nh, plen=0)
+        drops(world, "a", bytes(world.eth("a", 0x86DD) / p) + bytes(20), "ip6_trunc")
     p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5", nh=59, plen=0)
-    drops(world, "a", bytes(world.eth("a", 0x86DD) / p) + bytes(6), "ip6_trunc")
+    forwards(world, "a", p, "b", frame=bytes(world.eth("a", 0x86DD) / p) + bytes(6))
