@@ -274,6 +274,10 @@ static void client_accept(void)
 		answer.value = (uint32_t)keeper.client_pid;
 		keeper_say(&answer, -EBUSY, "lintasd runs already, pid %d", keeper.client_pid);
 		send_to(sock, &answer, -1);
+		/* Closing over an unread request would reset the connection and lose the answer. */
+		shutdown(sock, SHUT_RDWR);
+		while (recv(sock, &answer, sizeof(answer), MSG_DONTWAIT) > 0)
+			;
 		close(sock);
 		return;
 	}

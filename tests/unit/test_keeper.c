@@ -283,9 +283,17 @@ static void test_protocol(void)
 static void test_one_client(void)
 {
 	struct keeper_answer answer;
+	struct keeper_request request = { .op = KEEPER_HELLO, .value = KEEPER_PROTOCOL };
 	int first = client_connect(), second, fd;
 
 	CU_ASSERT_EQUAL_FATAL(hello(first), 0);
+	for (unsigned i = 0; i < 200; i++) { /* whether it speaks before it is answered or after */
+		second = client_connect();
+		send(second, &request, sizeof(request), MSG_NOSIGNAL);
+		CU_ASSERT_EQUAL(receive(second, &answer, &fd), sizeof(answer));
+		CU_ASSERT_EQUAL(answer.error, -EBUSY);
+		close(second);
+	}
 	second = client_connect();
 	CU_ASSERT_EQUAL(receive(second, &answer, &fd), sizeof(answer));
 	CU_ASSERT_EQUAL(answer.error, -EBUSY);
