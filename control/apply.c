@@ -94,6 +94,7 @@ int control_publish(void)
 	rc = dp_publish(shapes, n);
 	if (rc)
 		log_event(LOG_LVL_ERR, NULL, "the fast path refused %u links: %s", n, strerror(-rc));
+	bring_tunnel_carriers();
 	return rc;
 }
 

@@ -6,9 +6,10 @@
  * link, and a slow timer asserts marked links first and then every link in turn, so that what the kernel
  * drops silently with an interface that was down, or what somebody removed by hand, comes back.
  *
- * Carrier is the port's, told to the kernel by TUNSETCARRIER, and to the mirror. A link that a former lintasd
- * left behind keeps its carrier for GRACE_MS after the start although its port is still coming up: to BGP
- * the restart did not happen. */
+ * Carrier is the port's, told to the kernel by TUNSETCARRIER, and to the mirror; a tunnel's is found by the
+ * mirror (it forwards or it does not) and told to the kernel here. A link that a former lintasd left behind
+ * keeps its carrier in the kernel for GRACE_MS after the start, although its port or underlay is still coming
+ * up: to BGP the restart did not happen. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -134,17 +135,6 @@ static void tap_carrier_set(struct link *link, bool up)
 		sides[link->id].tap_carrier = up;
 }
 
-/* What the link's carrier is by now: its port's, or its underlay's. */
-static bool carrier_of(const struct link *link)
-{
-	const struct link *underlay;
-
-	if (!link->cfg->underlay)
-		return port_up(link->port);
-	underlay = link_by_name(link->cfg->underlay->name);
-	return underlay && underlay->carrier && underlay->up;
-}
-
 int bring_tap(struct link *link, const struct cfg_link *cfg)
 {
 	uint16_t mtu = bring_mtu_of(cfg);
@@ -174,7 +164,7 @@ int bring_tap(struct link *link, const struct cfg_link *cfg)
 			return rc;
 		}
 		link->port = cfg->circuit ? bring_port_number(cfg->circuit->port->name) : -1;
-		link->carrier = carrier_of(link);
+		link->carrier = port_up(link->port); /* a tunnel's is the mirror's to find */
 		sides[link->id] = (struct side){ .tap_carrier = true, .dirty = held };
 		if (held && !link->carrier)
 			sides[link->id].grace_ns = now_ns() + GRACE_MS * 1000000ull;
@@ -430,42 +420,56 @@ void bring_link(struct link *link, const struct cfg_link *old)
 }
 
 /* ---- carrier ---- */
-/* depth: a tunnel may ride a tunnel, and configurations are checked for rings; this bound needs no check. */
-static void carrier_set(struct link *link, bool up, unsigned depth)
+/* The kernel is told what link->carrier is, unless the link may still keep what it had before the restart. */
+static void tap_carrier_follow(struct link *link, uint64_t now)
 {
-	sides[link->id].grace_ns = 0;
-	if (sides[link->id].tap_carrier != up)
-		tap_carrier_set(link, up);
-	if (link->carrier != up) {
-		link->carrier = up;
-		if (up) { /* what was refused without carrier may pass now */
-			sides[link->id].dirty = true;
-			sides[link->id].retry_ms = 0;
-			sides[link->id].retry_ns = 0;
-		}
-		log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
-			up ? "is back" : "lost");
-		mirror_carrier(link, up);
+	struct side *side = &sides[link->id];
+
+	if (link->carrier || now > side->grace_ns)
+		side->grace_ns = 0;
+	if (!side->grace_ns && side->tap_carrier != link->carrier && link->tap >= 0)
+		tap_carrier_set(link, link->carrier);
+}
+
+static void carrier_set(struct link *link, bool up)
+{
+	struct side *side = &sides[link->id];
+
+	if (link->carrier == up)
+		return;
+	link->carrier = up;
+	side->grace_ns = 0; /* it has been up, or is: there is nothing to wait for */
+	if (up) {           /* what was refused without carrier may pass now */
+		side->dirty = true;
+		side->retry_ms = 0;
+		side->retry_ns = 0;
 	}
-	for (struct link *l = link_next(NULL); l && depth; l = link_next(l))
-		if (l->cfg->underlay && !strcmp(l->cfg->underlay->name, link->name))
-			carrier_set(l, up && link->up, depth - 1);
+	tap_carrier_follow(link, now_ns());
+	log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s", up ? "is back" : "lost");
+	mirror_carrier(link, up);
 }
 
 void bring_carrier(unsigned port, bool up)
 {
 	for (struct link *link = link_next(NULL); link; link = link_next(link))
 		if (link->port == (int)port)
-			carrier_set(link, up, 4);
+			carrier_set(link, up);
 }
 
 void bring_carriers(void)
 {
-	/* Twice, for a tunnel that comes before its underlay in name order and rides another. */
-	for (unsigned i = 0; i < 2; i++)
-		for (struct link *link = link_next(NULL); link; link = link_next(link))
-			if (!sides[link->id].grace_ns && link->carrier != carrier_of(link))
-				carrier_set(link, !link->carrier, 4);
+	for (struct link *link = link_next(NULL); link; link = link_next(link))
+		if (link->port >= 0)
+			carrier_set(link, port_up(link->port));
+}
+
+void bring_tunnel_carriers(void)
+{
+	uint64_t now = now_ns();
+
+	for (struct link *link = link_next(NULL); link; link = link_next(link))
+		if (link->port < 0)
+			tap_carrier_follow(link, now);
 }
 
 /* ---- the timer ---- */
@@ -473,8 +477,7 @@ static void on_turn(struct link *link, uint64_t now)
 {
 	struct side *side = &sides[link->id];
 
-	if (side->grace_ns && now > side->grace_ns)
-		carrier_set(link, carrier_of(link), 4);
+	tap_carrier_follow(link, now);
 	if (link->up && link->ifindex && now > side->retry_ns)
 		link_assert(link, NULL, !side->dirty);
 }

@@ -20,9 +20,11 @@ void bring_link(struct link *link, const struct cfg_link *old);
 void bring_gone(struct link *link);
 void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg_vrf *cfg);
 
-/* A port has or has lost carrier: every link on it, and every tunnel above, has it too. */
+/* A port has or has lost carrier: every link on it has it too. */
 void bring_carrier(unsigned port, bool up);
-void bring_carriers(void); /* all of them, after links came, went or were shut */
+void bring_carriers(void); /* all ports, after links came or moved */
+/* The kernel's carrier of tunnels as the mirror has found it. */
+void bring_tunnel_carriers(void);
 /* What has failed and what somebody removed is put back, a few links at a time. */
 int bring_start(void);
 void bring_stop(void);
