@@ -141,7 +141,7 @@ static bool audit_groups(void)
 
 	for (; walk.group < DP_GROUPS_MAX; walk.group++) {
 		set = legs_of_group(walk.group);
-		if (!set)
+		if (!set || (set->key.mv && set->key.mv->dying))
 			continue;
 		mirror_counters.audit_checked++;
 		if (!legs_published(set)) {

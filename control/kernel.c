@@ -4,9 +4,12 @@
  * routes at once (kernel_route_batch) are sent from the event loop, BURST messages a system call and a slice
  * of time a callback, their answers read after each burst; no answer is ever left behind for another
  * request. Our routes bear LINTAS_RTPROT, and deletion names it too: a foreign route is never hit. Errors are
- * the kernel's own. Control thread only. */
+ * the kernel's own. Neighbours are asked for at any time, also while somebody else holds the kernel's lock
+ * (replacing a next-hop object of a million routes: two seconds, measured), so a thread of its own sends
+ * those; it shares nothing with the rest but a pipe. Everything else: control thread only. */
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -14,6 +17,9 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -72,8 +78,8 @@ static void drain(int fd)
 {
 	uint8_t bytes[64];
 
-	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC) > 0 || errno == ENOBUFS)
+		errno = 0;
 }
 
 /* The next datagram, or -ETIMEDOUT. */
@@ -246,23 +252,86 @@ int kernel_route_del(struct vrf *vrf, const struct ip_prefix *prefix, const stru
 
 /* ---- neighbours ---- */
 
+struct ask { /* what goes through the pipe, whole: it is smaller than PIPE_BUF */
+	int fd; /* a duplicate, for the VRF may go meanwhile; closed by the thread */
+	struct request req;
+};
+
+static int ask_pipe = -1;
+static atomic_uint asks_waiting;
+
+static void *ask_thread(void *arg)
+{
+	int from = (int)(intptr_t)arg;
+	struct ask ask;
+
+	pthread_setname_np(pthread_self(), "lintas-ask");
+	while (read(from, &ask, sizeof(ask)) == sizeof(ask)) {
+		send_bytes(ask.fd, &ask.req, ask.req.h.nlmsg_len);
+		close(ask.fd);
+		atomic_fetch_sub(&asks_waiting, 1);
+	}
+	return NULL;
+}
+
+static int ask_start(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int fds[2], rc;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	fcntl(fds[1], F_SETFL, O_NONBLOCK); /* full: the neighbour is asked for again later */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&thread, NULL, ask_thread, (void *)(intptr_t)fds[0]);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc) {
+		close(fds[0]);
+		close(fds[1]);
+		return -rc;
+	}
+	pthread_detach(thread);
+	ask_pipe = fds[1];
+	return 0;
+}
+
+bool kernel_neigh_pending(void)
+{
+	return atomic_load(&asks_waiting);
+}
+
 int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed)
 {
-	struct request req;
-	struct ndmsg *msg = begin(&req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
+	struct ask ask = { .fd = -1 };
+	struct ndmsg *msg = begin(&ask.req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
 	uint32_t ext = NTF_EXT_MANAGED;
+	int rc;
 
 	if (vrf->nl_request < 0)
 		return -ENOTCONN;
+	rc = ask_pipe < 0 ? ask_start() : 0;
+	if (rc < 0)
+		return rc;
 	msg->ndm_family = addr->af;
 	msg->ndm_ifindex = ifindex;
 	msg->ndm_state = NUD_NONE;
 	msg->ndm_flags = NTF_USE;
-	put(&req, NDA_DST, addr->bytes, ip_size(addr->af));
+	put(&ask.req, NDA_DST, addr->bytes, ip_size(addr->af));
 	if (managed)
-		put(&req, NDA_FLAGS_EXT, &ext, sizeof(ext));
+		put(&ask.req, NDA_FLAGS_EXT, &ext, sizeof(ext));
 	drain(vrf->nl_request);
-	return send_bytes(vrf->nl_request, &req, req.h.nlmsg_len);
+	ask.fd = fcntl(vrf->nl_request, F_DUPFD_CLOEXEC, 0);
+	if (ask.fd < 0)
+		return -errno;
+	atomic_fetch_add(&asks_waiting, 1);
+	if (write(ask_pipe, &ask, sizeof(ask)) == sizeof(ask))
+		return 0;
+	rc = -errno;
+	atomic_fetch_sub(&asks_waiting, 1);
+	close(ask.fd);
+	return rc;
 }
 
 /* ---- batches ---- */

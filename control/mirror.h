@@ -120,8 +120,10 @@ struct kernel_batch_calls {
 int kernel_route_batch(struct vrf *vrf, const struct kernel_route_op *ops, unsigned n,
 	const struct kernel_batch_calls *calls);
 void kernel_batch_cancel(struct vrf *vrf);
-/* Ask the kernel to resolve a neighbour (NTF_USE), or to keep it resolved (NTF_EXT_MANAGED). No answer. */
+/* Ask the kernel to resolve a neighbour (NTF_USE), or to keep it resolved (NTF_EXT_MANAGED). No answer, and
+ * no waiting: a thread sends it. -EAGAIN: too many wait already. */
 int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed);
+bool kernel_neigh_pending(void); /* some have not been sent yet */
 int kernel_ifindex(struct vrf *vrf, const char *name); /* > 0 or -errno */
 
 #endif

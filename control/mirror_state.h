@@ -95,7 +95,7 @@ struct nexthop {
 struct chunk;
 
 struct resync { /* sockets and the state of the dump in progress: resync.c */
-	int notify_fd, dump_fd;
+	int notify_fd, dump_fd; /* dump_fd: the dumper's */
 	struct event *notify_event, *dump_event, *work_event, *due_event;
 	enum { RESYNC_IDLE, RESYNC_DUMP, RESYNC_REPLAY, RESYNC_SWEEP } phase;
 	enum mirror_class class;
@@ -156,6 +156,14 @@ void mirror_settle(uint64_t end_ns);
 
 /* mirror_vrf_add() without asking anything of the sockets: they are non-blocking and subscribed already. */
 int mirror_attach(struct vrf *vrf, int notify_fd, int dump_fd);
+
+/* ---- dumper.c ---- */
+#define DUMP_BYTES_MAX 65536 /* of one piece; the kernel fills 32 KB at most */
+/* A thread that reads dumps from kernel_fd, owned from here on if 0 is returned. *ret_fd takes requests and
+ * gives pieces; closing it ends the thread. */
+int dumper_open(int kernel_fd, int *ret_fd);
+/* One at a time; type RTM_GET*. Its last message is NLMSG_DONE or NLMSG_ERROR with this seq. */
+int dumper_ask(int fd, uint16_t type, uint8_t af, int ifindex, uint32_t seq);
 
 /* ---- resync.c ---- */
 int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd);

@@ -6,7 +6,7 @@
  * keeps its state throughout. A round follows the first start, an overrun (ENOBUFS: the kernel dropped
  * notifications), messages that cannot be parsed, a dump the kernel calls interrupted, the events Linux does
  * not announce (mirror_link.c, mirror_nexthop.c), and the auditor's wish; wishes are gathered until it is
- * quiet and rounds kept apart. Every callback stays within CONTROL_BUDGET_US. Control thread only. */
+ * quiet and rounds kept apart. Dumps come by way of a thread (dumper.c), for they may wait for locks. Every callback stays within CONTROL_BUDGET_US. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,11 @@
 #define SLICE_US    1400 /* of CONTROL_BUDGET_US, for messages; the rest is for publishing */
 #define NOTIFY_MAX  32   /* datagrams a system call */
 #define NOTIFY_SIZE 16384
-#define DUMP_SIZE   65536 /* the kernel fills 32 KB at most */
 #define CHUNK_SIZE  65536
 #define QUIET_MS    150  /* wishes come in bursts */
 #define LATEST_MS   1000 /* but are not put off longer */
-#define APART_MIN_MS 100 /* between rounds: twice what the last one took, within these */
-#define APART_MAX_MS 2000
+#define APART_MIN_MS 100 /* between rounds: as long as the last one took, within these */
+#define APART_MAX_MS 1000
 #define FAILURES_MAX 5   /* doublings of that when rounds have to be repeated */
 
 struct chunk { /* notifications that wait, one after the other */
@@ -67,7 +66,7 @@ static void arm(struct mirror_vrf *mv)
 	due = now + QUIET_MS * MS;
 	if (due > s->want_ns + LATEST_MS * MS)
 		due = s->want_ns + LATEST_MS * MS;
-	apart = clamp_ns(2 * s->last_duration_ns, APART_MIN_MS, APART_MAX_MS) << s->failures;
+	apart = clamp_ns(s->last_duration_ns, APART_MIN_MS, APART_MAX_MS) << s->failures;
 	if (due < s->last_end_ns + apart)
 		due = s->last_end_ns + apart;
 	due = due > now ? (due - now) / 1000 : 0;
@@ -239,7 +238,7 @@ static void round_begin(struct mirror_vrf *mv)
 {
 	struct resync *s = &mv->sync;
 
-	s->buf = malloc(DUMP_SIZE);
+	s->buf = malloc(DUMP_BYTES_MAX);
 	if (!s->buf) { /* later, then */
 		s->last_end_ns = now_ns();
 		arm(mv);
@@ -303,7 +302,7 @@ static void next_class(struct mirror_vrf *mv)
 		mv->gen[s->class]++;
 		mv->rules_seen = 0;
 		s->phase = RESYNC_DUMP;
-		rc = netlink_dump(s->dump_fd, classes[s->class].type, classes[s->class].af, s->ifindex,
+		rc = dumper_ask(s->dump_fd, classes[s->class].type, classes[s->class].af, s->ifindex,
 			++s->seq);
 		if (!rc)
 			return;
@@ -350,13 +349,12 @@ static bool dump_some(struct mirror_vrf *mv, uint64_t end_ns)
 	int rc;
 
 	if (s->offset >= s->len) {
-		n = recv(s->dump_fd, s->buf, DUMP_SIZE, MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(s->dump_fd, s->buf, DUMP_BYTES_MAX, MSG_DONTWAIT | MSG_TRUNC);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return false;
-		if (n <= 0 || n > DUMP_SIZE) { /* cut short: all of it once more */
+		if (n <= 0 || n > DUMP_BYTES_MAX) { /* cut short: all of it once more */
 			s->broken = true;
-			if (n <= 0)
-				s->phase = RESYNC_REPLAY;
+			s->phase = RESYNC_REPLAY;
 			return true;
 		}
 		s->len = n;
@@ -487,9 +485,15 @@ static void due_cb(evutil_socket_t fd, short what, void *arg)
 int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd)
 {
 	struct resync *s = &mv->sync;
+	int rc;
 
 	s->notify_fd = notify_fd;
-	s->dump_fd = dump_fd;
+	rc = dumper_open(dump_fd, &s->dump_fd);
+	if (rc < 0) {
+		s->dump_fd = dump_fd; /* closed by resync_close */
+		return rc;
+	}
+	dump_fd = s->dump_fd;
 	s->notify_event = event_new(control.base, notify_fd, EV_READ | EV_PERSIST, notify_cb, mv);
 	s->dump_event = event_new(control.base, dump_fd, EV_READ | EV_PERSIST, dump_cb, mv);
 	s->work_event = event_new(control.base, -1, 0, work_cb, mv);

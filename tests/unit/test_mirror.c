@@ -93,8 +93,8 @@ static void settle(bool dumps)
 		event_base_loop(control.base, EVLOOP_NONBLOCK);
 		answer_dumps();
 		CU_ASSERT_FATAL(now_ns() < end);
-	} while (pending(mv->sync.notify_fd) || mv->sync.phase != RESYNC_IDLE || mv->review ||
-		 (dumps && mv->sync.want));
+	} while (kernel_neigh_pending() || pending(request) || pending(mv->sync.notify_fd) ||
+		 mv->sync.phase != RESYNC_IDLE || mv->review || (dumps && mv->sync.want));
 	mirror_settle(UINT64_MAX);
 	CU_ASSERT_EQUAL(oracle.disorder, 0);
 }
