@@ -36,17 +36,21 @@ struct api_request {
 
 struct client {
 	LIST_ENTRY(client) entry;
+	TAILQ_ENTRY(client) turn;
+	bool queued; /* for its turn */
 	struct bufferevent *bev;
-	struct event *turn; /* zero timer: go on with what is left */
 	struct api_request *active;
 	bool writer;
 	bool eof;	 /* nothing more will be received */
 	bool discarding; /* inside a request that was too long */
+	bool held;	 /* not read from: enough is waiting */
 };
 
 static struct {
 	bool open;
 	LIST_HEAD(, client) clients;
+	TAILQ_HEAD(, client) queue; /* those with work to do */
+	struct event *next;	    /* zero timer: the next one's turn */
 	unsigned n_clients;
 	char writers[64]; /* the group's name, for people */
 	struct api_options options;
@@ -58,11 +62,24 @@ static const struct api_options default_options = {
 
 /* ---- answers ---- */
 
-static void client_schedule(struct client *client)
+/* first: before those that are in the middle of a long answer. */
+static void client_schedule(struct client *client, bool first)
 {
 	static const struct timeval now = { 0, 0 };
 
-	evtimer_add(client->turn, &now);
+	if (!client->queued && first)
+		TAILQ_INSERT_HEAD(&api.queue, client, turn);
+	else if (!client->queued)
+		TAILQ_INSERT_TAIL(&api.queue, client, turn);
+	client->queued = true;
+	evtimer_add(api.next, &now);
+}
+
+static void client_unschedule(struct client *client)
+{
+	if (client->queued)
+		TAILQ_REMOVE(&api.queue, client, turn);
+	client->queued = false;
 }
 
 /* One line. Takes the reference; NULL means that memory ran out while it was made. */
@@ -104,7 +121,7 @@ static void request_free(struct api_request *request)
 		request->done(request->state);
 	if (client) {
 		client->active = NULL;
-		client_schedule(client);
+		client_schedule(client, false);
 	}
 	free(request);
 }
@@ -143,14 +160,14 @@ void api_stream(struct api_request *request, json_t *(*step)(void *state),
 	request->step = step;
 	request->done = done;
 	request->state = state;
-	client_schedule(request->client);
+	client_schedule(request->client, false);
 }
 
 void api_wake(struct api_request *request)
 {
 	request->paused = false;
 	if (request->client)
-		client_schedule(request->client);
+		client_schedule(request->client, false);
 }
 
 const struct api_command *api_request_command(const struct api_request *request)
@@ -171,7 +188,7 @@ static void client_free(struct client *client)
 		if (client->active->step)
 			request_free(client->active);
 	}
-	event_free(client->turn);
+	client_unschedule(client);
 	bufferevent_free(client->bev);
 	free(client);
 }
@@ -307,13 +324,28 @@ static void client_step(struct client *client)
 	}
 }
 
+/* Reading pauses while more than one request's worth waits. (Not by libevent's high watermark: it
+ * calls the read callback for ever when that leaves the buffer full.) */
+static void client_hold(struct client *client)
+{
+	bool full = evbuffer_get_length(bufferevent_get_input(client->bev)) > API_REQUEST_MAX;
+
+	if (full == client->held || client->eof)
+		return;
+	client->held = full;
+	if (full)
+		bufferevent_disable(client->bev, EV_READ);
+	else
+		bufferevent_enable(client->bev, EV_READ);
+}
+
 static void client_turn(struct client *client)
 {
 	struct evbuffer *out = bufferevent_get_output(client->bev);
 	uint64_t start = now_ns();
 	size_t len;
 
-	evtimer_del(client->turn);
+	client_unschedule(client);
 	do {
 		if (evbuffer_get_length(out) >= OUTPUT_HIGH)
 			return; /* on_drained goes on */
@@ -324,6 +356,7 @@ static void client_turn(struct client *client)
 			continue;
 		}
 		char *line = client_line(client, &len);
+		client_hold(client);
 		if (!line) {
 			if (client->eof && !evbuffer_get_length(out))
 				client_free(client);
@@ -334,25 +367,37 @@ static void client_turn(struct client *client)
 		client_dispatch(client, line, len);
 		free(line);
 	} while (now_ns() - start < CONTROL_BUDGET_US / 4 * 1000ull);
-	client_schedule(client);
+	client_schedule(client, false);
 }
 
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+/* One client a round of the event loop: however many long answers are under way, others are heard
+ * between any two steps. */
+static void on_next(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd, (void)what;
-	client_turn(arg);
+	static const struct timeval now = { 0, 0 };
+	struct client *client = TAILQ_FIRST(&api.queue);
+
+	(void)fd, (void)what, (void)arg;
+	if (client)
+		client_turn(client);
+	if (!TAILQ_EMPTY(&api.queue))
+		evtimer_add(api.next, &now);
 }
 
 static void on_readable(struct bufferevent *bev, void *arg)
 {
+	struct client *client = arg;
+
 	(void)bev;
-	client_turn(arg);
+	client_hold(client);
+	if (!client->active) /* else it waits in the input buffer */
+		client_schedule(client, true);
 }
 
 static void on_drained(struct bufferevent *bev, void *arg)
 {
 	(void)bev;
-	client_turn(arg);
+	client_schedule(arg, false);
 }
 
 /* A peer that only ended its sending side still waits for answers; one that closed is gone. */
@@ -370,9 +415,10 @@ static void on_client_event(struct bufferevent *bev, short what, void *arg)
 
 	if ((what & BEV_EVENT_EOF) && !peer_closed(bufferevent_getfd(bev))) {
 		client->eof = true;
-		client_turn(client);
+		client_schedule(client, false);
 	} else if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING) && busy) {
-		bufferevent_enable(bev, EV_READ); /* it waits for us, not we for it */
+		if (!client->held)
+			bufferevent_enable(bev, EV_READ); /* it waits for us, not we for it */
 	} else {
 		if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_WRITING))
 			log_event(LOG_LVL_NOTICE, "lintasd",
@@ -395,24 +441,19 @@ int api_client_new(int fd, bool writer)
 		return -ENOMEM;
 	client->writer = writer;
 	client->bev = bufferevent_socket_new(control.base, fd, BEV_OPT_CLOSE_ON_FREE);
-	client->turn = evtimer_new(control.base, on_turn, client);
-	if (!client->bev || !client->turn)
+	if (!client->bev)
 		goto fail;
 	bufferevent_setcb(client->bev, on_readable, on_drained, on_client_event, client);
-	bufferevent_setwatermark(client->bev, EV_READ, 0, API_REQUEST_MAX + 1);
 	bufferevent_setwatermark(client->bev, EV_WRITE, OUTPUT_LOW, 0);
 	struct timeval idle = ms(api.options.idle_ms), stall = ms(api.options.stall_ms);
 	bufferevent_set_timeouts(client->bev, &idle, &stall);
 	bufferevent_priority_set(client->bev, low);
-	event_priority_set(client->turn, low);
 	if (bufferevent_enable(client->bev, EV_READ | EV_WRITE))
 		goto fail;
 	LIST_INSERT_HEAD(&api.clients, client, entry);
 	api.n_clients++;
 	return 0;
 fail:
-	if (client->turn)
-		event_free(client->turn);
 	if (client->bev) {
 		bufferevent_setfd(client->bev, -1); /* the caller still owns fd */
 		bufferevent_free(client->bev);
@@ -447,7 +488,14 @@ int api_open(const char *socket_path, const char *readers_group, const char *wri
 	err = api_socket_open(socket_path, readers_group, writers_group);
 	if (err)
 		return err;
+	TAILQ_INIT(&api.queue);
 	api.open = true;
+	api.next = evtimer_new(control.base, on_next, NULL);
+	if (!api.next) {
+		api_close();
+		return -ENOMEM;
+	}
+	event_priority_set(api.next, event_base_get_npriorities(control.base) - 1);
 	err = api.options.commands == api_commands ? views_start() : 0;
 	if (err)
 		api_close();
@@ -463,4 +511,7 @@ void api_close(void)
 	while (!LIST_EMPTY(&api.clients))
 		client_free(LIST_FIRST(&api.clients));
 	api_socket_close();
+	if (api.next)
+		event_free(api.next);
+	api.next = NULL;
 }

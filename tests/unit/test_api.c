@@ -397,6 +397,42 @@ static void test_order(void)
 	server_stop();
 }
 
+/* A client that sends and sends while its first request is not answered: reading pauses, nothing
+ * spins. */
+static void test_flood(void)
+{
+	char line[1024];
+	size_t sent = 0;
+	int idle = 0;
+
+	CU_ASSERT_FATAL(server_start(60000, 60000, NULL, NULL));
+	int fd = client_open();
+	send_line(fd, "{\"cmd\":\"keep\"}");
+	memset(line, ' ', sizeof(line));
+	memcpy(line, "{\"cmd\":\"echo\",\"args\":{\"n\":1}}", 29);
+	line[sizeof(line) - 1] = '\n';
+	while (idle < 100) { /* until nothing more is taken */
+		ssize_t n = send(fd, line + sent % sizeof(line), sizeof(line) - sent % sizeof(line),
+			MSG_NOSIGNAL);
+
+		idle = n > 0 ? 0 : idle + 1;
+		sent += n > 0 ? (size_t)n : 0;
+		pump();
+	}
+	CU_ASSERT(sent > API_REQUEST_MAX);
+	CU_ASSERT(sent < 16 * API_REQUEST_MAX);
+	CU_ASSERT_EQUAL(event_base_get_num_events(control.base, EVENT_BASE_COUNT_ACTIVE), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+	api_reply(kept, json_pack("{s:i}", "n", 1));
+	for (size_t i = 0; i <= sent / sizeof(line); i++) /* all of it is answered, in order */
+		expect_echo(fd, 1);
+	send_text(fd, line + sent % sizeof(line), sizeof(line) - sent % sizeof(line));
+	expect_echo(fd, 1);
+	close(fd);
+	pump();
+	server_stop();
+}
+
 static void test_stalled_client(void)
 {
 	CU_ASSERT_FATAL(server_start(60000, 60000, NULL, NULL));
@@ -677,6 +713,7 @@ void unit_api(void)
 		{ "bad_requests", test_bad_requests },
 		{ "oversized", test_oversized },
 		{ "order", test_order },
+		{ "flood", test_flood },
 		{ "stalled_client", test_stalled_client },
 		{ "stall_drop", test_stall_drop },
 		{ "idle", test_idle },
