@@ -1,9 +1,10 @@
 /* What a former lintasd left in the kernel and the configuration no longer has.
  *
- * After a crash the keeper still holds the TAPs, and with them their addresses and routes. Whoever starts
- * next takes them over as they are and removes the rest: TAPs by the keeper's list; addresses on our links by
- * a dump; static routes by a dump that the kernel filters on our protocol number, so that a million foreign
- * routes cost nothing and are never touched. Runs once a VRF, before the loop, synchronously. */
+ * After a crash the keeper still holds the TAPs, and with them their addresses and routes. Whoever
+ * starts next takes them over as they are and removes the rest: TAPs by the keeper's list;
+ * addresses on our links by a dump; static routes by a dump that the kernel filters on our protocol
+ * number, so that a million foreign routes cost nothing and are never touched. Runs once a VRF,
+ * before the loop, synchronously. */
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -18,17 +19,19 @@
 #include "keeper.h"
 
 #define REPLY_BYTES 65536
-#define WAIT_S      5
+#define WAIT_S	    5
 
 struct adopt {
 	struct vrf *vrf;
 	const struct config *config;
 	int lo;
 	unsigned removed;
-	struct bring_routes routes[DP_LINKS_MAX]; /* of each link, once one of its routes was seen */
+	struct bring_routes
+		routes[DP_LINKS_MAX]; /* of each link, once one of its routes was seen */
 };
 
-static const struct cfg_link *configured(const struct config *config, const char *vrf, const char *name)
+static const struct cfg_link *configured(
+	const struct config *config, const char *vrf, const char *name)
 {
 	const struct cfg_link *link = config_link(config, name);
 
@@ -54,7 +57,8 @@ void adopt_taps(const struct config *config)
 	}
 }
 
-static int bytes_to_prefix(struct nlattr *attr, uint8_t af, uint8_t len, struct ip_prefix *ret_prefix)
+static int bytes_to_prefix(
+	struct nlattr *attr, uint8_t af, uint8_t len, struct ip_prefix *ret_prefix)
 {
 	if ((af != AF_INET && af != AF_INET6) || len > ip_bits(af) ||
 		(attr && nla_len(attr) != (int)ip_size(af)))
@@ -129,13 +133,14 @@ static void route_seen(struct adopt *a, struct nlmsghdr *h)
 	char text[IP_STRLEN];
 	int oif;
 
-	if (nlmsg_parse(h, sizeof(*rtm), tb, RTA_MAX, NULL) < 0 || rtm->rtm_protocol != LINTAS_RTPROT ||
-		!tb[RTA_OIF] || nla_len(tb[RTA_OIF]) != sizeof(uint32_t) ||
+	if (nlmsg_parse(h, sizeof(*rtm), tb, RTA_MAX, NULL) < 0 ||
+		rtm->rtm_protocol != LINTAS_RTPROT || !tb[RTA_OIF] ||
+		nla_len(tb[RTA_OIF]) != sizeof(uint32_t) ||
 		bytes_to_prefix(tb[RTA_DST], rtm->rtm_family, rtm->rtm_dst_len, &prefix))
 		return;
 	if (tb[RTA_GATEWAY]) {
-		if (bytes_to_prefix(tb[RTA_GATEWAY], rtm->rtm_family, (uint8_t)ip_bits(rtm->rtm_family),
-			    &via_host))
+		if (bytes_to_prefix(tb[RTA_GATEWAY], rtm->rtm_family,
+			    (uint8_t)ip_bits(rtm->rtm_family), &via_host))
 			return;
 		via = ip_prefix_addr(&via_host);
 	}
@@ -168,14 +173,14 @@ static int dump(struct adopt *a, int sock, const void *request, size_t len,
 			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 			break;
 		}
-		for (struct nlmsghdr *h = (struct nlmsghdr *)reply; rc == -EAGAIN && nlmsg_ok(h, left);
-			h = nlmsg_next(h, &left)) {
+		for (struct nlmsghdr *h = (struct nlmsghdr *)reply;
+			rc == -EAGAIN && nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
 			if (h->nlmsg_type == NLMSG_DONE)
 				rc = 0;
 			else if (h->nlmsg_type == NLMSG_ERROR)
-				rc = h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)) ?
-					     ((struct nlmsgerr *)nlmsg_data(h))->error :
-					     -EPROTO;
+				rc = h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))
+					     ? ((struct nlmsgerr *)nlmsg_data(h))->error
+					     : -EPROTO;
 			else
 				seen(a, h);
 		}
@@ -190,7 +195,8 @@ static int dump_addresses(struct adopt *a, int sock)
 		struct nlmsghdr h;
 		struct ifaddrmsg ifa;
 	} request = {
-		.h = { .nlmsg_len = sizeof(request), .nlmsg_type = RTM_GETADDR,
+		.h = { .nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_GETADDR,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
 
@@ -203,7 +209,8 @@ static int dump_routes(struct adopt *a, int sock, uint8_t af)
 		struct nlmsghdr h;
 		struct rtmsg rtm;
 	} request = {
-		.h = { .nlmsg_len = sizeof(request), .nlmsg_type = RTM_GETROUTE,
+		.h = { .nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_GETROUTE,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.rtm = { .rtm_family = af, .rtm_protocol = LINTAS_RTPROT },
 	};

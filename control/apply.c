@@ -1,14 +1,14 @@
 /* From one configuration to the next.
  *
- * Start and reload are the same thing: at start the configuration before is none. A change goes through
- * phases, each in steps that the event loop may spread (no step is long, and what is urgent comes between):
- *   prepare  new VRFs and links are made: namespaces, sockets, TAPs; nothing that exists is touched
- *   publish  the fast path gets the new set of links by one store; if it refuses, what prepare made is
- *            taken back and nothing has changed
- *   commit   the kernel follows, link by link; then what left goes; then mirror and FRR are told
- * An unchanged file is no difference, and no difference is no step at all. What only a restart can change
- * (workers, memory, ports) is left as it was, said in the log and in control.needs_restart; links on a port
- * that is not there yet wait with it. Control thread; reload.c drives it. */
+ * Start and reload are the same thing: at start the configuration before is none. A change goes
+ * through phases, each in steps that the event loop may spread (no step is long, and what is urgent
+ * comes between): prepare  new VRFs and links are made: namespaces, sockets, TAPs; nothing that
+ * exists is touched publish  the fast path gets the new set of links by one store; if it refuses,
+ * what prepare made is taken back and nothing has changed commit   the kernel follows, link by
+ * link; then what left goes; then mirror and FRR are told An unchanged file is no difference, and
+ * no difference is no step at all. What only a restart can change (workers, memory, ports) is left
+ * as it was, said in the log and in control.needs_restart; links on a port that is not there yet
+ * wait with it. Control thread; reload.c drives it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +21,11 @@
 
 #define NOTIFY_RCVBUF (64u << 20) /* 161,000 route notifications */
 
-struct plan { /* of one link, by its id */
+struct plan {			     /* of one link, by its id */
 	const struct cfg_link *next; /* what it shall be; NULL: it leaves */
 	const struct cfg_link *old;  /* what it was, while the kernel does not know yet */
-	bool fresh;                  /* made by this apply */
-	bool published;              /* the fast path has it */
+	bool fresh;		     /* made by this apply */
+	bool published;		     /* the fast path has it */
 };
 
 static struct plan plans[DP_LINKS_MAX];
@@ -93,7 +93,8 @@ int control_publish(void)
 			shape(link, link->cfg, &shapes[n++]);
 	rc = dp_publish(shapes, n);
 	if (rc)
-		log_event(LOG_LVL_ERR, NULL, "the fast path refused %u links: %s", n, strerror(-rc));
+		log_event(
+			LOG_LVL_ERR, NULL, "the fast path refused %u links: %s", n, strerror(-rc));
 	bring_tunnel_carriers();
 	return rc;
 }
@@ -140,12 +141,14 @@ static void vrf_drop(struct vrf *vrf)
 	vrf_release(vrf);
 }
 
-/* The link of this configuration's link, when it can stay what it is: same name, same VRF, same nature. */
+/* The link of this configuration's link, when it can stay what it is: same name, same VRF, same
+ * nature. */
 static struct link *link_kept(const struct cfg_link *cfg)
 {
 	struct link *link = link_by_name(cfg->name);
 
-	if (!link || strcmp(link->vrf->name, cfg->vrf->name) || !link->cfg->underlay != !cfg->underlay)
+	if (!link || strcmp(link->vrf->name, cfg->vrf->name) ||
+		!link->cfg->underlay != !cfg->underlay)
 		return NULL;
 	return link;
 }
@@ -199,7 +202,8 @@ static int publish(struct apply *a)
 			shape(link, plans[link->id].next, &shapes[n++]);
 	rc = dp_publish(shapes, n);
 	if (rc) {
-		log_event(LOG_LVL_ERR, NULL, "the fast path refused the new links: %s", strerror(-rc));
+		log_event(LOG_LVL_ERR, NULL, "the fast path refused the new links: %s",
+			strerror(-rc));
 		return rc;
 	}
 	for (struct link *link = link_next(NULL); link; link = link_next(link)) {
@@ -210,7 +214,8 @@ static int publish(struct apply *a)
 			continue;
 		plan->old = plan->fresh ? NULL : link->cfg;
 		link->cfg = plan->next;
-		link->port = link->cfg->circuit ? bring_port_number(link->cfg->circuit->port->name) : -1;
+		link->port =
+			link->cfg->circuit ? bring_port_number(link->cfg->circuit->port->name) : -1;
 	}
 	(void)a;
 	return 0;
@@ -263,7 +268,8 @@ static void commit_vrf(struct apply *a, const struct cfg_vrf *cfg)
 	if (fresh_vrfs[vrf->id]) {
 		rc = vrf_mirror(vrf);
 		if (rc)
-			log_event(LOG_LVL_ERR, vrf->name, "its routes are not mirrored: %s", strerror(-rc));
+			log_event(LOG_LVL_ERR, vrf->name, "its routes are not mirrored: %s",
+				strerror(-rc));
 		fresh_vrfs[vrf->id] = false;
 	}
 	if (!a->before && (rc = adopt_vrf(vrf, a->next)))
@@ -289,7 +295,8 @@ static bool same_bytes(const void *a, unsigned n_a, const void *b, unsigned n_b,
 static bool same_kernel(const struct cfg_link *a, const struct cfg_link *b)
 {
 	return a->shut == b->shut &&
-	       same_bytes(a->address, a->n_address, b->address, b->n_address, sizeof(*a->address)) &&
+	       same_bytes(
+		       a->address, a->n_address, b->address, b->n_address, sizeof(*a->address)) &&
 	       same_bytes(a->statics.items, a->statics.n, b->statics.items, b->statics.n,
 		       sizeof(*a->statics.items)) &&
 	       ip_addr_equal(&a->gateway[0], &b->gateway[0]) &&
@@ -318,7 +325,8 @@ static void remove_link(struct link *link)
 	link_release(link);
 }
 
-/* Is there anything that only a restart can bring, between what was started and what is configured? */
+/* Is there anything that only a restart can bring, between what was started and what
+ * is configured? */
 static void restart_check(void)
 {
 	struct cfg_diff diff;
@@ -390,7 +398,8 @@ static void step_inventory(struct apply *a)
 	struct vrf *vrf;
 
 	if (a->phase == REMOVE_VRFS) {
-		for (vrf = vrf_next(NULL); vrf && config_vrf(a->next, vrf->name); vrf = vrf_next(vrf))
+		for (vrf = vrf_next(NULL); vrf && config_vrf(a->next, vrf->name);
+			vrf = vrf_next(vrf))
 			;
 		if (vrf)
 			vrf_drop(vrf);

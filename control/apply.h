@@ -1,4 +1,5 @@
-/* From one configuration to the next, a step at a time: apply.c does it, reload.c and main.c drive it. */
+/* From one configuration to the next, a step at a time: apply.c does it, reload.c and main.c drive
+ * it. */
 #ifndef LINTAS_APPLY_H
 #define LINTAS_APPLY_H
 
@@ -19,17 +20,18 @@ struct apply {
 	enum apply_phase phase;
 	struct config *next;
 	const struct config *before; /* NULL at start */
-	unsigned i;                  /* in the phase's list */
+	unsigned i;		     /* in the phase's list */
 	struct link *link;
 	struct cfg_diff diff;
 };
 
-/* Everything the configuration asks for, once the fast path runs; it is control.running afterwards. 0 or
- * -errno, logged. */
+/* Everything the configuration asks for, once the fast path runs; it is control.running afterwards.
+ * 0 or -errno, logged. */
 int apply_start(struct config *config);
 /* What differs, into a->diff and the log. */
 int apply_difference(struct apply *a);
-/* One step: 1 = more to do; 0 = done, a->next is control.running; -errno = refused and taken back. */
+/* One step: 1 = more to do; 0 = done, a->next is control.running; -errno = refused and
+ * taken back. */
 int apply_step(struct apply *a);
 void apply_stop(void);
 

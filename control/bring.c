@@ -1,15 +1,16 @@
 /* One link's kernel side: TAP, addresses, carrier, static routes.
  *
- * apply.c decides what has changed; this file makes one link so, with the least disturbance: a changed MTU or
- * address touches nothing else. Addresses are few and set at once; static routes may be thousands and travel
- * as a batch through the event loop. What the kernel refuses (a gateway that is not reachable yet) marks the
- * link, and a slow timer asserts marked links first and then every link in turn, so that what the kernel
- * drops silently with an interface that was down, or what somebody removed by hand, comes back.
+ * apply.c decides what has changed; this file makes one link so, with the least disturbance: a
+ * changed MTU or address touches nothing else. Addresses are few and set at once; static routes may
+ * be thousands and travel as a batch through the event loop. What the kernel refuses (a gateway
+ * that is not reachable yet) marks the link, and a slow timer asserts marked links first and then
+ * every link in turn, so that what the kernel drops silently with an interface that was down, or
+ * what somebody removed by hand, comes back.
  *
- * Carrier is the port's, told to the kernel by TUNSETCARRIER, and to the mirror; a tunnel's is found by the
- * mirror (it forwards or it does not) and told to the kernel here. A link that a former lintasd left behind
- * keeps its carrier in the kernel for GRACE_MS after the start, although its port or underlay is still coming
- * up: to BGP the restart did not happen. */
+ * Carrier is the port's, told to the kernel by TUNSETCARRIER, and to the mirror; a tunnel's is
+ * found by the mirror (it forwards or it does not) and told to the kernel here. A link that a
+ * former lintasd left behind keeps its carrier in the kernel for GRACE_MS after the start, although
+ * its port or underlay is still coming up: to BGP the restart did not happen. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -20,20 +21,20 @@
 #include "bring.h"
 #include "keeper.h"
 
-#define TICK_MS  100
-#define GRACE_MS 3000
-#define RETRY_MS 1000
+#define TICK_MS	     100
+#define GRACE_MS     3000
+#define RETRY_MS     1000
 #define RETRY_MAX_MS 60000
-#define SLICE 64 /* static routes asserted when it is a link's turn */
-#define CLOSE_MS 1000 /* the punt thread has long seen the new set of links by then */
+#define SLICE	     64	  /* static routes asserted when it is a link's turn */
+#define CLOSE_MS     1000 /* the punt thread has long seen the new set of links by then */
 
-struct side { /* what only this file knows of a link, by its id */
-	bool dirty;          /* something is missing: assert it, not before retry_ns */
+struct side {	    /* what only this file knows of a link, by its id */
+	bool dirty; /* something is missing: assert it, not before retry_ns */
 	uint64_t retry_ns;
-	unsigned retry_ms;   /* the pause, doubled with every failure */
-	unsigned at;         /* static route that is asserted next */
-	bool tap_carrier;    /* as told to the kernel */
-	uint64_t grace_ns;   /* carrier may not be taken away before; 0 = it may */
+	unsigned retry_ms; /* the pause, doubled with every failure */
+	unsigned at;	   /* static route that is asserted next */
+	bool tap_carrier;  /* as told to the kernel */
+	uint64_t grace_ns; /* carrier may not be taken away before; 0 = it may */
 };
 
 static struct side sides[DP_LINKS_MAX];
@@ -82,7 +83,8 @@ static bool port_up(int port)
 }
 
 /* ---- the TAP ---- */
-/* FNV-1a over the gateway's and the link's name: the same after every restart, different on two gateways. */
+/* FNV-1a over the gateway's and the link's name: the same after every restart, different on two
+ * gateways. */
 static void mac_derive(const char *link, uint8_t mac[6])
 {
 	uint64_t hash = 0xcbf29ce484222325ull;
@@ -129,8 +131,8 @@ static void tap_carrier_set(struct link *link, bool up)
 	int value = up;
 
 	if (link->tap < 0 || ioctl(link->tap, TUNSETCARRIER, &value) < 0)
-		log_event(LOG_LVL_ERR, link->name, "kernel refused carrier %s: %s", up ? "on" : "off",
-			strerror(errno));
+		log_event(LOG_LVL_ERR, link->name, "kernel refused carrier %s: %s",
+			up ? "on" : "off", strerror(errno));
 	else
 		sides[link->id].tap_carrier = up;
 }
@@ -143,8 +145,8 @@ int bring_tap(struct link *link, const struct cfg_link *cfg)
 	int fd, rc;
 
 	if (mtu < cfg->mtu)
-		log_event(LOG_LVL_WARN, link->name, "MTU %u instead of %u: the port carries no more", mtu,
-			cfg->mtu);
+		log_event(LOG_LVL_WARN, link->name,
+			"MTU %u instead of %u: the port carries no more", mtu, cfg->mtu);
 	bring_mac_of(cfg, mac);
 	rc = keeper_tap(link->vrf->name, link->name, mac, mtu, &fd, &held);
 	if (rc) {
@@ -159,8 +161,8 @@ int bring_tap(struct link *link, const struct cfg_link *cfg)
 		if (link->ifindex < 0) {
 			rc = link->ifindex;
 			link->ifindex = 0;
-			log_event(LOG_LVL_ERR, link->name, "not in namespace %s: %s", link->vrf->name,
-				strerror(-rc));
+			log_event(LOG_LVL_ERR, link->name, "not in namespace %s: %s",
+				link->vrf->name, strerror(-rc));
 			return rc;
 		}
 		link->port = cfg->circuit ? bring_port_number(cfg->circuit->port->name) : -1;
@@ -184,19 +186,21 @@ static void close_later(evutil_socket_t fd, short what, void *arg)
 
 void bring_gone(struct link *link)
 {
-	const struct timeval later = { .tv_sec = CLOSE_MS / 1000, .tv_usec = CLOSE_MS % 1000 * 1000 };
+	const struct timeval later = { .tv_sec = CLOSE_MS / 1000,
+		.tv_usec = CLOSE_MS % 1000 * 1000 };
 	int rc = keeper_tap_del(link->vrf->name, link->name), ends[2];
 
 	if (rc && rc != -ENOENT)
-		log_event(LOG_LVL_WARN, link->name, "the keeper does not let go: %s", keeper_error());
-	/* The number lives on, but names an end of a pipe where nothing ever comes: the interface is gone now,
-	 * and a number that somebody still polls is not given to another file. */
+		log_event(
+			LOG_LVL_WARN, link->name, "the keeper does not let go: %s", keeper_error());
+	/* The number lives on, but names an end of a pipe where nothing ever comes: the interface
+	 * is gone now, and a number that somebody still polls is not given to another file. */
 	if (link->tap >= 0 && !pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
 		dup3(ends[0], link->tap, O_CLOEXEC);
 		close(ends[0]);
 		close(ends[1]);
-		event_base_once(control.base, -1, EV_TIMEOUT, close_later, (void *)(intptr_t)link->tap,
-			&later);
+		event_base_once(control.base, -1, EV_TIMEOUT, close_later,
+			(void *)(intptr_t)link->tap, &later);
 	}
 	link->tap = -1;
 }
@@ -210,7 +214,8 @@ static bool prefix_among(const struct ip_prefix *prefix, const struct ip_prefix 
 	return false;
 }
 
-static bool same_host_among(const struct ip_prefix *prefix, const struct ip_prefix *list, unsigned n)
+static bool same_host_among(
+	const struct ip_prefix *prefix, const struct ip_prefix *list, unsigned n)
 {
 	struct ip_addr a = ip_prefix_addr(prefix), b;
 
@@ -248,7 +253,8 @@ static void addresses_delete(const struct addresses *a, bool replaced)
 	}
 }
 
-/* An address whose length changes must go before it comes; every other comes before the old one goes. */
+/* An address whose length changes must go before it comes; every other comes before the old one
+ * goes. */
 static int addresses_set(const struct addresses *a)
 {
 	char text[IP_STRLEN];
@@ -270,10 +276,13 @@ static int addresses_set(const struct addresses *a)
 
 void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg_vrf *cfg)
 {
-	struct addresses a = { .vrf = vrf, .ifindex = kernel_ifindex(vrf, "lo"), .subject = vrf->name };
+	struct addresses a = {
+		.vrf = vrf, .ifindex = kernel_ifindex(vrf, "lo"), .subject = vrf->name
+	};
 
 	if (a.ifindex <= 0) {
-		log_event(LOG_LVL_ERR, vrf->name, "no lo in the namespace: %s", strerror(-a.ifindex));
+		log_event(
+			LOG_LVL_ERR, vrf->name, "no lo in the namespace: %s", strerror(-a.ifindex));
 		return;
 	}
 	a.before = old ? old->loopback.items : NULL;
@@ -338,13 +347,14 @@ static void route_failed(const struct kernel_route_op *op, int error, void *arg)
 
 static int routes_send(struct link *link, const struct bring_routes *routes)
 {
-	struct kernel_batch_calls calls = { .failed = route_failed, .arg = (void *)(uintptr_t)link->id };
+	struct kernel_batch_calls calls = { .failed = route_failed,
+		.arg = (void *)(uintptr_t)link->id };
 
 	return routes->n ? kernel_route_batch(link->vrf, routes->ops, routes->n, &calls) : 0;
 }
 
-/* Those of `old` that link->cfg has not, as deletions; then all it has, or in the ordinary round (some) the
- * next few: what is there already is refused as such, at little cost. */
+/* Those of `old` that link->cfg has not, as deletions; then all it has, or in the ordinary round
+ * (some) the next few: what is there already is refused as such, at little cost. */
 static int routes_set(struct link *link, const struct cfg_link *old, bool some)
 {
 	struct bring_routes was = { 0 }, want = { 0 }, slice;
@@ -420,7 +430,8 @@ void bring_link(struct link *link, const struct cfg_link *old)
 }
 
 /* ---- carrier ---- */
-/* The kernel is told what link->carrier is, unless the link may still keep what it had before the restart. */
+/* The kernel is told what link->carrier is, unless the link may still keep what it had before the
+ * restart. */
 static void tap_carrier_follow(struct link *link, uint64_t now)
 {
 	struct side *side = &sides[link->id];
@@ -439,13 +450,14 @@ static void carrier_set(struct link *link, bool up)
 		return;
 	link->carrier = up;
 	side->grace_ns = 0; /* it has been up, or is: there is nothing to wait for */
-	if (up) {           /* what was refused without carrier may pass now */
+	if (up) {	    /* what was refused without carrier may pass now */
 		side->dirty = true;
 		side->retry_ms = 0;
 		side->retry_ns = 0;
 	}
 	tap_carrier_follow(link, now_ns());
-	log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s", up ? "is back" : "lost");
+	log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
+		up ? "is back" : "lost");
 	mirror_carrier(link, up);
 }
 

@@ -5,18 +5,20 @@
 #include "control.h"
 #include "mirror.h"
 
-/* Ports the fast path was started with: name to number, -1 = not started (staged until a restart). */
+/* Ports the fast path was started with: name to number, -1 = not started (staged until
+ * a restart). */
 void bring_ports(const struct config *config);
 int bring_port_number(const char *name);
 
-/* The link's kernel interface: the TAP in its VRF, with the MAC and MTU of cfg; carrier as the port's. Also
- * for a link that has one already: its MAC and MTU are brought up to date. 0 or -errno, logged. */
+/* The link's kernel interface: the TAP in its VRF, with the MAC and MTU of cfg; carrier as the
+ * port's. Also for a link that has one already: its MAC and MTU are brought up to date. 0 or
+ * -errno, logged. */
 int bring_tap(struct link *link, const struct cfg_link *cfg);
-/* Addresses, up or down, static routes: from what `old` (NULL: nothing) had put there to what link->cfg
- * wants. What fails is logged and tried again. */
+/* Addresses, up or down, static routes: from what `old` (NULL: nothing) had put there to what
+ * link->cfg wants. What fails is logged and tried again. */
 void bring_link(struct link *link, const struct cfg_link *old);
-/* The link leaves: its interface goes with everything on it. The fast path no longer uses it, but its punt
- * thread may hold the descriptor's number for a moment: the number is closed later. */
+/* The link leaves: its interface goes with everything on it. The fast path no longer uses it, but
+ * its punt thread may hold the descriptor's number for a moment: the number is closed later. */
 void bring_gone(struct link *link);
 void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg_vrf *cfg);
 

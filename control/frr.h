@@ -6,17 +6,19 @@
 #include <jansson.h>
 #include "config/config.h"
 
-/* Write the complete frr.conf that config asks for. keys_dir is where MD5 secrets are read from: the output
- * must go to a 0600 file or a memfd only. 0 or -errno. Pure but for reading the keys. */
+/* Write the complete frr.conf that config asks for. keys_dir is where MD5 secrets are read from:
+ * the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but for reading the keys. */
 int frr_render(const struct config *config, FILE *out);
 enum frr_daemon { FRR_ZEBRA, FRR_BFDD, FRR_BGPD, FRR_DAEMONS };
 
-/* The commands that lead one daemon from what it prints (`show running-config no-header`) to what frr_render
- * wrote, as far as that is this daemon's, for `vtysh -d DAEMON -f`; they may hold passwords. *ret_n: how many
- * lines differ; 0 = nothing was written. ret_first: the first of them, for people. Pure. 0 or -errno. */
-int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out, unsigned *ret_n,
-	char *ret_first, size_t first_size);
-/* Start bringing FRR to control.running; asynchronous, coalesced, retried while FRR is not there. */
+/* The commands that lead one daemon from what it prints (`show running-config no-header`) to what
+ * frr_render wrote, as far as that is this daemon's, for `vtysh -d DAEMON -f`; they may hold
+ * passwords. *ret_n: how many lines differ; 0 = nothing was written. ret_first: the first of them,
+ * for people. Pure. 0 or -errno. */
+int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out,
+	unsigned *ret_n, char *ret_first, size_t first_size);
+/* Start bringing FRR to control.running; asynchronous, coalesced, retried while FRR is
+ * not there. */
 void frr_sync(void);
 void frr_stop(void); /* at the end; FRR stays as it is */
 

@@ -1,19 +1,20 @@
 /* From FRR's running configuration to the rendered one, by the lines that differ.
  *
- * Pure: two texts in FRR's own form in, commands for `vtysh -f` out. frr-reload.py does the same for every
- * configuration there is, takes a process and 0.6 s for it, and prints passwords on the way; here both texts
- * are of a few known kinds, so a comparison of lines with their contexts is enough, and a session whose lines
- * are all there is not touched.
+ * Pure: two texts in FRR's own form in, commands for `vtysh -f` out. frr-reload.py does the same
+ * for every configuration there is, takes a process and 0.6 s for it, and prints passwords on the
+ * way; here both texts are of a few known kinds, so a comparison of lines with their contexts is
+ * enough, and a session whose lines are all there is not touched.
  *
- * One daemon at a time: vtysh shows the union of what all daemons have, in which a line that a restarted
- * daemon has lost is hidden by another's copy, and it stops at the first daemon that refuses a line.
+ * One daemon at a time: vtysh shows the union of what all daemons have, in which a line that a
+ * restarted daemon has lost is hidden by another's copy, and it stops at the first daemon that
+ * refuses a line.
  *
- * What is ours: BGP instances, route maps, prefix lists, BFD and two global lines. Everything else somebody
- * has configured in FRR stays. `vrf` blocks are zebra's own affair: it makes them from the namespaces, and
- * telling it so while it is about to has crashed it (8.4.4, in ns_socket). A line is
- * identified by its context and text; a line that sets one value of its context has a key, and a new value
- * replaces the old without removing it first. Prefix-list entries are compared without their numbers. A
- * session that goes takes one command, `no neighbor`, not one a line. */
+ * What is ours: BGP instances, route maps, prefix lists, BFD and two global lines. Everything else
+ * somebody has configured in FRR stays. `vrf` blocks are zebra's own affair: it makes them from the
+ * namespaces, and telling it so while it is about to has crashed it (8.4.4, in ns_socket). A line
+ * is identified by its context and text; a line that sets one value of its context has a key, and a
+ * new value replaces the old without removing it first. Prefix-list entries are compared without
+ * their numbers. A session that goes takes one command, `no neighbor`, not one a line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,9 @@
 #define DEPTH_MAX 8
 
 struct line {
-	char *text;          /* without indentation and sequence number */
-	char *path;          /* contexts and text, with \x1f between */
-	char *key;           /* the same with the key instead of the text */
+	char *text;	     /* without indentation and sequence number */
+	char *path;	     /* contexts and text, with \x1f between */
+	char *key;	     /* the same with the key instead of the text */
 	struct line *parent; /* NULL: top level */
 	unsigned indent, depth;
 	UT_hash_handle by_path, by_key;
@@ -88,7 +89,8 @@ static bool word_is(const char *text, unsigned n, const char *word)
 	return len == strlen(word) && !strncmp(at, word, len);
 }
 
-/* How much of a line names what it sets: the rest is the value. All of it where there is no value. */
+/* How much of a line names what it sets: the rest is the value. All of it where there is
+ * no value. */
 static size_t key_len(const char *text)
 {
 	static const struct {
@@ -97,9 +99,10 @@ static size_t key_len(const char *text)
 	} keyed[] = { { "bgp router-id ", 2 }, { "bgp route-map delay-timer ", 3 },
 		{ "maximum-paths ibgp ", 2 }, { "maximum-paths ", 1 }, { "set metric ", 2 },
 		{ "match ip address prefix-list ", 4 }, { "match ipv6 address prefix-list ", 4 },
-		{ "detect-multiplier ", 1 }, { "transmit-interval ", 1 }, { "receive-interval ", 1 } };
-	static const char *const of_neighbor[] = { "remote-as", "local-as", "description", "password",
-		"timers", "interface" };
+		{ "detect-multiplier ", 1 }, { "transmit-interval ", 1 },
+		{ "receive-interval ", 1 } };
+	static const char *const of_neighbor[] = { "remote-as", "local-as", "description",
+		"password", "timers", "interface" };
 
 	for (size_t i = 0; i < sizeof(keyed) / sizeof(keyed[0]); i++)
 		if (starts(text, keyed[i].start))
@@ -121,8 +124,9 @@ static char *key_of(const char *text)
 
 	/* Two route maps a session and family: the direction, the last word, belongs to the key. */
 	if (starts(text, "neighbor ") && word_is(text, 2, "route-map"))
-		return asprintf(&key, "%.*s%s", (int)words(text, 3), text, strrchr(text, ' ')) < 0 ? NULL :
-												     key;
+		return asprintf(&key, "%.*s%s", (int)words(text, 3), text, strrchr(text, ' ')) < 0
+			       ? NULL
+			       : key;
 	return strndup(text, len);
 }
 
@@ -258,8 +262,8 @@ struct writer {
 
 static bool is_context(const char *text)
 {
-	return !strcmp(text, "bfd") || starts(text, "route-map ") ||
-	       starts(text, "router bgp ") || starts(text, "address-family ") || starts(text, "profile ");
+	return !strcmp(text, "bfd") || starts(text, "route-map ") || starts(text, "router bgp ") ||
+	       starts(text, "address-family ") || starts(text, "profile ");
 }
 
 static void enter(FILE *out, const struct line *context)
@@ -282,7 +286,8 @@ static bool same_context(const struct line *a, const struct line *b)
 	return a == b || (a && b && !strcmp(a->path, b->path));
 }
 
-static void command(struct writer *w, const struct line *context, const char *no, const char *text, size_t len)
+static void command(
+	struct writer *w, const struct line *context, const char *no, const char *text, size_t len)
 {
 	int indent = context ? (int)context->depth + 1 : 0;
 
@@ -349,7 +354,8 @@ static void line_delete(struct writer *w, const struct line *line, const struct 
 	const char *text = line->text;
 	size_t len = strlen(text);
 
-	if (among(line, wanted->paths) || context_goes(line, wanted) || starts(text, "address-family "))
+	if (among(line, wanted->paths) || context_goes(line, wanted) ||
+		starts(text, "address-family "))
 		return;
 	if (neighbor_goes(line, wanted)) {
 		if (word_is(text, 2, "remote-as"))
@@ -374,8 +380,8 @@ static void line_add(struct writer *w, const struct line *line, const struct tex
 		command(w, line->parent, "", line->text, strlen(line->text));
 }
 
-int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out, unsigned *ret_n,
-	char *ret_first, size_t first_size)
+int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out,
+	unsigned *ret_n, char *ret_first, size_t first_size)
 {
 	struct text have = { 0 }, want = { 0 };
 	struct writer w = { .out = out, .first = ret_first, .first_size = first_size };

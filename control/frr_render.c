@@ -1,17 +1,20 @@
 /* frr.conf, whole, from the configuration.
  *
- * Pure but for the BGP keys, which are read from files and wiped again; the output holds them, so it goes to
- * anonymous memory or a 0600 file only. The text is what FRR 8.4 itself prints for the same configuration
- * (frr_diff.c compares the two line by line): what is FRR's default is not written.
+ * Pure but for the BGP keys, which are read from files and wiped again; the output holds them, so
+ * it goes to anonymous memory or a 0600 file only. The text is what FRR 8.4 itself prints for the
+ * same configuration (frr_diff.c compares the two line by line): what is FRR's default is not
+ * written.
  *
- * One BGP instance a VRF that has sessions; a VRF is a namespace, adopted by `zebra -n`. Every session has
- * two route maps named after link and family: what they do not permit is denied, and a session without them
- * is denied everything (RFC 8212). Inbound they also set the metric to 0, so that legs of one path that a
- * provider tells apart by MED are equal and become multipath: the tier is chosen by `paths`, not by BGP.
+ * One BGP instance a VRF that has sessions; a VRF is a namespace, adopted by `zebra -n`. Every
+ * session has two route maps named after link and family: what they do not permit is denied, and a
+ * session without them is denied everything (RFC 8212). Inbound they also set the metric to 0, so
+ * that legs of one path that a provider tells apart by MED are equal and become multipath: the tier
+ * is chosen by `paths`, not by BGP.
  *
- * accept is a filter on what the peer says. announce is a filter on what this VRF's BGP has: routes learned
- * over other links, and, by `network` statements, prefixes of our own (loopbacks, static routes, link
- * subnets) that some announce list of the VRF matches; FRR announces those only while the kernel has them.
+ * accept is a filter on what the peer says. announce is a filter on what this VRF's BGP has: routes
+ * learned over other links, and, by `network` statements, prefixes of our own (loopbacks, static
+ * routes, link subnets) that some announce list of the VRF matches; FRR announces those only while
+ * the kernel has them.
  *
  * No kernel next-hop objects: a flap of one ECMP leg would lose it for good in this version. */
 #include <ctype.h>
@@ -24,9 +27,9 @@
 #include "control.h"
 #include "frr.h"
 
-#define BFD_MS   300 /* FRR's defaults, which it does not print */
+#define BFD_MS	 300 /* FRR's defaults, which it does not print */
 #define BFD_MULT 3
-#define PATHS    64
+#define PATHS	 64
 
 struct render {
 	const struct config *config;
@@ -72,7 +75,8 @@ static int key_read(const struct config *config, const char *name, char *ret_key
 	int fd;
 
 	if (!config->defaults.keys || strchr(name, '/') || name[0] == '.' ||
-		snprintf(path, sizeof(path), "%s/%s", config->defaults.keys, name) >= (int)sizeof(path))
+		snprintf(path, sizeof(path), "%s/%s", config->defaults.keys, name) >=
+			(int)sizeof(path))
 		return -EINVAL;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
@@ -130,7 +134,8 @@ static const struct cfg_bfd *bfd_new(const struct config *config, unsigned i)
 		return NULL;
 	for (unsigned j = 0; j < i; j++) {
 		other = peer_of(&config->links[j / 2], j % 2);
-		if (other && other->bfd.enabled && other->bfd.interval_ms == peer->bfd.interval_ms &&
+		if (other && other->bfd.enabled &&
+			other->bfd.interval_ms == peer->bfd.interval_ms &&
 			other->bfd.multiplier == peer->bfd.multiplier)
 			return NULL;
 	}
@@ -169,7 +174,8 @@ static void list_name(const struct cfg_link *link, bool v6, bool in, char *name,
 	snprintf(name, size, "%s-%s%c", link->name, in ? "in" : "out", v6 ? '6' : '4');
 }
 
-/* No sequence numbers: every entry permits, so order says nothing, and an entry more moves no other. */
+/* No sequence numbers: every entry permits, so order says nothing, and an entry more moves no
+ * other. */
 static void list_write(const struct render *r, const struct cfg_link *link, bool v6, bool in)
 {
 	const struct cfg_filter_list *list = in ? &link->bgp.accept : &link->bgp.announce;
@@ -198,8 +204,8 @@ static void map_write(const struct render *r, const struct cfg_link *link, bool 
 	char name[32];
 
 	list_name(link, v6, in, name, sizeof(name));
-	fprintf(r->out, "route-map %s permit 10\n match %s address prefix-list %s\n%sexit\n!\n", name,
-		v6 ? "ipv6" : "ip", name, in ? " set metric 0\n" : "");
+	fprintf(r->out, "route-map %s permit 10\n match %s address prefix-list %s\n%sexit\n!\n",
+		name, v6 ? "ipv6" : "ip", name, in ? " set metric 0\n" : "");
 }
 
 static void filters_write(const struct render *r)
@@ -221,8 +227,8 @@ static void filters_write(const struct render *r)
 }
 
 /* ---- BGP ---- */
-static int neighbor_write(const struct render *r, const struct cfg_link *link,
-	const struct cfg_bgp_peer *peer)
+static int neighbor_write(
+	const struct render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
 {
 	char who[IP_STRLEN], profile[32];
 	FILE *out = r->out;
@@ -232,7 +238,8 @@ static int neighbor_write(const struct render *r, const struct cfg_link *link,
 	fprintf(out, " neighbor %s remote-as %u\n", who, peer->asn);
 	if (peer->local_as && peer->local_as != r->config->gateway.asn &&
 		peer->asn != r->config->gateway.asn) /* FRR refuses it inside an AS */
-		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who, peer->local_as);
+		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who,
+			peer->local_as);
 	fprintf(out, " neighbor %s description %s\n", who, link->name);
 	if (peer->bfd.enabled) {
 		fprintf(out, " neighbor %s bfd\n", who);
@@ -254,8 +261,8 @@ static int neighbor_write(const struct render *r, const struct cfg_link *link,
 }
 
 /* A prefix of our own, once, if some announce list of the VRF lets it out. */
-static void network_write(const struct render *r, const struct cfg_vrf *vrf, struct ip_prefix prefix,
-	struct ip_prefix **seen, unsigned *n_seen)
+static void network_write(const struct render *r, const struct cfg_vrf *vrf,
+	struct ip_prefix prefix, struct ip_prefix **seen, unsigned *n_seen)
 {
 	const struct config *config = r->config;
 	char text[IP_STRLEN];
@@ -263,14 +270,16 @@ static void network_write(const struct render *r, const struct cfg_vrf *vrf, str
 
 	ip_prefix_mask(&prefix);
 	for (unsigned i = 0; i < config->n_links && !out; i++)
-		out = config->links[i].vrf == vrf && peer_of(&config->links[i], prefix.af == AF_INET6) &&
+		out = config->links[i].vrf == vrf &&
+		      peer_of(&config->links[i], prefix.af == AF_INET6) &&
 		      list_matches(&config->links[i].bgp.announce, &prefix);
 	for (unsigned i = 0; i < *n_seen && out; i++)
 		out = !ip_prefix_equal(&(*seen)[i], &prefix);
 	if (!out)
 		return;
 	if ((*n_seen & (*n_seen - 1)) == 0) { /* grows by doubling: 1, 2, 4 … */
-		struct ip_prefix *more = realloc(*seen, (*n_seen ? *n_seen * 2 : 1) * sizeof(*more));
+		struct ip_prefix *more =
+			realloc(*seen, (*n_seen ? *n_seen * 2 : 1) * sizeof(*more));
 
 		if (!more)
 			return;
@@ -324,7 +333,8 @@ static void family_write(const struct render *r, const struct cfg_vrf *vrf, bool
 		list_name(link, v6, false, name, sizeof(name));
 		fprintf(out, "  neighbor %s route-map %s out\n", who, name);
 	}
-	fprintf(out, "  maximum-paths %u\n  maximum-paths ibgp %u\n exit-address-family\n", PATHS, PATHS);
+	fprintf(out, "  maximum-paths %u\n  maximum-paths ibgp %u\n exit-address-family\n", PATHS,
+		PATHS);
 }
 
 static int vrf_write(const struct render *r, const struct cfg_vrf *vrf)
@@ -338,8 +348,8 @@ static int vrf_write(const struct render *r, const struct cfg_vrf *vrf)
 			sessions[i % 2]++;
 	if (!sessions[0] && !sessions[1])
 		return 0;
-	fprintf(r->out, "router bgp %u vrf %s\n bgp router-id %s\n", r->config->gateway.asn, vrf->name,
-		ip_addr_format(&r->config->gateway.router_id, text));
+	fprintf(r->out, "router bgp %u vrf %s\n bgp router-id %s\n", r->config->gateway.asn,
+		vrf->name, ip_addr_format(&r->config->gateway.router_id, text));
 	fprintf(r->out, " no bgp default ipv4-unicast\n bgp bestpath as-path multipath-relax\n");
 	for (unsigned i = 0; i < r->config->n_links * 2; i++) {
 		const struct cfg_link *link = &r->config->links[i / 2];

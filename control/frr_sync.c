@@ -1,13 +1,15 @@
 /* FRR brought to control.running, and asked for what it knows.
  *
- * For each daemon: render -> `show running-config` -> frr_diff (in a helper thread: pure, and long with a
- * thousand sessions) -> `vtysh -f` with the lines that differ -> show again, until nothing differs. The keeper runs the tools;
- * files travel as descriptors of anonymous memory, so that no password reaches a disk, an argument or a log,
- * and what held one is wiped. A session whose lines did not change is not touched.
+ * For each daemon: render -> `show running-config` -> frr_diff (in a helper thread: pure, and long
+ * with a thousand sessions) -> `vtysh -f` with the lines that differ -> show again, until nothing
+ * differs. The keeper runs the tools; files travel as descriptors of anonymous memory, so that no
+ * password reaches a disk, an argument or a log, and what held one is wiped. A session whose lines
+ * did not change is not touched.
  *
- * Requests coalesce; failures are retried with growing pauses; when FRR's daemons come back (their sockets
- * are new) they are given everything again. Once a minute FRR is compared without being changed: somebody at
- * vtysh is reported, not fought, until the next change of the configuration. */
+ * Requests coalesce; failures are retried with growing pauses; when FRR's daemons come back (their
+ * sockets are new) they are given everything again. Once a minute FRR is compared without being
+ * changed: somebody at vtysh is reported, not fought, until the next change of
+ * the configuration. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,7 @@ static const char *const daemons[FRR_DAEMONS] = { "zebra", "bfdd", "bgpd" };
 #define TEXT_MAX     (64u << 20)
 
 _Static_assert((int)FRR_ZEBRA == KEEPER_SHOW_ZEBRA && (int)FRR_BFDD == KEEPER_SHOW_BFDD &&
-		(int)FRR_BGPD == KEEPER_SHOW_BGPD,
+		       (int)FRR_BGPD == KEEPER_SHOW_BGPD,
 	"the keeper's numbers for the daemons");
 
 struct text { /* wiped when freed */
@@ -37,12 +39,12 @@ struct text { /* wiped when freed */
 };
 
 static struct {
-	bool busy;      /* a tool or the helper thread is at it */
-	bool wanted;    /* asked for, or asked for again */
+	bool busy;	/* a tool or the helper thread is at it */
+	bool wanted;	/* asked for, or asked for again */
 	bool look_only; /* this time FRR is compared, not changed */
 	enum frr_daemon daemon;
 	unsigned rounds, retry_ms; /* rounds: of this daemon */
-	bool differs;              /* some daemon did, while only looked at */
+	bool differs;		   /* some daemon did, while only looked at */
 	uint64_t retry_ns, look_ns;
 	struct timespec born[FRR_DAEMONS]; /* of the daemons' sockets */
 	struct event *watch;
@@ -88,7 +90,8 @@ static int text_read(int fd, struct text *ret_text)
 	return 0;
 }
 
-/* A stream into anonymous memory whose buffer is ours to wipe; secret_close gives the descriptor. */
+/* A stream into anonymous memory whose buffer is ours to wipe; secret_close gives
+ * the descriptor. */
 struct secret {
 	FILE *out;
 	int fd;
@@ -205,8 +208,8 @@ static void drift_found(void)
 	log_event(LOG_LVL_WARN, "frr", "%s: %u lines differ from the configuration, the first: %s",
 		daemons[sync_state.daemon], sync_state.lines, sync_state.first);
 	snprintf(status->last_error, sizeof(status->last_error),
-		"%s: %u lines were changed by somebody else, the first: %.120s", daemons[sync_state.daemon],
-		sync_state.lines, sync_state.first);
+		"%s: %u lines were changed by somebody else, the first: %.120s",
+		daemons[sync_state.daemon], sync_state.lines, sync_state.first);
 	status->in_sync = false;
 	sync_state.differs = true;
 	daemon_next();
@@ -221,7 +224,8 @@ static void complaints_log(int fd)
 	if (text_read(fd, &text))
 		return;
 	for (at = text.bytes; (line = strsep(&at, "\r\n"));)
-		if (*line && !strstr(line, "password") && !strstr(line, "already configured with NETNS") &&
+		if (*line && !strstr(line, "password") &&
+			!strstr(line, "already configured with NETNS") &&
 			!strstr(line, "vtysh_pam:"))
 			log_event(LOG_LVL_WARN, "frr", "vtysh: %.180s", line);
 	text_wipe(&text);
@@ -248,8 +252,9 @@ static void compare(void *arg)
 	sync_state.rc = secret_open(&s);
 	if (sync_state.rc)
 		return;
-	sync_state.rc = frr_diff(sync_state.daemon, sync_state.running.bytes, sync_state.rendered.bytes, s.out,
-		&sync_state.lines, sync_state.first, sizeof(sync_state.first));
+	sync_state.rc =
+		frr_diff(sync_state.daemon, sync_state.running.bytes, sync_state.rendered.bytes,
+			s.out, &sync_state.lines, sync_state.first, sizeof(sync_state.first));
 	sync_state.commands = secret_close(&s);
 	if (!sync_state.rc && sync_state.commands < 0)
 		sync_state.rc = sync_state.commands;
@@ -268,14 +273,15 @@ static void on_compared(void *arg)
 	} else if (sync_state.look_only) {
 		drift_found();
 	} else if (sync_state.rounds++ == ROUNDS_MAX) {
-		snprintf(what, sizeof(what), "does not take %u lines, the first: %.120s", sync_state.lines,
-			sync_state.first);
+		snprintf(what, sizeof(what), "does not take %u lines, the first: %.120s",
+			sync_state.lines, sync_state.first);
 		round_failed(what, 0);
 	} else {
 		log_event(LOG_LVL_INFO, "frr", "%s: %u lines differ", daemons[sync_state.daemon],
 			sync_state.lines);
 		sync_state.status.lines_changed += sync_state.lines;
-		rc = keeper_run(KEEPER_FRR_APPLY, sync_state.daemon, sync_state.commands, on_applied, NULL);
+		rc = keeper_run(
+			KEEPER_FRR_APPLY, sync_state.daemon, sync_state.commands, on_applied, NULL);
 		if (rc)
 			round_failed("applying: ", rc);
 	}
@@ -342,8 +348,9 @@ static bool daemons_new(void)
 
 	for (unsigned i = 0; i < FRR_DAEMONS; i++) {
 		snprintf(path, sizeof(path), "%s/%s.vty",
-			control.running->defaults.frr_sockets ? control.running->defaults.frr_sockets :
-								"/run/frr",
+			control.running->defaults.frr_sockets
+				? control.running->defaults.frr_sockets
+				: "/run/frr",
 			daemons[i]);
 		if (stat(path, &st))
 			memset(&st.st_ctim, 0, sizeof(st.st_ctim));
@@ -440,7 +447,8 @@ static void on_answer(int status, int output, void *arg)
 	struct question *q = arg;
 
 	/* With thousands of sessions the text is megabytes: not for this thread. */
-	if (status || text_read(output, &q->text) || control_offload(question_parse, question_end, q))
+	if (status || text_read(output, &q->text) ||
+		control_offload(question_parse, question_end, q))
 		question_end(q);
 }
 

@@ -1,10 +1,11 @@
 /* VRFs and links as they exist now: where configuration, kernel and fast path meet.
  *
- * Tables by index (what dataplane.h calls vrf and link), an order by name for listings, and a small cache
- * for the mirror's question "whose is interface N of this VRF", which it asks for every route. Control thread
- * only. An object keeps its index as long as it lives; indexes are given out lowest first, so that arrays in
- * the fast path stay short. A link being replaced by another of its name (it moved to another VRF) is found
- * by index only: link_release() of the old one comes after link_alloc() of the new. */
+ * Tables by index (what dataplane.h calls vrf and link), an order by name for listings, and a small
+ * cache for the mirror's question "whose is interface N of this VRF", which it asks for every
+ * route. Control thread only. An object keeps its index as long as it lives; indexes are given out
+ * lowest first, so that arrays in the fast path stay short. A link being replaced by another of its
+ * name (it moved to another VRF) is found by index only: link_release() of the old one comes after
+ * link_alloc() of the new. */
 #include <errno.h>
 #include <string.h>
 #include "control.h"

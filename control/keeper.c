@@ -1,13 +1,14 @@
 /* lintas-keeper: what needs privileges, behind a closed list of typed requests.
  *
- * lintasd talks to it over one SOCK_SEQPACKET socket; keeper.h is the protocol. One thread and one poll
- * loop: the listener, the one client, SIGTERM, and a pidfd for each tool that runs. keeper_ns.c works in
- * namespaces, keeper_run.c runs FRR's tools. Nothing from outside is parsed: every field of a request is
- * checked against a grammar or a range here, files travel as descriptors and are copied unread, tools and
- * their arguments are constants.
+ * lintasd talks to it over one SOCK_SEQPACKET socket; keeper.h is the protocol. One thread and one
+ * poll loop: the listener, the one client, SIGTERM, and a pidfd for each tool that runs.
+ * keeper_ns.c works in namespaces, keeper_run.c runs FRR's tools. Nothing from outside is parsed:
+ * every field of a request is checked against a grammar or a range here, files travel as
+ * descriptors and are copied unread, tools and their arguments are constants.
  *
- * Privileges: namespaces and mounts (SYS_ADMIN), interfaces and receive buffers (NET_ADMIN), and running
- * tools as FRR's user (SETUID, SETGID, KILL, CHOWN); everything else is given up at start. */
+ * Privileges: namespaces and mounts (SYS_ADMIN), interfaces and receive buffers (NET_ADMIN), and
+ * running tools as FRR's user (SETUID, SETGID, KILL, CHOWN); everything else is given up
+ * at start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -186,8 +187,8 @@ static void request_answer(const struct keeper_request *request, int passed)
 }
 
 /* ---- the client ---- */
-/* One message: 1 = there was one (ret_passed: its descriptor or -1), 0 = the client has gone, -EAGAIN,
- * -EBADMSG. Surplus descriptors are closed. */
+/* One message: 1 = there was one (ret_passed: its descriptor or -1), 0 = the client has gone,
+ * -EAGAIN, -EBADMSG. Surplus descriptors are closed. */
 static int client_receive(int sock, struct keeper_request *ret_request, int *ret_passed)
 {
 	union {
@@ -289,7 +290,8 @@ static void client_accept(void)
 /* ---- start ---- */
 static int cannot(const char *need, const char *have, const char *command)
 {
-	fprintf(stderr, "<3>lintas-keeper: cannot start: need %s, have %s; %s\n", need, have, command);
+	fprintf(stderr, "<3>lintas-keeper: cannot start: need %s, have %s; %s\n", need, have,
+		command);
 	return EXIT_CONFIG;
 }
 
@@ -321,9 +323,9 @@ static int listen_open(const char *folder)
 		return -errno;
 	before = umask(0177);
 	rc = bind(keeper.listener, (struct sockaddr *)&addr, sizeof(addr)) ||
-			     listen(keeper.listener, 8) ?
-		     -errno :
-		     0;
+			     listen(keeper.listener, 8)
+		     ? -errno
+		     : 0;
 	umask(before);
 	return rc;
 }

@@ -1,10 +1,11 @@
 /* lintas-keeper: the privileged companion, and lintasd's side of talking to it.
  *
- * It listens on a SOCK_SEQPACKET unix socket (mode 0600, one client at a time; a second client is told the
- * first one's pid) and answers a closed list of typed, fixed-size requests; descriptors travel by
- * SCM_RIGHTS. It parses nothing from outside. It holds a duplicate of every TAP descriptor it gave out, so
- * that carrier stays up while lintasd is dead; the next lintasd gets the same descriptor back. Requests are
- * answered in order except KEEPER_RUN, whose answer comes when the tool has ended. */
+ * It listens on a SOCK_SEQPACKET unix socket (mode 0600, one client at a time; a second client is
+ * told the first one's pid) and answers a closed list of typed, fixed-size requests; descriptors
+ * travel by SCM_RIGHTS. It parses nothing from outside. It holds a duplicate of every TAP
+ * descriptor it gave out, so that carrier stays up while lintasd is dead; the next lintasd gets the
+ * same descriptor back. Requests are answered in order except KEEPER_RUN, whose answer comes when
+ * the tool has ended. */
 #ifndef LINTAS_KEEPER_H
 #define LINTAS_KEEPER_H
 
@@ -12,40 +13,45 @@
 #include <stdint.h>
 #include "config/config.h"
 
-#define KEEPER_SOCKET   "/run/lintas/keeper.sock"
+#define KEEPER_SOCKET	"/run/lintas/keeper.sock"
 #define KEEPER_PROTOCOL 1
 
 enum keeper_op {
 	KEEPER_HELLO = 1, /* protocol version; answers with the keeper's pid */
-	KEEPER_VRF,       /* create or adopt namespace `vrf`, lo up, sysctls set; answers adopted yes/no */
-	KEEPER_VRF_DEL,   /* delete namespace `vrf`, if the keeper created it */
-	KEEPER_TAP,       /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU; value = 1: it
-	                     was there. With a descriptor passed along: hold that one (the keeper restarted) */
+	KEEPER_VRF,	  /* create or adopt namespace `vrf`, lo up, sysctls set; answers
+			   * adopted yes/no */
+	KEEPER_VRF_DEL,	  /* delete namespace `vrf`, if the keeper created it */
+	KEEPER_TAP, /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU; value =
+		       1: it was there. With a descriptor passed along: hold that one (the keeper
+		       restarted) */
 	KEEPER_TAP_DEL,
-	KEEPER_NETLINK,   /* a NETLINK_ROUTE socket opened inside namespace `vrf`; rcvbuf forced to `value` */
-	KEEPER_RUN,       /* run one of the tools below on the file passed along; answers exit status + output fd */
-	KEEPER_LIST,      /* the `value`-th TAP held: text = its VRF and name, CFG_NAME_MAX bytes each; value =
-	                     how many. So that a new lintasd can drop what its configuration no longer has */
+	KEEPER_NETLINK, /* a NETLINK_ROUTE socket opened inside namespace `vrf`; rcvbuf forced to
+			   `value` */
+	KEEPER_RUN,  /* run one of the tools below on the file passed along; answers exit status +
+			output fd */
+	KEEPER_LIST, /* the `value`-th TAP held: text = its VRF and name, CFG_NAME_MAX bytes each;
+			value = how many. So that a new lintasd can drop what its configuration no
+			longer has */
 };
 
 enum keeper_tool {
-	KEEPER_FRR_APPLY,  /* vtysh -f on the passed file, for the one daemon that `value` names */
-	KEEPER_FRR_SHOW,   /* vtysh -c of one of the commands below, by number in `value` */
+	KEEPER_FRR_APPLY, /* vtysh -f on the passed file, for the one daemon that `value` names */
+	KEEPER_FRR_SHOW,  /* vtysh -c of one of the commands below, by number in `value` */
 };
 
-enum keeper_show { /* the first three also name the daemon for KEEPER_FRR_APPLY */
+enum keeper_show {	   /* the first three also name the daemon for KEEPER_FRR_APPLY */
 	KEEPER_SHOW_ZEBRA, /* show running-config no-header, of zebra alone */
 	KEEPER_SHOW_BFDD,
-	KEEPER_SHOW_BGPD,  /* holds passwords */
-	KEEPER_SHOW_BGP,   /* show bgp vrf all summary json */
-	KEEPER_SHOW_BFD,   /* show bfd peers json: of every VRF */
+	KEEPER_SHOW_BGPD, /* holds passwords */
+	KEEPER_SHOW_BGP,  /* show bgp vrf all summary json */
+	KEEPER_SHOW_BFD,  /* show bfd peers json: of every VRF */
 	KEEPER_SHOW_COUNT,
 };
 
 struct keeper_request {
 	uint32_t id;
-	uint16_t op;    /* enum keeper_op */
-	uint16_t tool;  /* KEEPER_RUN */
+	uint16_t op;   /* enum keeper_op */
+	uint16_t tool; /* KEEPER_RUN */
 	char vrf[CFG_NAME_MAX];
 	char name[CFG_NAME_MAX];
 	uint8_t mac[6];
@@ -55,14 +61,16 @@ struct keeper_request {
 
 struct keeper_answer {
 	uint32_t id;
-	int32_t error;   /* 0 or -errno; -EBUSY on HELLO: value = pid of the lintasd that is connected */
+	int32_t error; /* 0 or -errno; -EBUSY on HELLO: value = pid of the lintasd that
+			* is connected */
 	uint32_t value;
-	char text[200];  /* what failed, for the log */
+	char text[200]; /* what failed, for the log */
 };
 
 /* ---- keeper_client.c: the control thread's side ---- */
-/* Connect and say hello; control.base must exist. When the keeper goes away later, the client reconnects
- * and hands the new one every TAP to hold. -EBUSY: *ret_pid holds the other lintasd's pid. */
+/* Connect and say hello; control.base must exist. When the keeper goes away later, the client
+ * reconnects and hands the new one every TAP to hold. -EBUSY: *ret_pid holds the other lintasd's
+ * pid. */
 int keeper_open(const char *socket_path, int *ret_pid);
 /* Synchronous (a keeper answers these within milliseconds; used at start and on reload). */
 int keeper_vrf(const char *vrf, bool *ret_adopted);
@@ -76,8 +84,9 @@ int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_M
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
 /* What the keeper said about the last failure of the calls above, "" when it said nothing. */
 const char *keeper_error(void);
-/* Asynchronous: done(status, output_fd, arg) from the event loop, once for each call that returned 0;
- * output_fd is closed after it returns. status: the tool's exit status, or -errno (output_fd may be -1). */
+/* Asynchronous: done(status, output_fd, arg) from the event loop, once for each call that returned
+ * 0; output_fd is closed after it returns. status: the tool's exit status, or -errno (output_fd may
+ * be -1). */
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	void (*done)(int status, int output_fd, void *arg), void *arg);
 void keeper_close(void);

@@ -1,10 +1,11 @@
 /* lintasd's side of lintas-keeper.
  *
- * One SOCK_SEQPACKET connection. A request and its answer are one datagram each; requests are answered in
- * order, within milliseconds, except KEEPER_RUN, whose answer comes when the tool has ended: it is told apart
- * by its id and delivered from the event loop, never from inside another call. When the keeper goes away,
- * tools that ran are reported as failed, and the client tries once a second to reach a new one and hands it
- * every TAP to hold: the links themselves never notice, because lintasd has its own descriptors. */
+ * One SOCK_SEQPACKET connection. A request and its answer are one datagram each; requests are
+ * answered in order, within milliseconds, except KEEPER_RUN, whose answer comes when the tool has
+ * ended: it is told apart by its id and delivered from the event loop, never from inside another
+ * call. When the keeper goes away, tools that ran are reported as failed, and the client tries once
+ * a second to reach a new one and hands it every TAP to hold: the links themselves never notice,
+ * because lintasd has its own descriptors. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "control.h"
 #include "keeper.h"
 
-#define WAIT_S   5 /* for an answer; a keeper that is slower is ill */
+#define WAIT_S	 5 /* for an answer; a keeper that is slower is ill */
 #define RUNS_MAX 16
 
 struct run {
@@ -153,7 +154,9 @@ static void runs_deliver(evutil_socket_t sock, short what, void *arg)
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	void (*done)(int status, int output_fd, void *arg), void *arg)
 {
-	struct keeper_request request = { .op = KEEPER_RUN, .tool = (uint16_t)tool, .value = value };
+	struct keeper_request request = {
+		.op = KEEPER_RUN, .tool = (uint16_t)tool, .value = value
+	};
 	struct run *run = run_by_id(0);
 	int rc;
 
@@ -167,7 +170,8 @@ int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 }
 
 /* ---- synchronous calls ---- */
-static int call(struct keeper_request *request, int pass_fd, struct keeper_answer *ret_answer, int *ret_fd)
+static int call(
+	struct keeper_request *request, int pass_fd, struct keeper_answer *ret_answer, int *ret_fd)
 {
 	uint64_t deadline = now_ns() + WAIT_S * 1000000000ull;
 	struct keeper_answer answer;
@@ -228,8 +232,8 @@ int keeper_vrf_del(const char *vrf)
 	return call(&request, -1, NULL, NULL);
 }
 
-static int tap_call(const char *vrf, const char *name, const uint8_t mac[6], uint16_t mtu, int pass_fd,
-	int *ret_fd, bool *ret_held)
+static int tap_call(const char *vrf, const char *name, const uint8_t mac[6], uint16_t mtu,
+	int pass_fd, int *ret_fd, bool *ret_held)
 {
 	struct keeper_request request = { .op = KEEPER_TAP, .mtu = mtu };
 	struct keeper_answer answer;
@@ -296,7 +300,8 @@ static void lost(void)
 {
 	const struct timeval second = { .tv_sec = 1 };
 
-	log_event(LOG_LVL_ERR, NULL, "lintas-keeper has gone: links go on, VRFs and links cannot be added");
+	log_event(LOG_LVL_ERR, NULL,
+		"lintas-keeper has gone: links go on, VRFs and links cannot be added");
 	disconnect();
 	for (unsigned i = 0; i < RUNS_MAX; i++) {
 		if (client.runs[i].id && !client.runs[i].ended) {
@@ -354,8 +359,8 @@ static int connect_now(int *ret_pid)
 	setsockopt(client.sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	rc = connect(client.sock, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : hello(ret_pid);
 	if (!rc) {
-		client.readable = event_new(control.base, client.sock, EV_READ | EV_PERSIST, on_readable,
-			NULL);
+		client.readable = event_new(
+			control.base, client.sock, EV_READ | EV_PERSIST, on_readable, NULL);
 		if (!client.readable || event_add(client.readable, NULL))
 			rc = -ENOMEM;
 	}
@@ -376,9 +381,11 @@ static void on_retry(evutil_socket_t sock, short what, void *arg)
 	}
 	log_event(LOG_LVL_NOTICE, NULL, "lintas-keeper is back");
 	for (struct link *link = link_next(NULL); link; link = link_next(link)) {
-		rc = tap_call(link->vrf->name, link->name, link->mac, link->mtu, link->tap, &fd, NULL);
+		rc = tap_call(
+			link->vrf->name, link->name, link->mac, link->mtu, link->tap, &fd, NULL);
 		if (rc)
-			log_event(LOG_LVL_ERR, link->name, "not held by the new keeper: %s", keeper_error());
+			log_event(LOG_LVL_ERR, link->name, "not held by the new keeper: %s",
+				keeper_error());
 		else
 			close(fd);
 	}

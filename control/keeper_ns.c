@@ -1,12 +1,13 @@
 /* The keeper's hands inside network namespaces: VRFs, TAPs and netlink sockets.
  *
- * Whatever must happen inside a namespace happens in a short-lived thread that enters it (setns is a
- * thread's own affair), so that the keeper itself never leaves the one it was started in.
+ * Whatever must happen inside a namespace happens in a short-lived thread that enters it (setns is
+ * a thread's own affair), so that the keeper itself never leaves the one it was started in.
  *
- * taps[] holds a duplicate of every TAP descriptor given out: as long as one is open the interface has its
- * carrier, its addresses and its routes, whatever becomes of lintasd. Which namespaces were made here is
- * remembered as symbolic links "vrfs/NAME -> device:inode" beside the socket: a restarted keeper still
- * deletes only its own, and a namespace somebody put in its place is not taken for it. */
+ * taps[] holds a duplicate of every TAP descriptor given out: as long as one is open the interface
+ * has its carrier, its addresses and its routes, whatever becomes of lintasd. Which namespaces were
+ * made here is remembered as symbolic links "vrfs/NAME -> device:inode" beside the socket: a
+ * restarted keeper still deletes only its own, and a namespace somebody put in its place is not
+ * taken for it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -61,7 +62,8 @@ static void *ns_thread(void *arg)
 	}
 	if (call->ns < 0 && mount("/proc/thread-self/ns/net", call->path, "none", MS_BIND, NULL)) {
 		call->result = -errno;
-		keeper_say(call->answer, call->result, "cannot mount the namespace at %s: %m", call->path);
+		keeper_say(call->answer, call->result, "cannot mount the namespace at %s: %m",
+			call->path);
 		return NULL;
 	}
 	call->result = call->run(call);
@@ -86,7 +88,8 @@ static void ns_path(char *path, size_t size, const char *vrf)
 	snprintf(path, size, KEEPER_NETNS_DIR "/%.*s", CFG_NAME_MAX - 1, vrf);
 }
 
-/* A descriptor of an existing namespace, or -ENOENT (also for a plain file that `ip netns` left). */
+/* A descriptor of an existing namespace, or -ENOENT (also for a plain file that `ip
+ * netns` left). */
 static int ns_open(const char *vrf)
 {
 	char path[sizeof(KEEPER_NETNS_DIR) + 1 + CFG_NAME_MAX];
@@ -160,8 +163,9 @@ static int interface_up(const char *name)
 	return rc;
 }
 
-/* The kernel answers for itself and forwards nothing; addresses outlive carrier and IFF_UP; one link never
- * answers ARP for another's address; deleting one address does not take its neighbours along. */
+/* The kernel answers for itself and forwards nothing; addresses outlive carrier and IFF_UP; one
+ * link never answers ARP for another's address; deleting one address does not take its neighbours
+ * along. */
 static int vrf_setup(struct ns_call *call)
 {
 	static const struct {
@@ -202,14 +206,16 @@ static int vrf_setup(struct ns_call *call)
 	return 0;
 }
 
-/* As `ip netns` does it: a shared mount, so that every mount namespace sees what is bound below it. */
+/* As `ip netns` does it: a shared mount, so that every mount namespace sees what is bound
+ * below it. */
 static int netns_dir(void)
 {
 	if (mkdir(KEEPER_NETNS_DIR, 0755) && errno != EEXIST)
 		return -errno;
 	if (!mount("", KEEPER_NETNS_DIR, "none", MS_SHARED | MS_REC, NULL))
 		return 0;
-	if (errno != EINVAL || mount(KEEPER_NETNS_DIR, KEEPER_NETNS_DIR, "none", MS_BIND | MS_REC, NULL))
+	if (errno != EINVAL ||
+		mount(KEEPER_NETNS_DIR, KEEPER_NETNS_DIR, "none", MS_BIND | MS_REC, NULL))
 		return -errno;
 	return mount("", KEEPER_NETNS_DIR, "none", MS_SHARED | MS_REC, NULL) ? -errno : 0;
 }
@@ -253,7 +259,8 @@ void keeper_ns_vrf(const struct keeper_request *request, struct keeper_answer *a
 	if (ns == -ENOENT) {
 		vrf_create(request, answer);
 	} else if (ns < 0) {
-		keeper_say(answer, ns, "cannot open " KEEPER_NETNS_DIR "/%s: %s", request->vrf, strerror(-ns));
+		keeper_say(answer, ns, "cannot open " KEEPER_NETNS_DIR "/%s: %s", request->vrf,
+			strerror(-ns));
 	} else {
 		call.ns = ns;
 		answer->value = !mark_is_ours(request->vrf, ns);
@@ -273,7 +280,8 @@ void keeper_ns_vrf_del(const struct keeper_request *request, struct keeper_answe
 	if (ns == -ENOENT)
 		unlinkat(marks, request->vrf, 0);
 	if (!ours) {
-		keeper_say(answer, ns < 0 ? ns : -EPERM, "namespace %s was not made here", request->vrf);
+		keeper_say(answer, ns < 0 ? ns : -EPERM, "namespace %s was not made here",
+			request->vrf);
 		return;
 	}
 	for (unsigned i = 0; i < KEEPER_TAPS_MAX; i++) {
@@ -292,8 +300,7 @@ void keeper_ns_vrf_del(const struct keeper_request *request, struct keeper_answe
 static struct tap *tap_find(const char *vrf, const char *name)
 {
 	for (unsigned i = 0; i < KEEPER_TAPS_MAX; i++)
-		if (taps[i].used && !strcmp(taps[i].name, name) &&
-			!strcmp(taps[i].vrf, vrf))
+		if (taps[i].used && !strcmp(taps[i].name, name) && !strcmp(taps[i].vrf, vrf))
 			return &taps[i];
 	return NULL;
 }
@@ -368,8 +375,8 @@ static int tap_create(struct ns_call *call)
 	return rc;
 }
 
-/* A TAP that lintasd still has although this keeper has not: it outlived a former keeper. Take it only when
- * it is what it is said to be. */
+/* A TAP that lintasd still has although this keeper has not: it outlived a former keeper. Take it
+ * only when it is what it is said to be. */
 static bool tap_is(int fd, const char *name, int ns)
 {
 	struct stat a, b;
@@ -466,7 +473,8 @@ static int netlink_in_ns(struct ns_call *call)
 		return call->answer->error;
 	}
 	if (size && setsockopt(call->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size))) {
-		keeper_say(call->answer, -errno, "cannot force the receive buffer to %d bytes: %m", size);
+		keeper_say(call->answer, -errno, "cannot force the receive buffer to %d bytes: %m",
+			size);
 		close(call->fd);
 		call->fd = -1;
 		return call->answer->error;
@@ -476,7 +484,9 @@ static int netlink_in_ns(struct ns_call *call)
 
 int keeper_ns_netlink(const struct keeper_request *request, struct keeper_answer *answer)
 {
-	struct ns_call call = { .run = netlink_in_ns, .answer = answer, .request = request, .fd = -1 };
+	struct ns_call call = {
+		.run = netlink_in_ns, .answer = answer, .request = request, .fd = -1
+	};
 
 	call.ns = ns_open(request->vrf);
 	if (call.ns < 0) {

@@ -4,13 +4,13 @@
 
 #include "keeper.h"
 
-#define KEEPER_NETNS_DIR "/run/netns"
-#define KEEPER_TAPS_MAX  1024
-#define KEEPER_RUNS_MAX  4
-#define KEEPER_RUN_NS    (120ull * 1000000000ull) /* the first reload of a fresh FRR took 72 s once */
-#define KEEPER_FILE_MAX  (64u << 20)
-#define KEEPER_MTU_MIN   68
-#define KEEPER_MTU_MAX   65520
+#define KEEPER_NETNS_DIR  "/run/netns"
+#define KEEPER_TAPS_MAX	  1024
+#define KEEPER_RUNS_MAX	  4
+#define KEEPER_RUN_NS	  (120ull * 1000000000ull) /* a fresh FRR once took 72 s */
+#define KEEPER_FILE_MAX	  (64u << 20)
+#define KEEPER_MTU_MIN	  68
+#define KEEPER_MTU_MAX	  65520
 #define KEEPER_RCVBUF_MAX (256u << 20)
 
 /* ---- keeper.c ---- */
@@ -20,8 +20,10 @@ void keeper_say(struct keeper_answer *answer, int error, const char *fmt, ...)
 /* To the client, if there is one; fd -1 = none, never closed here. */
 void keeper_answer_send(const struct keeper_answer *answer, int fd);
 
-/* ---- keeper_ns.c: each fills the answer; those that return an int return a descriptor to pass, or -1 ---- */
-int keeper_ns_start(const char *folder); /* beside the socket: where our namespaces are remembered */
+/* ---- keeper_ns.c ---- */
+/* folder: beside the socket; our namespaces are remembered there. 0 or -errno. */
+int keeper_ns_start(const char *folder);
+/* Each fills the answer; int: a descriptor to pass along, or -1. */
 void keeper_ns_vrf(const struct keeper_request *request, struct keeper_answer *answer);
 void keeper_ns_vrf_del(const struct keeper_request *request, struct keeper_answer *answer);
 int keeper_ns_tap(const struct keeper_request *request, struct keeper_answer *answer, int passed);
@@ -35,9 +37,9 @@ void keeper_ns_stop(void); /* every TAP closed, every namespace of ours removed 
 int keeper_run_start(const struct keeper_request *request, struct keeper_answer *answer, int file,
 	const char *frr_sockets);
 unsigned keeper_run_fds(struct pollfd *fds); /* up to KEEPER_RUNS_MAX */
-int keeper_run_timeout_ms(void);             /* until the next tool is overdue; -1 = none runs */
-void keeper_run_poll(void);                  /* answers for those that ended, kills those overdue */
-void keeper_run_forget(void);                /* the client has gone: nobody waits for the answers */
+int keeper_run_timeout_ms(void);	     /* until the next tool is overdue; -1 = none runs */
+void keeper_run_poll(void);		     /* answers for those that ended, kills those overdue */
+void keeper_run_forget(void);		     /* the client has gone: nobody waits for the answers */
 void keeper_run_stop(void);
 
 #endif

@@ -1,9 +1,9 @@
 /* The keeper's tools: FRR's vtysh, on files it is given, with arguments that are constants.
  *
- * A tool runs as FRR's user in FRR's group of vty users, with no privilege, an empty environment and no
- * descriptor but its three. The file it works on is a copy in anonymous memory (never a disk, never an
- * argument: it may hold BGP passwords) that only that user may read; its output goes to another. The answer
- * is sent when it has ended, or when its time was over and it was killed. */
+ * A tool runs as FRR's user in FRR's group of vty users, with no privilege, an empty environment
+ * and no descriptor but its three. The file it works on is a copy in anonymous memory (never a
+ * disk, never an argument: it may hold BGP passwords) that only that user may read; its output goes
+ * to another. The answer is sent when it has ended, or when its time was over and it was killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "keeper_own.h"
 
-#define FRR_USER "frr"
+#define FRR_USER  "frr"
 #define FRR_VTYSH "/usr/bin/vtysh"
 
 struct run {
@@ -79,7 +79,8 @@ failed:
 	return -1;
 }
 
-/* In the child; only async-signal-safe calls would be needed had we other threads, and we have none now. */
+/* In the child; only async-signal-safe calls would be needed had we other threads, and we have none
+ * now. */
 static void __attribute__((noreturn))
 child(const struct passwd *user, char *const argv[], int in, int out, int err)
 {
@@ -109,7 +110,8 @@ static int tool_argv(const struct keeper_request *request, const char *frr_socke
 
 	if (request->tool > KEEPER_FRR_SHOW || request->value >= KEEPER_SHOW_COUNT ||
 		(request->tool == KEEPER_FRR_APPLY && request->value > KEEPER_SHOW_BGPD)) {
-		keeper_say(answer, -EOPNOTSUPP, "no tool %u with %u", request->tool, request->value);
+		keeper_say(
+			answer, -EOPNOTSUPP, "no tool %u with %u", request->tool, request->value);
 		return -EOPNOTSUPP;
 	}
 	argv[n++] = FRR_VTYSH;
@@ -118,8 +120,8 @@ static int tool_argv(const struct keeper_request *request, const char *frr_socke
 	argv[n++] = "-d";
 	argv[n++] = (char *)shows[request->value].daemon;
 	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "-f" : "-c";
-	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "/proc/self/fd/0" :
-							(char *)shows[request->value].command;
+	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "/proc/self/fd/0"
+						      : (char *)shows[request->value].command;
 	argv[n] = NULL;
 	return 0;
 }
@@ -200,7 +202,8 @@ static void ended(struct run *run, int status)
 			KEEPER_RUN_NS / 1000000000ull);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) >= 126)
 		keeper_say(&answer, -ENOEXEC, "cannot run " FRR_VTYSH);
-	answer.value = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 128u + (unsigned)WTERMSIG(status);
+	answer.value = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status)
+					 : 128u + (unsigned)WTERMSIG(status);
 	if (!run->forgotten)
 		keeper_answer_send(&answer, run->out);
 	if (run->pidfd >= 0)

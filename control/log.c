@@ -1,9 +1,11 @@
-/* What happened: one line each, to the journal or a terminal, and into the ring that `lintasctl events` shows.
+/* What happened: one line each, to the journal or a terminal, and into the ring that `lintasctl
+ * events` shows.
  *
- * Called by the control thread and, rarely, by helper threads; a mutex guards the ring. Every call site may
- * speak SITE_LINES times in SITE_NS; what it says beyond is counted, and the count is said when it may
- * speak again. Subscribers (`lintasctl monitor`) are called in the writer's thread and only from the control
- * thread. Under systemd a line begins with "<N>", the syslog priority the journal understands. */
+ * Called by the control thread and, rarely, by helper threads; a mutex guards the ring. Every call
+ * site may speak SITE_LINES times in SITE_NS; what it says beyond is counted, and the count is said
+ * when it may speak again. Subscribers (`lintasctl monitor`) are called in the writer's thread and
+ * only from the control thread. Under systemd a line begins with "<N>", the syslog priority the
+ * journal understands. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,9 +16,9 @@
 #include <unistd.h>
 #include "control.h"
 
-#define RING        4096 /* entries; a power of two */
+#define RING	    4096 /* entries; a power of two */
 #define SITE_LINES  10
-#define SITE_NS     (5ull * 1000000000ull)
+#define SITE_NS	    (5ull * 1000000000ull)
 #define READERS_MAX 8
 
 static struct {
@@ -77,7 +79,8 @@ static void print(const struct log_entry *entry)
 	struct tm tm;
 
 	if (logs.journal) {
-		fprintf(stderr, "<%d>%s: %s\n", priority[entry->level], entry->subject, entry->text);
+		fprintf(stderr, "<%d>%s: %s\n", priority[entry->level], entry->subject,
+			entry->text);
 		return;
 	}
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&t, &tm));
@@ -93,7 +96,8 @@ static void make_plain(char *text)
 			*c = ' ';
 }
 
-void log_write(struct log_site *site, enum log_level level, const char *subject, const char *fmt, ...)
+void log_write(
+	struct log_site *site, enum log_level level, const char *subject, const char *fmt, ...)
 {
 	struct log_entry entry = { .level = level };
 	struct timespec ts;
@@ -116,8 +120,8 @@ void log_write(struct log_site *site, enum log_level level, const char *subject,
 		return;
 	}
 	if (left_out && n >= 0 && (size_t)n < sizeof(entry.text))
-		snprintf(entry.text + n, sizeof(entry.text) - (size_t)n, " (and %d like this before)",
-			left_out);
+		snprintf(entry.text + n, sizeof(entry.text) - (size_t)n,
+			" (and %d like this before)", left_out);
 	make_plain(entry.subject);
 	make_plain(entry.text);
 	entry.seq = logs.next++;

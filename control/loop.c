@@ -1,9 +1,11 @@
-/* The control thread's loop: its root object, the stopwatch around every callback, and the helper threads.
+/* The control thread's loop: its root object, the stopwatch around every callback, and the helper
+ * threads.
  *
- * control_event_new() is event_new() with a stopwatch (control.h lets the second name mean the first), so
- * that "no callback runs longer than 2 ms" is a counter and not a hope. control_offload() runs what is pure
- * and long in a thread of its own and brings the end of it back into the loop through a pipe; the thread
- * shares nothing with the loop but its argument, and takes no signal. */
+ * control_event_new() is event_new() with a stopwatch (control.h lets the second name mean the
+ * first), so that "no callback runs longer than 2 ms" is a counter and not a hope.
+ * control_offload() runs what is pure and long in a thread of its own and brings the end of it back
+ * into the loop through a pipe; the thread shares nothing with the loop but its argument, and takes
+ * no signal. */
 #define CONTROL_EVENT_UNTIMED
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +85,8 @@ static void *job_thread(void *arg)
 	struct job *job = arg;
 
 	job->work(job->arg);
-	/* A pipe takes thousands of pointers, and only a few jobs exist: this does not block or fail. */
+	/* A pipe takes thousands of pointers, and only a few jobs exist: this does not block or
+	 * fail. */
 	while (write(pipe_fds[1], &job, sizeof(job)) < 0 && errno == EINTR)
 		;
 	return NULL;

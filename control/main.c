@@ -1,10 +1,11 @@
 /* lintasd: options, the order of the start, the loop, the end.
  *
- * configuration -> keeper (a second lintasd ends here) -> fast path -> VRFs, TAPs, links (apply.c) -> FRR ->
- * the CLI's socket -> privileges -> the loop. Whatever is missing is said in one line (what is needed, what
- * is there, what to do) and ends with status 78. SIGHUP reads the configuration again, SIGTERM and SIGINT end
- * the daemon within five seconds; the keeper then holds the links for the next. Signals reach the control
- * thread only: they are blocked before other threads exist. */
+ * configuration -> keeper (a second lintasd ends here) -> fast path -> VRFs, TAPs, links (apply.c)
+ * -> FRR -> the CLI's socket -> privileges -> the loop. Whatever is missing is said in one line
+ * (what is needed, what is there, what to do) and ends with status 78. SIGHUP reads the
+ * configuration again, SIGTERM and SIGINT end the daemon within five seconds; the keeper then holds
+ * the links for the next. Signals reach the control thread only: they are blocked before other
+ * threads exist. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -56,7 +57,8 @@ static void usage(FILE *out)
 		     "  -c, --config FILE  the configuration (" CONFIG_PATH ")\n"
 		     "  --keeper SOCKET    where lintas-keeper listens (" KEEPER_SOCKET ")\n"
 		     "  --socket SOCKET    where lintasctl is answered (" API_SOCKET ")\n"
-		     "  --check            read and check the configuration, print every error, end with 0 or 1\n"
+		     "  --check            read and check the configuration, print every error, "
+		     "end with 0 or 1\n"
 		     "  --stages           the packet's way, as the fast path has it\n"
 		     "  --man              lintas.conf(5) from the table of keys\n"
 		     "  --version\n"
@@ -89,7 +91,8 @@ static int parse_options(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "lintasd: what is '%s'? lintasd --help lists the options\n", argv[optind]);
+		fprintf(stderr, "lintasd: what is '%s'? lintasd --help lists the options\n",
+			argv[optind]);
 		return -EINVAL;
 	}
 	return 0;
@@ -186,7 +189,8 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 	notify_send("WATCHDOG=1");
 }
 
-static int event_start(int fd, short what, event_callback_fn callback, uint64_t every_us, int priority)
+static int event_start(
+	int fd, short what, event_callback_fn callback, uint64_t every_us, int priority)
 {
 	struct timeval every = { (time_t)(every_us / 1000000), (suseconds_t)(every_us % 1000000) };
 	struct event *event = event_new(control.base, fd, what | EV_PERSIST, callback, NULL);
@@ -312,7 +316,8 @@ static int start(void)
 	rc = events_start();
 	if (!rc && (rc = apply_start(config)))
 		part = "every link and VRF";
-	if (!rc && (rc = api_open(options.socket, config->defaults.readers, config->defaults.writers)))
+	if (!rc &&
+		(rc = api_open(options.socket, config->defaults.readers, config->defaults.writers)))
 		part = "the CLI's socket";
 	if (!rc && (rc = privileges_drop()))
 		part = "to give up privileges";
@@ -361,8 +366,8 @@ int main(int argc, char **argv)
 		return rc;
 	signals_block(SIG_UNBLOCK);
 	notify_send("READY=1\nSTATUS=forwarding, %u links", control.running->n_links);
-	log_event(LOG_LVL_NOTICE, NULL, "%s forwards: %u links in %u VRFs", control.running->gateway.name,
-		control.running->n_links, control.running->n_vrfs);
+	log_event(LOG_LVL_NOTICE, NULL, "%s forwards: %u links in %u VRFs",
+		control.running->gateway.name, control.running->n_links, control.running->n_vrfs);
 	event_base_dispatch(control.base);
 	stop();
 	return 0;

@@ -1,5 +1,6 @@
-/* The three lines of sd_notify(3) that we need, without its library: a datagram to the socket named in the
- * environment, in the file system or (a leading @) in the abstract namespace. Control thread only. */
+/* The three lines of sd_notify(3) that we need, without its library: a datagram to the socket named
+ * in the environment, in the file system or (a leading @) in the abstract namespace. Control thread
+ * only. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ void notify_send(const char *fmt, ...)
 	if (sock < 0)
 		return;
 	/* Best effort: a manager that does not listen must not stop a router. */
-	(void)!sendto(sock, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr,
+	(void)!sendto(sock, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+		(struct sockaddr *)&addr,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(sock);
 }

@@ -1,16 +1,17 @@
 /* Privileges, given up in two steps.
  *
- * At the very start, while there is one thread: no_new_privs and an empty bounding set, which every later
- * thread inherits; lintasd never runs another program. Starting the fast path then needs what DPDK needs
- * (huge pages, raw and AF_XDP sockets, BPF, locked memory). Once everything runs, one capability remains and
- * only in the control thread and the helpers it starts: CAP_NET_ADMIN, without which the kernel takes no
- * route, address or neighbour over netlink. Workers and the punt thread keep none: they read and write
- * descriptors they have.
+ * At the very start, while there is one thread: no_new_privs and an empty bounding set, which every
+ * later thread inherits; lintasd never runs another program. Starting the fast path then needs what
+ * DPDK needs (huge pages, raw and AF_XDP sockets, BPF, locked memory). Once everything runs, one
+ * capability remains and only in the control thread and the helpers it starts: CAP_NET_ADMIN,
+ * without which the kernel takes no route, address or neighbour over netlink. Workers and the punt
+ * thread keep none: they read and write descriptors they have.
  *
- * Capabilities belong to threads and only a thread can drop its own, so each is asked by a signal; what it
- * does in the handler is two system calls, a few microseconds, once. As root without capabilities lintasd
- * still opens what root owns: its configuration and the keys. It stays dumpable, so that a crash leaves a
- * core; keys exist in memory only while frr_render.c writes them and are wiped at once. */
+ * Capabilities belong to threads and only a thread can drop its own, so each is asked by a signal;
+ * what it does in the handler is two system calls, a few microseconds, once. As root without
+ * capabilities lintasd still opens what root owns: its configuration and the keys. It stays
+ * dumpable, so that a crash leaves a core; keys exist in memory only while frr_render.c writes them
+ * and are wiped at once. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
@@ -28,7 +29,7 @@
 #include "privileges.h"
 
 #define DROP_SIGNAL (SIGRTMIN + 5)
-#define WAIT_S      2
+#define WAIT_S	    2
 
 static sem_t done;
 static volatile sig_atomic_t refused;
@@ -38,7 +39,8 @@ int privileges_lock(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	for (cap_value_t cap = 0; cap < cap_max_bits(); cap++)
-		if (cap_drop_bound(cap) && errno != EPERM) /* EPERM: no privilege, so none to drop */
+		if (cap_drop_bound(cap) &&
+			errno != EPERM) /* EPERM: no privilege, so none to drop */
 			return -errno;
 	return 0;
 }
@@ -132,7 +134,7 @@ int privileges_drop(void)
 	if (!rc && refused)
 		rc = -EPERM;
 	if (deaf)
-		log_event(LOG_LVL_WARN, NULL, "%u threads block signal %d and keep their privileges", deaf,
-			DROP_SIGNAL);
+		log_event(LOG_LVL_WARN, NULL,
+			"%u threads block signal %d and keep their privileges", deaf, DROP_SIGNAL);
 	return rc ? rc : thread_drop(1);
 }

@@ -1,9 +1,9 @@
 /* SIGHUP and `lintasctl reload`: read, check, compare, and drive apply.c through the difference.
  *
- * Reading and checking happen in a helper thread (a large file takes longer than the loop may be held), one
- * at a time; the difference is applied in steps of at most half the loop's budget. Requests that come while
- * one runs share the next: a hundred in a second are two. A file with errors changes nothing; all its errors
- * are kept in control.last_errors. */
+ * Reading and checking happen in a helper thread (a large file takes longer than the loop may be
+ * held), one at a time; the difference is applied in steps of at most half the loop's budget.
+ * Requests that come while one runs share the next: a hundred in a second are two. A file with
+ * errors changes nothing; all its errors are kept in control.last_errors. */
 #include <errno.h>
 #include <string.h>
 #include "apply.h"
@@ -55,8 +55,8 @@ static void reload_refused(int rc)
 		const struct cfg_error *e = &control.last_errors.items[i];
 
 		if (!e->warning)
-			log_event(LOG_LVL_ERR, NULL, "%s:%u: %s%s%s", e->file ? e->file : "", e->line,
-				e->key ? e->key : "", e->key ? ": " : "", e->text);
+			log_event(LOG_LVL_ERR, NULL, "%s:%u: %s%s%s", e->file ? e->file : "",
+				e->line, e->key ? e->key : "", e->key ? ": " : "", e->text);
 	}
 	log_event(LOG_LVL_ERR, NULL, "reload refused, nothing has changed: %u errors (%s)",
 		control.last_errors.n_fatal, strerror(-rc));

@@ -11,7 +11,8 @@
 
 static const char sample[] =
 	"schema = 1;\n"
-	"gateway = { name = \"gw1\"; router_id = \"10.255.1.1\"; asn = \"64600\"; workers = \"1\"; };\n"
+	"gateway = { name = \"gw1\"; router_id = \"10.255.1.1\"; asn = \"64600\"; workers = \"1\"; "
+	"};\n"
 	"ports = { p0 = { device = \"net_null0\"; mtu = 1500; }; };\n"
 	"vrfs = { prod = { loopback = [ \"10.255.1.1/32\", \"fd10::1/128\" ]; }; bank = { }; };\n"
 	"clouds = { aws = { prefixes = [ \"10.40.0.0/14\", \"2001:db8:40::/44\" ]; };\n"
@@ -21,15 +22,21 @@ static const char sample[] =
 	"links = {\n"
 	"  aws-dx1 = { circuit = \"c0\"; vlan = 101; vrf = \"prod\"; cloud = \"aws\";\n"
 	"    address = [ \"169.254.10.2/30\", \"2001:db8:f::2/125\" ];\n"
-	"    bgp = { v4 = { peer = \"169.254.10.1\"; asn = \"64512\"; key = \"dx1\"; bfd = true; };\n"
-	"            v6 = { peer = \"2001:db8:f::1\"; asn = \"64512\"; bfd = { interval = \"1s\"; multiplier = 5; }; };\n"
-	"            announce = [ \"10.60.0.0/15 le 24\", \"10.255.1.1/32\", \"fd10::/64 ge 128\" ]; }; };\n"
-	"  gcp-ic1 = { circuit = \"c0\"; vlan = 102; vrf = \"prod\"; cloud = \"gcp\"; state = \"shut\";\n"
+	"    bgp = { v4 = { peer = \"169.254.10.1\"; asn = \"64512\"; key = \"dx1\"; bfd = true; "
+	"};\n"
+	"            v6 = { peer = \"2001:db8:f::1\"; asn = \"64512\"; bfd = { interval = \"1s\"; "
+	"multiplier = 5; }; };\n"
+	"            announce = [ \"10.60.0.0/15 le 24\", \"10.255.1.1/32\", \"fd10::/64 ge 128\" "
+	"]; }; };\n"
+	"  gcp-ic1 = { circuit = \"c0\"; vlan = 102; vrf = \"prod\"; cloud = \"gcp\"; state = "
+	"\"shut\";\n"
 	"    address = [ \"169.254.60.2/29\" ];\n"
-	"    bgp = { v4 = { peer = \"169.254.60.1\"; asn = \"16550\"; local_as = \"64999\"; hold = \"9s\"; };\n"
+	"    bgp = { v4 = { peer = \"169.254.60.1\"; asn = \"16550\"; local_as = \"64999\"; hold = "
+	"\"9s\"; };\n"
 	"            accept = [ \"10.60.0.0/15 ge 16 le 24\" ]; }; };\n"
 	"  bank-ll = { circuit = \"c0\"; vlan = 301; vrf = \"bank\"; partner = \"bank\";\n"
-	"    address = [ \"192.0.2.66/29\" ]; static = { prefixes = [ \"10.1.0.0/16\" ]; via = \"192.0.2.70\"; }; };\n"
+	"    address = [ \"192.0.2.66/29\" ]; static = { prefixes = [ \"10.1.0.0/16\" ]; via = "
+	"\"192.0.2.70\"; }; };\n"
 	"};\n";
 
 static const char golden[] = "frr defaults traditional\n"
@@ -230,7 +237,8 @@ static void test_vtysh(void)
 	char file[160], command[512], *text;
 
 	if (access("/usr/bin/vtysh", X_OK)) {
-		printf("SKIP frr.vtysh: no vtysh here: the rendering was not given to FRR's parser\n");
+		printf("SKIP frr.vtysh: no vtysh here: the rendering was not given to FRR's "
+		       "parser\n");
 		return;
 	}
 	config = sample_load();
@@ -246,7 +254,8 @@ static void test_vtysh(void)
 	sample_free(config);
 }
 
-static unsigned diff(enum frr_daemon daemon, const char *running, const char *wanted, char **ret_commands, char first[160])
+static unsigned diff(enum frr_daemon daemon, const char *running, const char *wanted,
+	char **ret_commands, char first[160])
 {
 	size_t len = 0;
 	FILE *out = open_memstream(ret_commands, &len);
@@ -257,7 +266,8 @@ static unsigned diff(enum frr_daemon daemon, const char *running, const char *wa
 	return n;
 }
 
-static void expect(enum frr_daemon daemon, const char *running, const char *wanted, unsigned n, const char *commands)
+static void expect(enum frr_daemon daemon, const char *running, const char *wanted, unsigned n,
+	const char *commands)
 {
 	char *have, first[160];
 
@@ -272,13 +282,14 @@ static void expect(enum frr_daemon daemon, const char *running, const char *want
 /* What FRR prints for the golden text, with its numbers, its order and lines that are not ours. */
 static void test_same(void)
 {
-	static const char running[] = "frr version 8.4.4\nlog syslog\nhostname other\n!\n"
-				      "vrf red\n netns /run/netns/red\nexit-vrf\n!\n"
-				      "router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n !\n"
-				      " address-family ipv4 unicast\n  maximum-paths 64\n"
-				      "  neighbor 10.0.0.1 activate\n exit-address-family\nexit\n!\n"
-				      "ip prefix-list a seq 15 permit 10.0.0.0/8 le 24\n"
-				      "ip prefix-list a seq 20 permit 10.0.0.0/9\n!\nend\n";
+	static const char running[] =
+		"frr version 8.4.4\nlog syslog\nhostname other\n!\n"
+		"vrf red\n netns /run/netns/red\nexit-vrf\n!\n"
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n !\n"
+		" address-family ipv4 unicast\n  maximum-paths 64\n"
+		"  neighbor 10.0.0.1 activate\n exit-address-family\nexit\n!\n"
+		"ip prefix-list a seq 15 permit 10.0.0.0/8 le 24\n"
+		"ip prefix-list a seq 20 permit 10.0.0.0/9\n!\nend\n";
 	static const char wanted[] = "ip prefix-list a permit 10.0.0.0/9\n"
 				     "ip prefix-list a permit 10.0.0.0/8 le 24\n"
 				     "router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
@@ -292,7 +303,7 @@ static void test_replace(void)
 {
 	expect(FRR_BGPD,
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
-	       " neighbor 10.0.0.1 password s3cret1\n neighbor 10.0.0.1 timers 1 3\nexit\n",
+		" neighbor 10.0.0.1 password s3cret1\n neighbor 10.0.0.1 timers 1 3\nexit\n",
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 3\n"
 		" neighbor 10.0.0.1 password s3cret2\nexit\n",
 		3,
@@ -300,7 +311,7 @@ static void test_replace(void)
 		" neighbor 10.0.0.1 remote-as 3\n neighbor 10.0.0.1 password s3cret2\nexit\n");
 	expect(FRR_BGPD,
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n"
-	       " neighbor 10.0.0.1 password s3cret1\nexit\n",
+		" neighbor 10.0.0.1 password s3cret1\nexit\n",
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\nexit\n", 1,
 		"router bgp 1 vrf red\n no neighbor 10.0.0.1 password\nexit\n");
 }
@@ -309,12 +320,13 @@ static void test_neighbor_goes(void)
 {
 	expect(FRR_BGPD,
 		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n neighbor 10.0.0.1 bfd\n"
-	       " neighbor 10.0.0.11 remote-as 2\n address-family ipv4 unicast\n"
-	       "  neighbor 10.0.0.1 activate\n  neighbor 10.0.0.1 route-map a-in4 in\n"
-	       "  neighbor 10.0.0.11 activate\n exit-address-family\nexit\n"
-	       "route-map a-in4 permit 10\n set metric 0\nexit\n"
-	       "ip prefix-list a-in4 seq 5 permit any\n",
-		"router bgp 1 vrf red\n neighbor 10.0.0.11 remote-as 2\n address-family ipv4 unicast\n"
+		" neighbor 10.0.0.11 remote-as 2\n address-family ipv4 unicast\n"
+		"  neighbor 10.0.0.1 activate\n  neighbor 10.0.0.1 route-map a-in4 in\n"
+		"  neighbor 10.0.0.11 activate\n exit-address-family\nexit\n"
+		"route-map a-in4 permit 10\n set metric 0\nexit\n"
+		"ip prefix-list a-in4 seq 5 permit any\n",
+		"router bgp 1 vrf red\n neighbor 10.0.0.11 remote-as 2\n address-family ipv4 "
+		"unicast\n"
 		"  neighbor 10.0.0.11 activate\n exit-address-family\nexit\n",
 		3,
 		"router bgp 1 vrf red\n no neighbor 10.0.0.1\nexit\n"
@@ -323,13 +335,17 @@ static void test_neighbor_goes(void)
 
 static void test_contexts(void)
 {
-	/* An instance that goes takes one line; one that comes is entered again for its contents. */
+	/* An instance that goes takes one line; one that comes is entered again for
+	 * its contents. */
 	expect(FRR_BGPD, "router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\nexit\n",
-		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n exit\nexit\n", 4,
+		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n "
+		"exit\nexit\n",
+		4,
 		"no router bgp 1 vrf red\n"
 		"router bgp 9 vrf red\nexit\n"
 		"router bgp 9 vrf red\n address-family ipv6 unicast\n exit\nexit\n"
-		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n exit\nexit\n");
+		"router bgp 9 vrf red\n address-family ipv6 unicast\n  neighbor fe80::1 activate\n "
+		"exit\nexit\n");
 }
 
 /* Each daemon is given its own lines only, whatever copies of others' it holds. */
@@ -338,23 +354,29 @@ static void test_daemons(void)
 	static const char running[] = "bfd\n profile x\n  detect-multiplier 5\n exit\nexit\n"
 				      "vrf old\n netns /run/netns/old\nexit-vrf\n"
 				      "ip prefix-list gone seq 5 permit any\n";
-	static const char wanted[] = "no zebra nexthop kernel enable\nvrf new\n netns /run/netns/new\nexit-vrf\n"
-				     "bfd\n profile y\n exit\nexit\nip prefix-list a permit any\n";
+	static const char wanted[] =
+		"no zebra nexthop kernel enable\nvrf new\n netns /run/netns/new\nexit-vrf\n"
+		"bfd\n profile y\n exit\nexit\nip prefix-list a permit any\n";
 
 	expect(FRR_ZEBRA, running, wanted, 1, "no zebra nexthop kernel enable\n");
 	expect(FRR_BFDD, running, wanted, 2, "bfd\n no profile x\n profile y\n exit\nexit\n");
-	expect(FRR_BGPD, running, wanted, 2, "no ip prefix-list gone permit any\nip prefix-list a permit any\n");
+	expect(FRR_BGPD, running, wanted, 2,
+		"no ip prefix-list gone permit any\nip prefix-list a permit any\n");
 }
 
 static void test_route_map_directions(void)
 {
 	expect(FRR_BGPD,
-		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 unicast\n"
-	       "  neighbor 10.0.0.1 route-map x in\n  neighbor 10.0.0.1 route-map x out\n exit\nexit\n",
-		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 unicast\n"
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 "
+		"unicast\n"
+		"  neighbor 10.0.0.1 route-map x in\n  neighbor 10.0.0.1 route-map x out\n "
+		"exit\nexit\n",
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 "
+		"unicast\n"
 		"  neighbor 10.0.0.1 route-map y in\n exit\nexit\n",
 		2,
-		"router bgp 1 vrf red\n address-family ipv4 unicast\n  no neighbor 10.0.0.1 route-map x out\n"
+		"router bgp 1 vrf red\n address-family ipv4 unicast\n  no neighbor 10.0.0.1 "
+		"route-map x out\n"
 		"  neighbor 10.0.0.1 route-map y in\n exit\nexit\n");
 }
 

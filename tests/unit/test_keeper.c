@@ -1,6 +1,6 @@
-/* The keeper as a process: what it refuses, whom it serves, and that links outlive the client. It runs in
- * mount and network namespaces of its own where this user may make them; where not, the tests that need a
- * namespace are skipped. */
+/* The keeper as a process: what it refuses, whom it serves, and that links outlive the client. It
+ * runs in mount and network namespaces of its own where this user may make them; where not, the
+ * tests that need a namespace are skipped. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -46,7 +46,8 @@ static int old_namespace(void)
 	if (fd < 0)
 		return -1;
 	close(fd);
-	return mount("/proc/self/ns/net", "/run/netns/old", "none", MS_BIND, NULL) || unshare(CLONE_NEWNET);
+	return mount("/proc/self/ns/net", "/run/netns/old", "none", MS_BIND, NULL) ||
+	       unshare(CLONE_NEWNET);
 }
 
 static void keeper_exec(void)
@@ -93,7 +94,8 @@ static bool keeper_start(void)
 	keeper_pid = fork();
 	if (keeper_pid == 0)
 		keeper_exec();
-	while (keeper_pid > 0 && sock < 0 && time(NULL) < end && waitpid(keeper_pid, NULL, WNOHANG) == 0) {
+	while (keeper_pid > 0 && sock < 0 && time(NULL) < end &&
+		waitpid(keeper_pid, NULL, WNOHANG) == 0) {
 		sock = client_connect();
 		if (sock < 0)
 			poll(NULL, 0, 5); /* until it listens */
@@ -125,7 +127,9 @@ static ssize_t receive(int sock, struct keeper_answer *answer, int *ret_fd)
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { answer, sizeof(*answer) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
 		.msg_controllen = sizeof(control.room) };
 	struct cmsghdr *c;
 	ssize_t n;
@@ -169,10 +173,12 @@ static int hello(int sock)
 static int op(int sock, uint16_t what, const char *vrf, const char *name, uint32_t value,
 	struct keeper_answer *answer, int *ret_fd)
 {
-	struct keeper_request request = { .op = what, .value = value, .mtu = 1500,
-		.mac = { 0x02, 0, 0, 0, 0, 1 } };
+	struct keeper_request request = {
+		.op = what, .value = value, .mtu = 1500, .mac = { 0x02, 0, 0, 0, 0, 1 }
+	};
 
-	memcpy(request.vrf, vrf, strnlen(vrf, sizeof(request.vrf))); /* may fill it: no terminator */
+	memcpy(request.vrf, vrf,
+		strnlen(vrf, sizeof(request.vrf))); /* may fill it: no terminator */
 	memcpy(request.name, name, strnlen(name, sizeof(request.name)));
 	return ask(sock, &request, answer, ret_fd);
 }
@@ -196,7 +202,8 @@ static unsigned keeper_fds(void)
 static void test_lengths(void)
 {
 	static char room[70000];
-	size_t lengths[] = { 1, sizeof(struct keeper_request) - 1, sizeof(struct keeper_request) + 1, 65536 };
+	size_t lengths[] = { 1, sizeof(struct keeper_request) - 1,
+		sizeof(struct keeper_request) + 1, 65536 };
 	struct keeper_answer answer;
 	int sock = client_connect(), fd;
 
@@ -212,8 +219,8 @@ static void test_lengths(void)
 
 static void test_fields(void)
 {
-	static const char *const names[] = { "", "A", "0a", "a/b", "..", "a b", "a_b", "a\xff", "-a",
-		"abcdefghijklmnop" /* 16: no room for the terminator */ };
+	static const char *const names[] = { "", "A", "0a", "a/b", "..", "a b", "a_b", "a\xff",
+		"-a", "abcdefghijklmnop" /* 16: no room for the terminator */ };
 	struct keeper_request request;
 	struct keeper_answer answer;
 	int sock = client_connect();
@@ -224,7 +231,8 @@ static void test_fields(void)
 		CU_ASSERT_EQUAL(op(sock, KEEPER_VRF_DEL, names[i], "", 0, &answer, NULL), -EINVAL);
 		CU_ASSERT_EQUAL(op(sock, KEEPER_NETLINK, names[i], "", 0, &answer, NULL), -EINVAL);
 		CU_ASSERT_EQUAL(op(sock, KEEPER_TAP, "red", names[i], 0, &answer, NULL), -EINVAL);
-		CU_ASSERT_EQUAL(op(sock, KEEPER_TAP_DEL, names[i], "t0", 0, &answer, NULL), -EINVAL);
+		CU_ASSERT_EQUAL(
+			op(sock, KEEPER_TAP_DEL, names[i], "t0", 0, &answer, NULL), -EINVAL);
 	}
 	CU_ASSERT_EQUAL(op(sock, KEEPER_TAP, "red", "lo", 0, &answer, NULL), -EINVAL);
 	CU_ASSERT_EQUAL(op(sock, KEEPER_NETLINK, "red", "", UINT32_MAX, &answer, NULL), -ERANGE);
@@ -232,7 +240,10 @@ static void test_fields(void)
 	CU_ASSERT_EQUAL(op(sock, 999, "red", "t0", 0, &answer, NULL), -EOPNOTSUPP);
 
 	memset(&request, 0, sizeof(request));
-	request = (struct keeper_request){ .op = KEEPER_TAP, .vrf = "red", .name = "t0", .mtu = 1500,
+	request = (struct keeper_request){ .op = KEEPER_TAP,
+		.vrf = "red",
+		.name = "t0",
+		.mtu = 1500,
 		.mac = { 0x01, 0, 0, 0, 0, 1 } };
 	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL); /* multicast */
 	memset(request.mac, 0, sizeof(request.mac));
@@ -316,7 +327,9 @@ static void test_stray_fds(void)
 	} control;
 	struct keeper_request request = { .op = KEEPER_LIST, .id = 5 };
 	struct iovec iov = { &request, sizeof(request) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
 		.msg_controllen = sizeof(control.room) };
 	int fds[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, sock = client_connect(), fd;
 	struct keeper_answer answer;
@@ -340,14 +353,16 @@ static void test_stray_fds(void)
 
 /* ---- with namespaces ---- */
 /* Flags and MTU of an interface as the kernel has them; flags are set first when set_up. */
-static int link_get(int netlink, const char *name, bool set_up, unsigned *ret_flags, unsigned *ret_mtu)
+static int link_get(
+	int netlink, const char *name, bool set_up, unsigned *ret_flags, unsigned *ret_mtu)
 {
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg ifi;
 		struct rtattr a;
 		char name[IFNAMSIZ];
-	} request = { .h = { .nlmsg_len = sizeof(request), .nlmsg_type = set_up ? RTM_NEWLINK : RTM_GETLINK,
+	} request = { .h = { .nlmsg_len = sizeof(request),
+			      .nlmsg_type = set_up ? RTM_NEWLINK : RTM_GETLINK,
 			      .nlmsg_flags = NLM_F_REQUEST | (set_up ? NLM_F_ACK : 0) },
 		.ifi = { .ifi_change = set_up ? IFF_UP : 0, .ifi_flags = set_up ? IFF_UP : 0 },
 		.a = { .rta_len = RTA_LENGTH(IFNAMSIZ), .rta_type = IFLA_IFNAME } };
@@ -376,13 +391,17 @@ static bool skipped(const char *name)
 {
 	if (namespaces)
 		return false;
-	printf("SKIP keeper.%s: needs root and /dev/net/tun: no namespace was made, no link held\n", name);
+	printf("SKIP keeper.%s: needs root and /dev/net/tun: no namespace was made, no link held\n",
+		name);
 	return true;
 }
 
 static void test_link_outlives_client(void)
 {
-	struct keeper_request request = { .op = KEEPER_TAP, .vrf = "red", .name = "t0", .mtu = 1400,
+	struct keeper_request request = { .op = KEEPER_TAP,
+		.vrf = "red",
+		.name = "t0",
+		.mtu = 1400,
 		.mac = { 0x02, 0, 0, 0, 0, 1 } };
 	unsigned flags = 0, mtu = 0;
 	struct keeper_answer answer;
@@ -431,17 +450,23 @@ static void test_link_outlives_client(void)
 	close(sock);
 }
 
-/* A TAP that lintasd still has when the keeper is new is held again, if it is what it is said to be. */
+/* A TAP that lintasd still has when the keeper is new is held again, if it is what it is said to
+ * be. */
 static void test_link_handed_over(void)
 {
 	union {
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct keeper_request request = { .op = KEEPER_TAP, .vrf = "red", .name = "t1", .mtu = 1500,
+	struct keeper_request request = { .op = KEEPER_TAP,
+		.vrf = "red",
+		.name = "t1",
+		.mtu = 1500,
 		.mac = { 0x02, 0, 0, 0, 0, 2 } };
 	struct iovec iov = { &request, sizeof(request) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
 		.msg_controllen = sizeof(control.room) };
 	struct keeper_answer answer;
 	int sock, tap, fd;
@@ -451,7 +476,8 @@ static void test_link_handed_over(void)
 	sock = client_connect();
 	CU_ASSERT_EQUAL_FATAL(op(sock, KEEPER_VRF, "red", "", 0, &answer, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &tap), 0);
-	CU_ASSERT_EQUAL(op(sock, KEEPER_TAP_DEL, "red", "t1", 0, &answer, NULL), 0); /* as if it were new */
+	CU_ASSERT_EQUAL(
+		op(sock, KEEPER_TAP_DEL, "red", "t1", 0, &answer, NULL), 0); /* as if it were new */
 	memset(&control, 0, sizeof(control));
 	control.h.cmsg_level = SOL_SOCKET;
 	control.h.cmsg_type = SCM_RIGHTS;
