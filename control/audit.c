@@ -1,21 +1,22 @@
-/* The auditor: for ever, at a bounded rate, is the fast path what the RIB says, and the RIB what the kernel
- * says? Every tick it spends AUDIT_SLICE_US on a walk: each path group and its adjacencies are read back, and
- * each prefix is probed at four addresses (its first, its last, the one after, and one inside at random) in
- * the structure the workers read; what must be found there is the RIB's own longest match for that address,
- * so a probe is right whether or not a longer prefix covers it, and routes the fast path has too many are
- * found as well as those it lacks. Now and then each VRF is dumped again, as after an overrun. What differs
- * is repaired, counted in audit_fixed and logged. Control thread only. */
+/* The auditor: for ever, at a bounded rate, is the fast path what the RIB says, and the RIB what
+ * the kernel says? Every tick it spends AUDIT_SLICE_US on a walk: each path group and its
+ * adjacencies are read back, and each prefix is probed at four addresses (its first, its last, the
+ * one after, and one inside at random) in the structure the workers read; what must be found there
+ * is the RIB's own longest match for that address, so a probe is right whether or not a longer
+ * prefix covers it, and routes the fast path has too many are found as well as those it lacks. Now
+ * and then each VRF is dumped again, as after an overrun. What differs is repaired, counted in
+ * audit_fixed and logged. Control thread only. */
 #include <string.h>
 #include "mirror_state.h"
 
-#define AUDIT_SLICE_US     1000 /* of every tick */
-#define KERNEL_AUDIT_MS    30000
+#define AUDIT_SLICE_US	   1000 /* of every tick */
+#define KERNEL_AUDIT_MS	   30000
 #define KERNEL_AUDIT_SHARE 100 /* at most a hundredth of the time goes into dumps */
 
 static struct {
 	struct mirror_vrf *mv; /* being walked */
 	unsigned family;       /* 0, 1: its routes */
-	uint32_t group;        /* before the VRFs: every group */
+	uint32_t group;	       /* before the VRFs: every group */
 	struct ip_prefix cursor;
 	uint64_t random;
 	uint64_t end_ns;
@@ -37,7 +38,8 @@ static void fixed(const struct mirror_vrf *mv, const struct ip_prefix *prefix, c
 
 /* ---- one address ---- */
 
-static uint32_t expected(const struct rib *rib, const struct ip_addr *addr, struct ip_prefix *ret_prefix)
+static uint32_t expected(
+	const struct rib *rib, const struct ip_addr *addr, struct ip_prefix *ret_prefix)
 {
 	const struct rib_node *node = rib_match(rib, addr, in_fib);
 
@@ -146,8 +148,8 @@ static bool audit_groups(void)
 		mirror_counters.audit_checked++;
 		if (!legs_published(set)) {
 			mirror_counters.audit_fixed++;
-			log_event(LOG_LVL_WARN, "lintasd", "audit: path group %u was wrong in the fast path",
-				walk.group);
+			log_event(LOG_LVL_WARN, "lintasd",
+				"audit: path group %u was wrong in the fast path", walk.group);
 			legs_renew(set);
 		}
 		if (now_ns() > walk.end_ns)

@@ -1,9 +1,10 @@
-/* Dumps are read by a thread of their own, one a VRF: a dump waits for the kernel's lock whenever somebody
- * else holds it, and a filtered one walks every route in a single system call (170 ms measured at a million
- * routes); the control thread may do neither. The thread knows nothing of what it carries: it takes a request
- * from its end of a socket pair, asks the kernel, and passes each piece on until the last, at the pace at
- * which the control thread takes them. It ends when the other end is closed. It shares no memory with
- * anybody, needs no privilege, and takes no signal but the real-time ones (privileges.c uses one of them). */
+/* Dumps are read by a thread of their own, one a VRF: a dump waits for the kernel's lock whenever
+ * somebody else holds it, and a filtered one walks every route in a single system call (170 ms
+ * measured at a million routes); the control thread may do neither. The thread knows nothing of
+ * what it carries: it takes a request from its end of a socket pair, asks the kernel, and passes
+ * each piece on until the last, at the pace at which the control thread takes them. It ends when
+ * the other end is closed. It shares no memory with anybody, needs no privilege, and takes no
+ * signal but the real-time ones (privileges.c uses one of them). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -57,7 +58,8 @@ static bool is_last(const uint8_t *bytes, size_t len, uint32_t seq)
 	int rc;
 
 	while ((h = netlink_next(bytes, len, &offset, &rc)))
-		if (h->nlmsg_seq == seq && (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR))
+		if (h->nlmsg_seq == seq &&
+			(h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR))
 			return true;
 	return false;
 }

@@ -1,20 +1,21 @@
-/* Hops: one neighbour on one link, one adjacency of the fast path. legs.c takes a reference for each leg that
- * is in use, tunnel.c one for each underlay, and the last reference gone frees the adjacency. What is
- * published follows the kernel's neighbour table: FORWARD while it knows the neighbour, GLEAN while it does
- * not (the fast path holds packets and reports the miss), FAILED for some seconds after an answer that we
- * asked for did not come. Next hops of routes and tunnels are kept resolved: the kernel is asked once when
- * the first leg appears and, as long as it has no answer, again with back-off; both are capped per link and
- * second, so a routing table full of junk next hops cannot make us flood a cloud. Control thread only. */
+/* Hops: one neighbour on one link, one adjacency of the fast path. legs.c takes a reference for
+ * each leg that is in use, tunnel.c one for each underlay, and the last reference gone frees the
+ * adjacency. What is published follows the kernel's neighbour table: FORWARD while it knows the
+ * neighbour, GLEAN while it does not (the fast path holds packets and reports the miss), FAILED for
+ * some seconds after an answer that we asked for did not come. Next hops of routes and tunnels are
+ * kept resolved: the kernel is asked once when the first leg appears and, as long as it has no
+ * answer, again with back-off; both are capped per link and second, so a routing table full of junk
+ * next hops cannot make us flood a cloud. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "index.h"
 #include "mirror_state.h"
 
-#define FAILED_MS      3000  /* how long packets are refused before they are held again */
+#define FAILED_MS      3000 /* how long packets are refused before they are held again */
 #define BACKOFF_MS     1000
 #define BACKOFF_MAX_MS 30000
-#define TICK_MAX       512   /* waiting hops looked at in a tick */
+#define TICK_MAX       512 /* waiting hops looked at in a tick */
 
 static struct hop *hops;
 static struct index_pool adjs;
@@ -30,8 +31,8 @@ unsigned hops_count(void)
 
 int hops_init(void)
 {
-	static const uint8_t kinds[] = { DP_ADJ_NONE, DP_ADJ_LOCAL, DP_ADJ_BLACKHOLE, DP_ADJ_UNREACHABLE,
-		DP_ADJ_PROHIBIT };
+	static const uint8_t kinds[] = { DP_ADJ_NONE, DP_ADJ_LOCAL, DP_ADJ_BLACKHOLE,
+		DP_ADJ_UNREACHABLE, DP_ADJ_PROHIBIT };
 
 	if (!adjs.size)
 		index_init(&adjs, DP_ADJS_MAX);
@@ -57,8 +58,8 @@ uint32_t hop_special(uint8_t kind)
 	return specials[kind]->adj;
 }
 
-static void make_key(const struct iface *iface, uint8_t kind, const struct ip_addr *nexthop,
-	struct hop_key *key)
+static void make_key(
+	const struct iface *iface, uint8_t kind, const struct ip_addr *nexthop, struct hop_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	key->link = iface ? iface->link_id : 0;
@@ -81,8 +82,9 @@ struct hop *hop_find(const struct iface *iface, const struct ip_addr *nexthop)
 
 static bool settled(const struct neigh *neigh)
 {
-	return neigh_valid(neigh) && (neigh->managed || (neigh->state & (NUD_PERMANENT | NUD_NOARP)) ||
-		(neigh->flags & NTF_EXT_LEARNED));
+	return neigh_valid(neigh) &&
+	       (neigh->managed || (neigh->state & (NUD_PERMANENT | NUD_NOARP)) ||
+		       (neigh->flags & NTF_EXT_LEARNED));
 }
 
 static void stop_waiting(struct hop *hop)
@@ -171,8 +173,8 @@ static void wanted(const struct hop *hop, struct dp_adj *ret_adj)
 
 bool hop_same(const struct dp_adj *a, const struct dp_adj *b)
 {
-	return a->kind == b->kind && a->link == b->link && ip_addr_equal(&a->nexthop, &b->nexthop) &&
-		!memcmp(a->mac, b->mac, sizeof(a->mac));
+	return a->kind == b->kind && a->link == b->link &&
+	       ip_addr_equal(&a->nexthop, &b->nexthop) && !memcmp(a->mac, b->mac, sizeof(a->mac));
 }
 
 void hop_update(struct hop *hop, bool force)
@@ -309,9 +311,10 @@ void hop_put(struct hop *hop, bool gateway)
 	if (gateway && !--hop->gateways) {
 		stop_waiting(hop);
 		neigh = hop->managed ? neigh_find(hop->iface, &hop->key.nexthop) : NULL;
-		if (neigh && !(neigh->state & (NUD_PERMANENT | NUD_NOARP)) && iface_usable(hop->iface))
-			kernel_neigh_use(hop->iface->mv->vrf, hop->iface->ifindex, &hop->key.nexthop,
-				false); /* no longer to be kept */
+		if (neigh && !(neigh->state & (NUD_PERMANENT | NUD_NOARP)) &&
+			iface_usable(hop->iface))
+			kernel_neigh_use(hop->iface->mv->vrf, hop->iface->ifindex,
+				&hop->key.nexthop, false); /* no longer to be kept */
 		hop->managed = false;
 	}
 	if (--hop->refs)

@@ -1,5 +1,6 @@
-/* Free indexes of a table of the fast path, handed out oldest first: a worker that still holds an index when
- * it is given back meets an empty slot, not another's contents, for as long as possible. 0 is never given. */
+/* Free indexes of a table of the fast path, handed out oldest first: a worker that still holds an
+ * index when it is given back meets an empty slot, not another's contents, for as long as possible.
+ * 0 is never given. */
 #ifndef LINTAS_INDEX_H
 #define LINTAS_INDEX_H
 

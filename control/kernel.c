@@ -1,12 +1,13 @@
-/* What we write into the kernel: link state, addresses, our own static routes, neighbours to be resolved.
- * Every request goes through vrf->nl_request, a socket inside the VRF's namespace, and its answer is awaited
- * there, at most KERNEL_WAIT_MS (the kernel answers before sendto returns, so in practice not at all). Many
- * routes at once (kernel_route_batch) are sent from the event loop, BURST messages a system call and a slice
- * of time a callback, their answers read after each burst; no answer is ever left behind for another
- * request. Our routes bear LINTAS_RTPROT, and deletion names it too: a foreign route is never hit. Errors are
- * the kernel's own. Neighbours are asked for at any time, also while somebody else holds the kernel's lock
- * (replacing a next-hop object of a million routes: two seconds, measured), so a thread of its own sends
- * those; it shares nothing with the rest but a pipe. Everything else: control thread only. */
+/* What we write into the kernel: link state, addresses, our own static routes, neighbours to be
+ * resolved. Every request goes through vrf->nl_request, a socket inside the VRF's namespace, and
+ * its answer is awaited there, at most KERNEL_WAIT_MS (the kernel answers before sendto returns, so
+ * in practice not at all). Many routes at once (kernel_route_batch) are sent from the event loop,
+ * BURST messages a system call and a slice of time a callback, their answers read after each burst;
+ * no answer is ever left behind for another request. Our routes bear LINTAS_RTPROT, and deletion
+ * names it too: a foreign route is never hit. Errors are the kernel's own. Neighbours are asked for
+ * at any time, also while somebody else holds the kernel's lock (replacing a next-hop object of a
+ * million routes: two seconds, measured), so a thread of its own sends those; it shares nothing
+ * with the rest but a pipe. Everything else: control thread only. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@
 #define KERNEL_WAIT_MS 100
 #define REQUEST_MAX    256
 #define ANSWER_MAX     8192
-#define BURST          32   /* messages a system call: their answers fit the default receive buffer */
+#define BURST	       32 /* messages a system call: their answers fit the default receive buffer */
 #define SLICE_US       1500 /* of CONTROL_BUDGET_US */
 
 static uint32_t seq;
@@ -92,7 +93,8 @@ static ssize_t receive(int fd, void *bytes, size_t len)
 
 	for (;;) {
 		from_len = sizeof(from);
-		n = recvfrom(fd, bytes, len, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &from_len);
+		n = recvfrom(fd, bytes, len, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
+			&from_len);
 		if (n > 0 && from.nl_pid)
 			continue; /* not from the kernel */
 		if (n >= 0)
@@ -106,7 +108,8 @@ static ssize_t receive(int fd, void *bytes, size_t len)
 	}
 }
 
-/* Send one request; its acknowledgement's error, and the first message of an answer before that, if any. */
+/* Send one request; its acknowledgement's error, and the first message of an answer before that, if
+ * any. */
 static int talk(struct vrf *vrf, struct request *req, uint8_t *ret_answer)
 {
 	uint8_t bytes[ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -134,7 +137,8 @@ static int talk(struct vrf *vrf, struct request *req, uint8_t *ret_answer)
 				continue;
 			}
 			error = NLMSG_DATA(h);
-			return h->nlmsg_len < NLMSG_LENGTH(sizeof(*error)) ? -EBADMSG : error->error;
+			return h->nlmsg_len < NLMSG_LENGTH(sizeof(*error)) ? -EBADMSG
+									   : error->error;
 		}
 	}
 	return rc;
@@ -172,7 +176,8 @@ int kernel_ifindex(struct vrf *vrf, const char *name)
 	return ((const struct ifinfomsg *)NLMSG_DATA(h))->ifi_index;
 }
 
-static int address(struct vrf *vrf, uint16_t type, uint16_t flags, int ifindex, const struct ip_prefix *addr)
+static int address(
+	struct vrf *vrf, uint16_t type, uint16_t flags, int ifindex, const struct ip_prefix *addr)
 {
 	struct request req;
 	struct ifaddrmsg *msg = begin(&req, type, flags, sizeof(*msg));
@@ -206,11 +211,11 @@ int kernel_addr_del(struct vrf *vrf, int ifindex, const struct ip_prefix *addr)
 
 /* ---- routes ---- */
 
-static void route(struct request *req, bool add, const struct ip_prefix *prefix, const struct ip_addr *via,
-	int ifindex)
+static void route(struct request *req, bool add, const struct ip_prefix *prefix,
+	const struct ip_addr *via, int ifindex)
 {
-	struct rtmsg *msg = begin(req, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_EXCL : 0,
-		sizeof(*msg));
+	struct rtmsg *msg = begin(req, add ? RTM_NEWROUTE : RTM_DELROUTE,
+		add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*msg));
 	bool gateway = via && via->af;
 	struct {
 		uint16_t af;
@@ -234,7 +239,8 @@ static void route(struct request *req, bool add, const struct ip_prefix *prefix,
 	}
 }
 
-int kernel_route_add(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex)
+int kernel_route_add(
+	struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex)
 {
 	struct request req;
 
@@ -242,7 +248,8 @@ int kernel_route_add(struct vrf *vrf, const struct ip_prefix *prefix, const stru
 	return talk(vrf, &req, NULL);
 }
 
-int kernel_route_del(struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex)
+int kernel_route_del(
+	struct vrf *vrf, const struct ip_prefix *prefix, const struct ip_addr *via, int ifindex)
 {
 	struct request req;
 
@@ -252,7 +259,7 @@ int kernel_route_del(struct vrf *vrf, const struct ip_prefix *prefix, const stru
 
 /* ---- neighbours ---- */
 
-struct ask { /* what goes through the pipe, whole: it is smaller than PIPE_BUF */
+struct ask {	/* what goes through the pipe, whole: it is smaller than PIPE_BUF */
 	int fd; /* a duplicate, for the VRF may go meanwhile; closed by the thread */
 	struct request req;
 };
@@ -305,7 +312,8 @@ bool kernel_neigh_pending(void)
 int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed)
 {
 	struct ask ask = { .fd = -1 };
-	struct ndmsg *msg = begin(&ask.req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
+	struct ndmsg *msg =
+		begin(&ask.req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
 	uint32_t ext = NTF_EXT_MANAGED;
 	int rc;
 
@@ -382,8 +390,9 @@ static void batch_answers(struct batch *b, unsigned from, unsigned to, uint32_t 
 		for (h = (struct nlmsghdr *)bytes; nlmsg_ok(h, len); h = nlmsg_next(h, &len)) {
 			i = h->nlmsg_seq - first;
 			error = NLMSG_DATA(h);
-			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*error)) ||
-				i >= to - from || (seen >> i & 1))
+			if (h->nlmsg_type != NLMSG_ERROR ||
+				h->nlmsg_len < NLMSG_LENGTH(sizeof(*error)) || i >= to - from ||
+				(seen >> i & 1))
 				continue;
 			seen |= 1ull << i;
 			left--;

@@ -1,12 +1,13 @@
-/* Next-hop sets: what a route of the kernel points to, interned, and published as a path group while the FIB
- * uses it. The key is the kernel's own word, sorted legs or the id of a next-hop object; what we know better
- * (link shut, no carrier, neighbour failed, kernel silently dropped it) makes a leg dead and rewrites the
- * group in place, once, however many prefixes use it. Routes by object have a set of their own per object,
- * so that replacing the object is one rewrite too. Order of publication: adjacencies, group, and only then
- * the FIB (mirror_route.c); the reverse on removal. Events only mark sets dirty; legs_flush publishes them in
- * slices, so that a link with many thousand next hops going down holds up nobody. A leg over an interface
- * that is no link of ours, or that is dead, appears in the group with the unreachable adjacency: it owns no
- * bucket as long as another leg lives, and if none does packets are refused. Control thread only. */
+/* Next-hop sets: what a route of the kernel points to, interned, and published as a path group
+ * while the FIB uses it. The key is the kernel's own word, sorted legs or the id of a next-hop
+ * object; what we know better (link shut, no carrier, neighbour failed, kernel silently dropped it)
+ * makes a leg dead and rewrites the group in place, once, however many prefixes use it. Routes by
+ * object have a set of their own per object, so that replacing the object is one rewrite too. Order
+ * of publication: adjacencies, group, and only then the FIB (mirror_route.c); the reverse on
+ * removal. Events only mark sets dirty; legs_flush publishes them in slices, so that a link with
+ * many thousand next hops going down holds up nobody. A leg over an interface that is no link of
+ * ours, or that is dead, appears in the group with the unreachable adjacency: it owns no bucket as
+ * long as another leg lives, and if none does packets are refused. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,13 +45,13 @@ struct nhset *legs_next(struct nhset *after)
 bool legs_connected(const struct nhset *set)
 {
 	return set->key.kind == DP_ADJ_FORWARD && !set->key.host && set->n_legs == 1 &&
-		!set->legs[0].gateway.af;
+	       !set->legs[0].gateway.af;
 }
 
 bool legs_has_gateway(const struct nhset *set)
 {
 	return set->key.kind == DP_ADJ_FORWARD &&
-		(set->key.nhid || (set->n_legs && set->legs[0].gateway.af));
+	       (set->key.nhid || (set->n_legs && set->legs[0].gateway.af));
 }
 
 bool legs_alive(const struct leg *leg, const char **ret_why)
@@ -94,7 +95,8 @@ static void legs_unlink(struct leg *legs, unsigned n)
 	free(legs);
 }
 
-static int legs_build(struct nhset *set, const struct nhset_key_leg *from, unsigned n, uint64_t dead)
+static int legs_build(
+	struct nhset *set, const struct nhset_key_leg *from, unsigned n, uint64_t dead)
 {
 	struct leg *legs = calloc(n ? n : 1, sizeof(*legs));
 
@@ -106,7 +108,8 @@ static int legs_build(struct nhset *set, const struct nhset_key_leg *from, unsig
 		legs[i].weight = from[i].weight;
 		legs[i].encap = from[i].encap;
 		legs[i].dead = dead >> i & 1;
-		legs[i].iface = from[i].ifindex > 0 ? iface_get(set->key.mv, from[i].ifindex) : NULL;
+		legs[i].iface =
+			from[i].ifindex > 0 ? iface_get(set->key.mv, from[i].ifindex) : NULL;
 		if (!legs[i].iface)
 			continue;
 		LIST_INSERT_HEAD(&legs[i].iface->legs, &legs[i], of_iface);
@@ -169,7 +172,8 @@ static int leg_take_hop(struct leg *leg)
 
 	if (!iface || !iface->link || leg->encap)
 		return 0;
-	leg->hop = hop_get(iface, hop_kind(leg->set), &leg->gateway, !leg->set->key.host && leg->gateway.af);
+	leg->hop = hop_get(
+		iface, hop_kind(leg->set), &leg->gateway, !leg->set->key.host && leg->gateway.af);
 	if (!leg->hop && errno == ENOENT) { /* the leg is dead until its link is published */
 		iface->unpublished = true;
 		return 0;
@@ -209,16 +213,20 @@ static unsigned group_legs(const struct nhset *set, struct dp_leg *legs)
 	else if ((kind == DP_ADJ_FORWARD || kind == DP_ADJ_BROADCAST) && !set->n_legs)
 		kind = DP_ADJ_UNREACHABLE; /* its object is gone, or nothing was named */
 	if (kind != DP_ADJ_FORWARD && kind != DP_ADJ_BROADCAST) {
-		legs[0] = (struct dp_leg){ .key = kind + 1, .adj = hop_special(kind), .weight = 1, .alive = true };
+		legs[0] = (struct dp_leg){
+			.key = kind + 1, .adj = hop_special(kind), .weight = 1, .alive = true
+		};
 		return 1;
 	}
 	for (unsigned i = 0; i < set->n_legs; i++) {
 		const struct leg *leg = &set->legs[i];
 		bool usable = leg->hop && !leg->dead;
 
-		legs[i] = (struct dp_leg){ .key = leg_key(leg), .weight = leg->weight,
+		legs[i] = (struct dp_leg){ .key = leg_key(leg),
+			.weight = leg->weight,
 			.adj = usable ? leg->hop->adj : hop_special(DP_ADJ_UNREACHABLE),
-			.tier = leg->iface ? leg->iface->shape.tier : 0, .alive = legs_alive(leg, NULL) };
+			.tier = leg->iface ? leg->iface->shape.tier : 0,
+			.alive = legs_alive(leg, NULL) };
 	}
 	return set->n_legs;
 }
@@ -245,13 +253,14 @@ bool legs_published(const struct nhset *set)
 		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (legs[i].key != group.legs[i].key || legs[i].adj != group.legs[i].adj ||
-			legs[i].weight != group.legs[i].weight || legs[i].tier != group.legs[i].tier ||
-			legs[i].alive != group.legs[i].alive)
+			legs[i].weight != group.legs[i].weight ||
+			legs[i].tier != group.legs[i].tier || legs[i].alive != group.legs[i].alive)
 			return false;
 	for (unsigned i = 0; i < set->n_legs; i++) {
 		const struct hop *hop = set->legs[i].hop;
 
-		if (hop && !hop->renew && (dp_adj_info(hop->adj, &adj) < 0 || !hop_same(&adj.adj, &hop->now)))
+		if (hop && !hop->renew &&
+			(dp_adj_info(hop->adj, &adj) < 0 || !hop_same(&adj.adj, &hop->now)))
 			return false;
 	}
 	return true;
@@ -451,9 +460,10 @@ bool legs_flush(uint64_t end_ns)
 	for (unsigned n = 1; (set = TAILQ_FIRST(&dirty)); n++) {
 		TAILQ_REMOVE(&dirty, set, of_dirty);
 		rc = set_refresh(set);
-		if (rc < 0) { /* as it was, in the fast path; again at the next tick: memory or room may come */
-			log_event(LOG_LVL_ERR, "lintasd", "path group %u not renewed: %s", set->group,
-				strerror(-rc));
+		if (rc < 0) { /* as it was, in the fast path; again at the next tick: memory or room
+				 may come */
+			log_event(LOG_LVL_ERR, "lintasd", "path group %u not renewed: %s",
+				set->group, strerror(-rc));
 			TAILQ_INSERT_TAIL(&failed, set, of_dirty);
 			continue;
 		}

@@ -1,10 +1,11 @@
 /* The mirror's front: VRFs come and go, messages find their handlers, and every callback ends in
- * mirror_settle(), which publishes what became dirty, a slice at a time. The parts, in the route's order:
- * netlink.c (bytes to structs), resync.c (sockets, dumps, replay), mirror_link.c, mirror_nexthop.c,
- * mirror_neigh.c, mirror_route.c (one class of messages each), rib.c (the tries), legs.c and hops.c (path
- * groups and adjacencies), tunnel.c (underlays), audit.c (is it still true), mirror_view.c (what the CLI
- * shows). The fast path is told only by hops.c, legs.c, mirror_route.c, mirror_neigh.c (held packets) and
- * audit.c. Control thread only; apply.c calls what mirror.h declares. */
+ * mirror_settle(), which publishes what became dirty, a slice at a time. The parts, in the route's
+ * order: netlink.c (bytes to structs), resync.c (sockets, dumps, replay), mirror_link.c,
+ * mirror_nexthop.c, mirror_neigh.c, mirror_route.c (one class of messages each), rib.c (the tries),
+ * legs.c and hops.c (path groups and adjacencies), tunnel.c (underlays), audit.c (is it still
+ * true), mirror_view.c (what the CLI shows). The fast path is told only by hops.c, legs.c,
+ * mirror_route.c, mirror_neigh.c (held packets) and audit.c. Control thread only; apply.c calls
+ * what mirror.h declares. */
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -58,7 +59,8 @@ int mirror_class_of(const struct nlmsghdr *h)
 	}
 }
 
-/* Rules other than the kernel's own three are counted and told of: a route may not mean what it says. */
+/* Rules other than the kernel's own three are counted and told of: a route may not mean what it
+ * says. */
 static int rule_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump)
 {
 	struct nl_rule rule;
@@ -75,8 +77,9 @@ static int rule_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool du
 		(rule.priority == 32767 && rule.table == RT_TABLE_DEFAULT))
 		return 0;
 	if (!mv->rules_seen++ && !mv->rules)
-		log_event(LOG_LVL_WARN, mv->vrf->name, "policy rules are not followed (priority %u, table %u)",
-			rule.priority, rule.table);
+		log_event(LOG_LVL_WARN, mv->vrf->name,
+			"policy rules are not followed (priority %u, table %u)", rule.priority,
+			rule.table);
 	return 0;
 }
 
@@ -168,8 +171,8 @@ static int timers_start(void)
 
 	if (tick_event)
 		return 0;
-	/* A million small blocks freed one by one are joined as they go, not all at once by whoever frees a
-	 * large one next: that took 40 ms in one callback. */
+	/* A million small blocks freed one by one are joined as they go, not all at once by whoever
+	 * frees a large one next: that took 40 ms in one callback. */
 	mallopt(M_MXFAST, 0);
 	settle_event = event_new(control.base, -1, 0, settle_cb, NULL);
 	tick_event = event_new(control.base, -1, EV_PERSIST, tick_cb, NULL);
@@ -326,7 +329,7 @@ void mirror_stats(struct mirror_stats *ret_stats)
 		ret_stats->nexthops += HASH_COUNT(mv->nexthops);
 		ret_stats->policy_rules += mv->rules;
 		ret_stats->route_bytes += mv->routes * sizeof(struct rib_route) +
-			mv->rib[0].nodes * (sizeof(struct rib_node) + 4) +
-			mv->rib[1].nodes * (sizeof(struct rib_node) + 16);
+					  mv->rib[0].nodes * (sizeof(struct rib_node) + 4) +
+					  mv->rib[1].nodes * (sizeof(struct rib_node) + 16);
 	}
 }

@@ -1,10 +1,11 @@
-/* Interfaces of a VRF's namespace and their addresses, as the kernel announces them. An interface that bears
- * the name of one of our links is that link's kernel side; others exist here only because routes name them.
- * An ifindex that a route names before its interface appears is kept as a placeholder, so nothing is lost
- * when messages come out of order. What Linux does not announce is inferred here: an interface that goes
- * down takes IPv4 routes, next-hop objects and legs of multipath routes along in silence, and so does its
- * last IPv4 address. Those legs are dead in the fast path before the callback ends; a dump of the routes in
- * doubt confirms or revives them. Control thread only. */
+/* Interfaces of a VRF's namespace and their addresses, as the kernel announces them. An interface
+ * that bears the name of one of our links is that link's kernel side; others exist here only
+ * because routes name them. An ifindex that a route names before its interface appears is kept as a
+ * placeholder, so nothing is lost when messages come out of order. What Linux does not announce is
+ * inferred here: an interface that goes down takes IPv4 routes, next-hop objects and legs of
+ * multipath routes along in silence, and so does its last IPv4 address. Those legs are dead in the
+ * fast path before the callback ends; a dump of the routes in doubt confirms or revives them.
+ * Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ void iface_release(struct iface *iface)
 bool iface_usable(const struct iface *iface)
 {
 	return iface && iface->known && iface->link && (iface->flags & IFF_UP) &&
-		(iface->flags & IFF_LOWER_UP);
+	       (iface->flags & IFF_LOWER_UP);
 }
 
 /* ---- the link it belongs to ---- */
@@ -174,7 +175,8 @@ static void doubt(struct iface *iface)
 	resync_want(iface->mv, classes, only);
 }
 
-/* IPv4 routes that name the interface themselves are gone; those by object stay until the object goes. */
+/* IPv4 routes that name the interface themselves are gone; those by object stay until the object
+ * goes. */
 static void flushed4(struct iface *iface)
 {
 	struct leg *leg;
@@ -237,7 +239,8 @@ static void link_seen(struct iface *iface, const struct nl_link *nl, bool dump)
 		legs_iface_dirty(iface);
 	else if ((before ^ nl->flags) & watched)
 		flags_changed(iface, before);
-	iface->mv->sync.changes += dump && (!was_known || renamed || ((before ^ nl->flags) & watched));
+	iface->mv->sync.changes +=
+		dump && (!was_known || renamed || ((before ^ nl->flags) & watched));
 }
 
 static void link_gone(struct iface *iface)

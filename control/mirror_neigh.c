@@ -1,17 +1,18 @@
-/* Neighbours, as the kernel's ARP and ND know them. One that a next hop or tunnel waits for makes its
- * adjacency forward; one that lies in a connected prefix of its link becomes a host route of ours, so that
- * packets to it need no lookup of their own; both go when the neighbour goes or fails. The fast path reports
- * destinations that nobody knows (mirror_neigh_miss): the kernel is asked to resolve them, at most
- * NEIGH_ASKS_PER_S a link, so that a scan of a /64 neither floods the cloud nor pushes established
- * neighbours out (RFC 6583 7); a host that did not answer is refused for a second without asking again. A
- * host that the kernel thinks stale is asked after: the fast path's traffic tells the kernel nothing. */
+/* Neighbours, as the kernel's ARP and ND know them. One that a next hop or tunnel waits for makes
+ * its adjacency forward; one that lies in a connected prefix of its link becomes a host route of
+ * ours, so that packets to it need no lookup of their own; both go when the neighbour goes or
+ * fails. The fast path reports destinations that nobody knows (mirror_neigh_miss): the kernel is
+ * asked to resolve them, at most NEIGH_ASKS_PER_S a link, so that a scan of a /64 neither floods
+ * the cloud nor pushes established neighbours out (RFC 6583 7); a host that did not answer is
+ * refused for a second without asking again. A host that the kernel thinks stale is asked after:
+ * the fast path's traffic tells the kernel nothing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "mirror_state.h"
 
-#define NUD_USABLE  (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
-#define REFUSE_MS   1000 /* a failed host is not asked for again within */
+#define NUD_USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
+#define REFUSE_MS  1000 /* a failed host is not asked for again within */
 
 struct neigh *neigh_find(const struct iface *iface, const struct ip_addr *addr)
 {
@@ -30,7 +31,7 @@ bool neigh_valid(const struct neigh *neigh)
 	static const uint8_t zero[6];
 
 	return (neigh->state & NUD_USABLE) && neigh->has_mac && !(neigh->mac[0] & 1) &&
-		memcmp(neigh->mac, zero, sizeof(zero));
+	       memcmp(neigh->mac, zero, sizeof(zero));
 }
 
 bool neigh_may_ask(struct ask_bucket *bucket)
@@ -80,7 +81,8 @@ bool mirror_neigh_review(struct mirror_vrf *mv, uint64_t end_ns)
 	struct neigh *neigh;
 
 	for (unsigned n = 1; (neigh = mv->review); n++) {
-		mv->review = neigh->hh.next; /* host routes do not start a review: they are under none */
+		mv->review =
+			neigh->hh.next; /* host routes do not start a review: they are under none */
 		review(neigh);
 		if (n % 8 == 0 && now_ns() > end_ns)
 			break;

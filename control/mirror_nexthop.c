@@ -1,10 +1,11 @@
-/* Next-hop objects of the kernel (RTM_NEWNEXTHOP): single next hops, and groups of them with weights. A route
- * that names an object by id points to one set of legs per object and family, so that replacing the object or
- * a member of it rewrites that set's group and touches no prefix; this holds with
- * net.ipv4.nexthop_compat_mode 0 and 1 alike, for the id is believed and an expanded copy in the route is
- * not. The kernel deletes objects without a word when their device goes, and IPv4 routes without a word when
- * their object goes: both are inferred here at once and confirmed by a dump. An id that a route names before
- * its object is announced is kept as a placeholder. Control thread only. */
+/* Next-hop objects of the kernel (RTM_NEWNEXTHOP): single next hops, and groups of them with
+ * weights. A route that names an object by id points to one set of legs per object and family, so
+ * that replacing the object or a member of it rewrites that set's group and touches no prefix; this
+ * holds with net.ipv4.nexthop_compat_mode 0 and 1 alike, for the id is believed and an expanded
+ * copy in the route is not. The kernel deletes objects without a word when their device goes, and
+ * IPv4 routes without a word when their object goes: both are inferred here at once and confirmed
+ * by a dump. An id that a route names before its object is announced is kept as a placeholder.
+ * Control thread only. */
 #include <stdlib.h>
 #include <string.h>
 #include "mirror_state.h"
@@ -114,7 +115,8 @@ static bool merged(struct nhset_key_leg *legs, unsigned n)
 	unsigned weight;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (legs[i].ifindex != legs[n].ifindex || !ip_addr_equal(&legs[i].gateway, &legs[n].gateway))
+		if (legs[i].ifindex != legs[n].ifindex ||
+			!ip_addr_equal(&legs[i].gateway, &legs[n].gateway))
 			continue;
 		weight = legs[i].weight + legs[n].weight;
 		legs[i].weight = weight > UINT16_MAX ? UINT16_MAX : weight;
@@ -157,7 +159,8 @@ void mirror_nexthop_iface_down(struct iface *iface)
 	struct mirror_vrf *mv = iface->mv;
 
 	for (struct nexthop *n = mv->nexthops; n; n = n->hh.next) {
-		if (n->placeholder || n->nl.n_members || n->nl.ifindex != iface->ifindex || n->nl.dead)
+		if (n->placeholder || n->nl.n_members || n->nl.ifindex != iface->ifindex ||
+			n->nl.dead)
 			continue;
 		n->nl.dead = true;
 		changed(mv, n);
@@ -200,8 +203,8 @@ int mirror_nexthop_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool
 	if (!nexthop->placeholder && !memcmp(&nexthop->nl, &nl, sizeof(nl)))
 		return 0;
 	if (nl.too_many)
-		log_event(LOG_LVL_ERR, mv->vrf->name, "next-hop group %u has more than %d members: refused",
-			nl.id, DP_LEGS_MAX);
+		log_event(LOG_LVL_ERR, mv->vrf->name,
+			"next-hop group %u has more than %d members: refused", nl.id, DP_LEGS_MAX);
 	nexthop->nl = nl;
 	nexthop->placeholder = false;
 	mv->sync.changes += dump;

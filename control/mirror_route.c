@@ -1,12 +1,17 @@
-/* Routes: from a message to the RIB, from the RIB to the FIB. Per prefix the RIB keeps every route the kernel
- * has (tables local and main), best first, in the kernel's own order; the first that the fast path can use is
- * installed. The two families differ in what a message means, and here is where that is known:
- *   IPv4: a route is (table, tos, metric) and its next hops; `append` adds a further route under the same
- *     key, which takes over silently when the first goes; a multipath route is replaced whole.
- *   IPv6: next hops of one (table, metric) with gateways form one set; a message shows the whole set, but a
- *     deletion may name a single leg, which is subtracted; without gateway each interface has its own route.
- * In a dump nothing says "replace": what is there and not yet seen in this round is replaced in place, so a
- * change needs one store and not a gap. All of it is idempotent. Control thread only. */
+/* Routes: from a message to the RIB, from the RIB to the FIB. Per prefix the RIB keeps every route
+ * the kernel has (tables local and main), best first, in the kernel's own order; the first that the
+ * fast path can use is installed. What a message means differs by family, and here is where that is
+ * known:
+ *
+ * - IPv4: a route is (table, tos, metric) and its next hops; `append` adds a further route under
+ *   the same key, which takes over silently when the first goes; multipath is replaced whole.
+ * - IPv6: next hops of one (table, metric) with gateways form one set; a message shows the whole
+ *   set, but a deletion may name a single leg, which is subtracted; without gateway each interface
+ *   has its own route.
+ *
+ * In a dump nothing says "replace": what is there and not yet seen in this round is replaced in
+ * place, so a change needs one store and leaves no gap. All of it is idempotent. Control thread
+ * only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +38,7 @@ static bool is_v6_local_scope(const struct ip_prefix *prefix)
 	if (prefix->af != AF_INET6 || prefix->bytes[0] < 0xfe)
 		return false;
 	if (prefix->bytes[0] == 0xff)
-		return true; /* ff00::/8 of each link */
+		return true;					       /* ff00::/8 of each link */
 	return (prefix->bytes[1] & 0xc0) == 0x80 && prefix->len < 128; /* fe80::/64 of each link */
 }
 
@@ -44,7 +49,7 @@ static bool wanted(const struct nl_route *nl)
 		return false;
 	}
 	return nl->type != RTN_MULTICAST && nl->type != RTN_NAT && nl->type != RTN_XRESOLVE &&
-		nl->type != RTN_UNSPEC && !is_v6_local_scope(&nl->prefix);
+	       nl->type != RTN_UNSPEC && !is_v6_local_scope(&nl->prefix);
 }
 
 static uint8_t kind_of(uint8_t type)
@@ -146,7 +151,8 @@ struct rib_route *mirror_route_best(const struct rib_node *node)
 	return route;
 }
 
-static int refuse(struct mirror_vrf *mv, const struct ip_prefix *prefix, struct rib_node *node, int rc)
+static int refuse(
+	struct mirror_vrf *mv, const struct ip_prefix *prefix, struct rib_node *node, int rc)
 {
 	char text[IP_STRLEN];
 
@@ -314,8 +320,8 @@ static struct rib_route **end_of(struct rib_node *node, const struct nl_route *n
 }
 
 /* In a dump: what this round has shown of the key comes first, in the order shown. */
-static int dump_put(struct rib_node *node, struct change *c, bool (*same_place)(const struct rib_route *,
-	const struct change *))
+static int dump_put(struct rib_node *node, struct change *c,
+	bool (*same_place)(const struct rib_route *, const struct change *))
 {
 	struct rib_route **slot = first_of(node, &c->nl), **seen = find_exact(node, c), *route;
 
@@ -371,9 +377,11 @@ static int del4(struct rib_node *node, struct change *c)
 {
 	struct rib_route **slot = c->set ? find_exact(node, c) : NULL;
 
-	/* Legs that we do not know it by: it may have lost some in silence. The first of its type, then. */
+	/* Legs that we do not know it by: it may have lost some in silence. The first of its type,
+	 * then. */
 	if (!slot)
-		for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl); slot = &(*slot)->next)
+		for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl);
+			slot = &(*slot)->next)
 			if ((*slot)->type == c->nl.type)
 				break;
 	if (*slot && !order_nl(*slot, &c->nl))
@@ -392,7 +400,7 @@ static bool same_place6(const struct rib_route *route, const struct change *c)
 	if (gateway)
 		return true;
 	return route->type == c->nl.type && route->set->n_legs && c->set->n_legs &&
-		route->set->legs[0].iface == c->set->legs[0].iface;
+	       route->set->legs[0].iface == c->set->legs[0].iface;
 }
 
 static int put6(struct rib_node *node, struct change *c)
@@ -417,7 +425,7 @@ static int put6(struct rib_node *node, struct change *c)
 	return add_at(end_of(node, &c->nl), c);
 }
 
-/* What is left of a set without the message's legs; NULL when nothing is, or none of them is in it. */
+/* What is left of a set without the message's legs; NULL: nothing, or none of them is in it. */
 static struct nhset *subtract(const struct nhset *set, const struct nl_route *nl, bool *ret_any)
 {
 	union any_key left;
@@ -453,7 +461,8 @@ static int del6(struct rib_node *node, struct change *c)
 	}
 	if (c->nl.nhid || kind_of(c->nl.type) != DP_ADJ_FORWARD)
 		return 0;
-	for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl); slot = &(*slot)->next) {
+	for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl);
+		slot = &(*slot)->next) {
 		if ((*slot)->set->key.nhid || (*slot)->set->key.kind != DP_ADJ_FORWARD)
 			continue;
 		left = subtract((*slot)->set, &c->nl, &any);
@@ -494,7 +503,8 @@ static int apply(struct change *c)
 	}
 	if (under) /* hosts in it may be reached another way now */
 		neighs_stale(c->mv);
-	mirror_route_install(c->mv, c->rib, node); /* refused: counted, and the auditor tries again */
+	/* refused: counted, and the auditor tries again */
+	mirror_route_install(c->mv, c->rib, node);
 	if (!node->routes && !node->group)
 		rib_prune(c->rib, &c->nl.prefix);
 	return rc;
@@ -536,7 +546,8 @@ int mirror_route_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool d
 		return 0;
 	if (c.nl.too_many && !c.nl.deleted) { /* no half of an ECMP route */
 		mirror_counters.fib_refused++;
-		log_event(LOG_LVL_ERR, mv->vrf->name, "route %s has more than %d next hops: refused",
+		log_event(LOG_LVL_ERR, mv->vrf->name,
+			"route %s has more than %d next hops: refused",
 			ip_prefix_format(&c.nl.prefix, text), DP_LEGS_MAX);
 		return 0;
 	}

@@ -1,5 +1,5 @@
-/* What the mirror's own files share: the kernel's objects as we know them, a VRF's mirror, and who handles
- * which message. Nobody else includes this. Control thread only. */
+/* What the mirror's own files share: the kernel's objects as we know them, a VRF's mirror, and who
+ * handles which message. Nobody else includes this. Control thread only. */
 #ifndef LINTAS_MIRROR_STATE_H
 #define LINTAS_MIRROR_STATE_H
 
@@ -9,12 +9,13 @@
 #include "netlink.h"
 #include "rib.h"
 
-#define MS                     1000000ull
-#define MIRROR_TICK_MS         100
-#define MIRROR_NEIGHS_MAX      65536u /* of one VRF; the kernel's own limit is lower */
-#define MIRROR_NEXTHOPS_MAX    65536u
-#define MIRROR_IFACES_MAX      8192u
-#define MIRROR_QUEUE_BYTES_MAX (64u << 20) /* notifications waiting for a dump to end, all VRFs together */
+#define MS		    1000000ull
+#define MIRROR_TICK_MS	    100
+#define MIRROR_NEIGHS_MAX   65536u /* of one VRF; the kernel's own limit is lower */
+#define MIRROR_NEXTHOPS_MAX 65536u
+#define MIRROR_IFACES_MAX   8192u
+/* Notifications waiting for a dump to end, all VRFs together. */
+#define MIRROR_QUEUE_BYTES_MAX (64u << 20)
 #define NEIGH_ASKS_PER_S       100 /* a link's cap for unknown hosts, and as many for gateways */
 
 /* In the order they are dumped; a notification waits only while its own class is being dumped. */
@@ -58,7 +59,7 @@ struct iface { /* a kernel interface, or an ifindex that a route names before it
 	char name[CFG_NAME_MAX];
 	struct link *link; /* NULL: not one of ours */
 	uint16_t link_id;
-	bool unpublished;  /* the link is not in the fast path's snapshot (yet): tried again every tick */
+	bool unpublished; /* not in the fast path's snapshot (yet): tried again every tick */
 	struct iface_shape shape;
 	LIST_HEAD(, leg) legs;
 	LIST_HEAD(, hop) hops;
@@ -85,7 +86,7 @@ struct neigh {
 };
 
 struct nexthop {
-	UT_hash_handle hh; /* by id */
+	UT_hash_handle hh;    /* by id */
 	struct nl_nexthop nl; /* dead: also when its interface must have taken it along */
 	bool placeholder;     /* a route names it, the kernel has not announced it */
 	uint16_t gen;
@@ -94,24 +95,24 @@ struct nexthop {
 
 struct chunk;
 
-struct resync { /* sockets and the state of the dump in progress: resync.c */
+struct resync {			/* sockets and the state of the dump in progress: resync.c */
 	int notify_fd, dump_fd; /* dump_fd: the dumper's */
 	struct event *notify_event, *dump_event, *work_event, *due_event;
 	enum { RESYNC_IDLE, RESYNC_DUMP, RESYNC_REPLAY, RESYNC_SWEEP } phase;
 	enum mirror_class class;
-	unsigned want;           /* classes the next round is to dump */
-	unsigned todo;           /* classes left in this round */
-	int want_ifindex;        /* routes over this interface only; 0 = all */
-	int ifindex;             /* of this round */
+	unsigned want;	  /* classes the next round is to dump */
+	unsigned todo;	  /* classes left in this round */
+	int want_ifindex; /* routes over this interface only; 0 = all */
+	int ifindex;	  /* of this round */
 	uint32_t seq;
-	bool overrun;            /* messages were lost; set until the socket has been read empty */
-	bool broken;             /* this class' dump cannot be trusted: no sweep, once more */
-	unsigned again;          /* classes of this round for which that was so */
-	bool overflow;           /* notifications of this class were dropped */
-	bool full;               /* this round dumps everything */
-	bool synced;             /* a full round has been applied */
-	bool audit, auditing;    /* only the auditor wants it; so does this round */
-	unsigned failures;       /* rounds in a row that have to be repeated */
+	bool overrun;	      /* messages were lost; set until the socket has been read empty */
+	bool broken;	      /* this class' dump cannot be trusted: no sweep, once more */
+	unsigned again;	      /* classes of this round for which that was so */
+	bool overflow;	      /* notifications of this class were dropped */
+	bool full;	      /* this round dumps everything */
+	bool synced;	      /* a full round has been applied */
+	bool audit, auditing; /* only the auditor wants it; so does this round */
+	unsigned failures;    /* rounds in a row that have to be repeated */
 	uint64_t want_ns, round_ns, last_end_ns, last_duration_ns;
 	uint64_t replayed, changes; /* in this round */
 	struct chunk *queue_head, *queue_tail;
@@ -126,11 +127,11 @@ struct mirror_vrf {
 	struct iface *ifaces;
 	struct neigh *neighs;
 	struct nexthop *nexthops;
-	struct rib rib[2];         /* [0] IPv4, [1] IPv6 */
+	struct rib rib[2]; /* [0] IPv4, [1] IPv6 */
 	uint16_t gen[MIRROR_CLASSES];
-	uint64_t routes;           /* of the kernel */
-	bool fib_changed;          /* tunnels may resolve differently */
-	struct neigh *review;      /* from here on, see which host routes stay: a connected route changed */
+	uint64_t routes;	    /* of the kernel */
+	bool fib_changed;	    /* tunnels may resolve differently */
+	struct neigh *review;	    /* from here on, see which host routes stay */
 	unsigned rules, rules_seen; /* policy rules that are not mirrored */
 	bool dying;
 	struct resync sync;
@@ -148,19 +149,20 @@ static inline struct rib *mirror_rib(struct mirror_vrf *mv, uint8_t af)
 
 /* ---- mirror.c ---- */
 struct mirror_vrf *mirror_of(const struct vrf *vrf); /* NULL: none */
-/* Apply one message; dump: it came as part of one. 0 or -errno (-EBADMSG: it could not be parsed). */
+/* Apply one message; dump: as part of one. 0 or -errno (-EBADMSG: it could not be parsed). */
 int mirror_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 int mirror_class_of(const struct nlmsghdr *h); /* enum mirror_class or -1 */
 /* Every callback ends with this: publishes what became dirty, and comes back for the rest. */
 void mirror_settle(uint64_t end_ns);
 
-/* mirror_vrf_add() without asking anything of the sockets: they are non-blocking and subscribed already. */
+/* mirror_vrf_add() without asking anything of the sockets: they are non-blocking and subscribed
+ * already. */
 int mirror_attach(struct vrf *vrf, int notify_fd, int dump_fd);
 
 /* ---- dumper.c ---- */
 #define DUMP_BYTES_MAX 65536 /* of one piece; the kernel fills 32 KB at most */
-/* A thread that reads dumps from kernel_fd, owned from here on if 0 is returned. *ret_fd takes requests and
- * gives pieces; closing it ends the thread. */
+/* A thread that reads dumps from kernel_fd, owned from here on if 0 is returned. *ret_fd takes
+ * requests and gives pieces; closing it ends the thread. */
 int dumper_open(int kernel_fd, int *ret_fd);
 /* One at a time; type RTM_GET*. Its last message is NLMSG_DONE or NLMSG_ERROR with this seq. */
 int dumper_ask(int fd, uint16_t type, uint8_t af, int ifindex, uint32_t seq);
@@ -170,13 +172,15 @@ int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd);
 void resync_close(struct mirror_vrf *mv);
 /* Dump these classes again soon; ifindex: only routes over it are in doubt. */
 void resync_want(struct mirror_vrf *mv, unsigned classes, int ifindex);
-void resync_audit(struct mirror_vrf *mv); /* the same for all, if nothing is wrong: what it changes is counted */
+/* The same for all, if nothing is wrong: what it changes is counted. */
+void resync_audit(struct mirror_vrf *mv);
 
 /* ---- mirror_link.c ---- */
-struct iface *iface_get(struct mirror_vrf *mv, int ifindex); /* made when not there; NULL: no memory, full */
+/* Made when not there; NULL: no memory, full. */
+struct iface *iface_get(struct mirror_vrf *mv, int ifindex);
 struct iface *iface_find(const struct mirror_vrf *mv, int ifindex);
 struct iface *iface_of_link(const struct link *link);
-void iface_release(struct iface *iface); /* freed when nothing needs it any more */
+void iface_release(struct iface *iface);      /* freed when nothing needs it any more */
 bool iface_usable(const struct iface *iface); /* known, ours, up, carrier */
 void iface_config_changed(struct mirror_vrf *mv);
 void iface_tick(struct mirror_vrf *mv);
@@ -184,7 +188,8 @@ int mirror_link_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool du
 int mirror_addr_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 void mirror_link_sweep(struct mirror_vrf *mv);
 void mirror_addr_sweep(struct mirror_vrf *mv);
-void mirror_link_forget(struct mirror_vrf *mv); /* the VRF goes: no interface is a link's any more */
+/* The VRF goes: no interface is a link's any more. */
+void mirror_link_forget(struct mirror_vrf *mv);
 void mirror_link_clear(struct mirror_vrf *mv);
 
 /* ---- mirror_nexthop.c ---- */
@@ -204,7 +209,8 @@ unsigned nexthop_legs(const struct nhset *set, struct nhset_key_leg *legs, uint6
 int mirror_neigh_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 void mirror_neigh_sweep(struct mirror_vrf *mv);
 void mirror_neigh_clear(struct mirror_vrf *mv);
-bool mirror_neigh_review(struct mirror_vrf *mv, uint64_t end_ns); /* from mv->review on; true: done */
+/* Which host routes stay, from mv->review on. True: done. */
+bool mirror_neigh_review(struct mirror_vrf *mv, uint64_t end_ns);
 struct neigh *neigh_find(const struct iface *iface, const struct ip_addr *addr);
 bool neigh_valid(const struct neigh *neigh);
 bool neigh_may_ask(struct ask_bucket *bucket);
@@ -221,7 +227,8 @@ int mirror_route_install(struct mirror_vrf *mv, struct rib *rib, struct rib_node
 struct rib_route *mirror_route_best(const struct rib_node *node);
 
 /* ---- mirror_sweep.c ---- */
-/* Drop routes of a family that the dump did not show, from sync.cursor on, until end_ns. True: done. */
+/* Drop routes of a family that the dump did not show, from sync.cursor on, until end_ns. True:
+ * done. */
 bool mirror_route_sweep(struct mirror_vrf *mv, uint8_t af, uint64_t end_ns);
 /* Take the RIB apart, a slice at a time. True: done. */
 bool mirror_route_clear(struct mirror_vrf *mv, uint64_t end_ns);
@@ -229,7 +236,7 @@ bool mirror_route_clear(struct mirror_vrf *mv, uint64_t end_ns);
 /* ---- tunnel.c ---- */
 void tunnels_config_changed(void);
 void tunnels_vrf_gone(const struct mirror_vrf *mv); /* none may lean on it any more */
-void tunnels_resolve(void);     /* after FIB, groups or neighbours changed */
+void tunnels_resolve(void);			    /* after FIB, groups or neighbours changed */
 void tunnels_hop_changed(const struct hop *hop);
 extern bool tunnels_stale;
 

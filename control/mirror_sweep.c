@@ -1,13 +1,13 @@
-/* Long walks over the RIB in slices: after a dump, dropping the routes it did not show (those with an old
- * generation; after a dump of one interface's routes only those over it), and taking a RIB apart
- * when its VRF goes. The trie must not change under a walk, so a walk only collects prefixes, and they are
- * worked on between walks; the cursor is a prefix, which need not exist any more when the walk resumes.
- * Control thread only; called from resync.c and mirror.c within their budget. */
+/* Long walks over the RIB in slices: after a dump, dropping the routes it did not show (those with
+ * an old generation; after a dump of one interface's routes only those over it), and taking a RIB
+ * apart when its VRF goes. The trie must not change under a walk, so a walk only collects prefixes,
+ * and they are worked on between walks; the cursor is a prefix, which need not exist any more when
+ * the walk resumes. Control thread only; called from resync.c and mirror.c within their budget. */
 #include <stdlib.h>
 #include <string.h>
 #include "mirror_state.h"
 
-#define BATCH      64
+#define BATCH	   64
 #define LOOK_EVERY 128 /* nodes between two looks at the clock */
 #define CLEAR_STEP 64
 
@@ -35,7 +35,7 @@ static bool swept(const struct rib_route *route, const void *arg)
 	const struct sweep *s = arg;
 
 	return route->table != RIB_NEIGHBOUR && route->gen != s->gen &&
-		(!s->mv->sync.ifindex || over(route->set, s->mv->sync.ifindex));
+	       (!s->mv->sync.ifindex || over(route->set, s->mv->sync.ifindex));
 }
 
 static bool collect(struct rib_node *node, void *arg)
@@ -57,7 +57,9 @@ static bool collect(struct rib_node *node, void *arg)
 bool mirror_route_sweep(struct mirror_vrf *mv, uint8_t af, uint64_t end_ns)
 {
 	struct rib *rib = mirror_rib(mv, af);
-	struct sweep s = { .mv = mv, .rib = rib, .end_ns = end_ns,
+	struct sweep s = { .mv = mv,
+		.rib = rib,
+		.end_ns = end_ns,
 		.gen = mv->gen[af == AF_INET ? MIRROR_ROUTE4 : MIRROR_ROUTE6] };
 	bool more;
 
@@ -94,7 +96,7 @@ bool mirror_route_clear(struct mirror_vrf *mv, uint64_t end_ns)
 
 	do
 		done = rib_clear(&mv->rib[0], CLEAR_STEP, node_gone, mv) &&
-			rib_clear(&mv->rib[1], CLEAR_STEP, node_gone, mv);
+		       rib_clear(&mv->rib[1], CLEAR_STEP, node_gone, mv);
 	while (!done && now_ns() < end_ns);
 	return done;
 }

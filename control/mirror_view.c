@@ -1,7 +1,8 @@
-/* What the CLI is shown of the mirror: routes by prefix, by address and in order, neighbours, path groups,
- * each with the reasons why a leg is not used. Nothing here changes anything or keeps a pointer beyond its
- * call; a listing that takes many calls resumes by prefix. A neighbour's host route, which is ours and not the
- * kernel's, is shown where it decides (mirror_route_match), not in listings. Control thread only. */
+/* What the CLI is shown of the mirror: routes by prefix, by address and in order, neighbours, path
+ * groups, each with the reasons why a leg is not used. Nothing here changes anything or keeps a
+ * pointer beyond its call; a listing that takes many calls resumes by prefix. A neighbour's host
+ * route, which is ours and not the kernel's, is shown where it decides (mirror_route_match), not in
+ * listings. Control thread only. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +14,14 @@ const char *mirror_protocol_name(uint8_t protocol)
 		uint8_t protocol;
 		const char *name;
 	} names[] = {
-		{ LINTAS_RTPROT, "lintas" }, { RTPROT_UNSPEC, "neighbor" }, { RTPROT_REDIRECT, "redirect" },
-		{ RTPROT_KERNEL, "kernel" }, { RTPROT_BOOT, "boot" }, { RTPROT_STATIC, "static" },
-		{ RTPROT_RA, "ra" }, { RTPROT_ZEBRA, "zebra" }, { RTPROT_BIRD, "bird" },
-		{ RTPROT_DHCP, "dhcp" }, { RTPROT_KEEPALIVED, "keepalived" }, { RTPROT_BABEL, "babel" },
+		{ LINTAS_RTPROT, "lintas" }, { RTPROT_UNSPEC, "neighbor" },
+		{ RTPROT_REDIRECT, "redirect" }, { RTPROT_KERNEL, "kernel" },
+		{ RTPROT_BOOT, "boot" }, { RTPROT_STATIC, "static" }, { RTPROT_RA, "ra" },
+		{ RTPROT_ZEBRA, "zebra" }, { RTPROT_BIRD, "bird" }, { RTPROT_DHCP, "dhcp" },
+		{ RTPROT_KEEPALIVED, "keepalived" }, { RTPROT_BABEL, "babel" },
 		{ RTPROT_BGP, "bgp" }, { RTPROT_ISIS, "isis" }, { RTPROT_OSPF, "ospf" },
-		{ RTPROT_RIP, "rip" }, { RTPROT_EIGRP, "eigrp" }, { 196, "zstatic" }, /* FRR's staticd */
+		{ RTPROT_RIP, "rip" }, { RTPROT_EIGRP, "eigrp" },
+		{ 196, "zstatic" }, /* FRR's staticd */
 	};
 	static char number[8];
 
@@ -48,8 +51,8 @@ static void show_leg(const struct leg *leg, struct mirror_leg *ret_leg)
 	ret_leg->tier = iface->shape.tier;
 }
 
-static void show_route(const struct rib *rib, const struct rib_node *node, const struct rib_route *route,
-	struct mirror_route *ret_route)
+static void show_route(const struct rib *rib, const struct rib_node *node,
+	const struct rib_route *route, struct mirror_route *ret_route)
 {
 	const struct nhset *set = route->set;
 
@@ -61,15 +64,15 @@ static void show_route(const struct rib *rib, const struct rib_node *node, const
 	ret_route->metric = route->table == RIB_NEIGHBOUR ? 0 : route->metric;
 	ret_route->nhid = set->key.nhid;
 	ret_route->active = node->group && route == mirror_route_best(node) &&
-		legs_of_group(node->group) == set;
+			    legs_of_group(node->group) == set;
 	ret_route->group = ret_route->active ? node->group : 0;
 	ret_route->n_legs = set->n_legs;
 	for (unsigned i = 0; i < set->n_legs; i++)
 		show_leg(&set->legs[i], &ret_route->legs[i]);
 }
 
-static bool show_node(const struct rib *rib, const struct rib_node *node, bool hosts, mirror_route_cb cb,
-	void *arg)
+static bool show_node(const struct rib *rib, const struct rib_node *node, bool hosts,
+	mirror_route_cb cb, void *arg)
 {
 	static struct mirror_route shown; /* several KB */
 	bool more = true;
@@ -83,7 +86,8 @@ static bool show_node(const struct rib *rib, const struct rib_node *node, bool h
 	return more;
 }
 
-int mirror_route_exact(const struct vrf *vrf, const struct ip_prefix *prefix, mirror_route_cb cb, void *arg)
+int mirror_route_exact(
+	const struct vrf *vrf, const struct ip_prefix *prefix, mirror_route_cb cb, void *arg)
 {
 	struct mirror_vrf *mv = mirror_of(vrf);
 	struct ip_prefix network = *prefix;
@@ -102,7 +106,8 @@ static bool has_routes(const struct rib_node *node)
 	return node->routes;
 }
 
-int mirror_route_match(const struct vrf *vrf, const struct ip_addr *addr, mirror_route_cb cb, void *arg)
+int mirror_route_match(
+	const struct vrf *vrf, const struct ip_addr *addr, mirror_route_cb cb, void *arg)
 {
 	struct mirror_vrf *mv = mirror_of(vrf);
 	struct rib_node *node;
@@ -129,8 +134,8 @@ static bool list_node(struct rib_node *node, void *arg)
 	return show_node(l->rib, node, false, l->cb, l->arg);
 }
 
-bool mirror_route_walk(const struct vrf *vrf, const struct ip_prefix *within, struct ip_prefix *cursor,
-	mirror_route_cb cb, void *arg)
+bool mirror_route_walk(const struct vrf *vrf, const struct ip_prefix *within,
+	struct ip_prefix *cursor, mirror_route_cb cb, void *arg)
 {
 	struct mirror_vrf *mv = mirror_of(vrf);
 	struct listing l = { .cursor = cursor, .cb = cb, .arg = arg };
@@ -152,8 +157,8 @@ bool mirror_route_walk(const struct vrf *vrf, const struct ip_prefix *within, st
 
 static const char *state_name(uint16_t state)
 {
-	static const char *const names[] = { "incomplete", "reachable", "stale", "delay", "probe", "failed",
-		"noarp", "permanent" };
+	static const char *const names[] = { "incomplete", "reachable", "stale", "delay", "probe",
+		"failed", "noarp", "permanent" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (state & 1u << i)
@@ -161,7 +166,8 @@ static const char *state_name(uint16_t state)
 	return "none";
 }
 
-void mirror_neigh_walk(const struct vrf *vrf, bool (*cb)(const struct mirror_neigh *, void *), void *arg)
+void mirror_neigh_walk(
+	const struct vrf *vrf, bool (*cb)(const struct mirror_neigh *, void *), void *arg)
 {
 	struct mirror_vrf *mv = mirror_of(vrf);
 	struct mirror_neigh shown;

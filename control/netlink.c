@@ -1,10 +1,11 @@
-/* rtnetlink, parsed and nothing else: bytes from the kernel become the structs of netlink.h. No state, no
- * decisions; resync.c reads the sockets, mirror.c decides who gets what. libnl walks the attributes (nla_*);
- * its own objects are not used: they know no next-hop objects and cost three times as much (a million
- * routes). The kernel is trusted to mean well, not to be whole: a socket may hand over a cut message, a
- * newer kernel attributes we never saw. So every length is checked before it is believed, a chain of
- * attributes that does not end exactly where its message ends is refused, and unknown attributes are
- * skipped. Control thread only; tested with streams of bytes by tests/unit/test_netlink.c. */
+/* rtnetlink, parsed and nothing else: bytes from the kernel become the structs of netlink.h. No
+ * state, no decisions; resync.c reads the sockets, mirror.c decides who gets what. libnl walks the
+ * attributes (nla_*); its own objects are not used: they know no next-hop objects and cost three
+ * times as much (a million routes). The kernel is trusted to mean well, not to be whole: a socket
+ * may hand over a cut message, a newer kernel attributes we never saw. So every length is checked
+ * before it is believed, a chain of attributes that does not end exactly where its message ends is
+ * refused, and unknown attributes are skipped. Control thread only; tested with streams of bytes by
+ * tests/unit/test_netlink.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -21,7 +22,8 @@
 /* ---- attributes ---- */
 
 /* Fill tb[type] for types below n. min[type]: the least payload that will be read. */
-static int attrs(const void *head, int len, const struct nlattr **tb, const uint8_t *min, unsigned n)
+static int attrs(
+	const void *head, int len, const struct nlattr **tb, const uint8_t *min, unsigned n)
 {
 	const struct nlattr *pos = head;
 
@@ -31,7 +33,7 @@ static int attrs(const void *head, int len, const struct nlattr **tb, const uint
 
 		if (type < n) {
 			if (nla_len(pos) < min[type])
-				return -EBADMSG; /* shorter than its type: reading it would overrun */
+				return -EBADMSG; /* shorter than its type */
 			tb[type] = pos;
 		}
 		pos = nla_next(pos, &len);
@@ -62,7 +64,8 @@ static int attr_addr(const struct nlattr *attr, uint8_t af, struct ip_addr *ret_
 	return 0;
 }
 
-static int attr_prefix(const struct nlattr *attr, uint8_t af, unsigned len, struct ip_prefix *ret_prefix)
+static int attr_prefix(
+	const struct nlattr *attr, uint8_t af, unsigned len, struct ip_prefix *ret_prefix)
 {
 	struct ip_addr addr = { 0 };
 	int rc = 0;
@@ -130,7 +133,8 @@ int netlink_parse_addr(const struct nlmsghdr *h, struct nl_addr *ret_addr)
 		return -EBADMSG;
 	if (msg->ifa_family != AF_INET && msg->ifa_family != AF_INET6)
 		return -ENOMSG;
-	attr = tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS]; /* ADDRESS is the peer's where both exist */
+	attr = tb[IFA_LOCAL] ? tb[IFA_LOCAL]
+			     : tb[IFA_ADDRESS]; /* ADDRESS is the peer's where both exist */
 	if (!attr || !msg->ifa_index)
 		return -EBADMSG;
 	ret_addr->ifindex = (int)msg->ifa_index;
@@ -148,7 +152,8 @@ int netlink_parse_neigh(const struct nlmsghdr *h, struct nl_neigh *ret_neigh)
 
 	if (len < 0 || attrs(head, len, tb, min, ARRAY_SIZE(min)) < 0)
 		return -EBADMSG;
-	if ((msg->ndm_family != AF_INET && msg->ndm_family != AF_INET6) || (msg->ndm_flags & NTF_PROXY))
+	if ((msg->ndm_family != AF_INET && msg->ndm_family != AF_INET6) ||
+		(msg->ndm_flags & NTF_PROXY))
 		return -ENOMSG; /* a bridge's forwarding table; proxies are no neighbours */
 	if (!tb[NDA_DST] || msg->ndm_ifindex <= 0)
 		return -EBADMSG;
@@ -175,7 +180,8 @@ static int nexthop_members(const struct nlattr *attr, struct nl_nexthop *nexthop
 	nexthop->too_many = n > DP_LEGS_MAX;
 	nexthop->n_members = nexthop->too_many ? DP_LEGS_MAX : n;
 	for (unsigned i = 0; i < nexthop->n_members; i++) {
-		uint32_t weight = (grp[i].weight_high << 8 | grp[i].weight) + 1u; /* the wire has weight - 1 */
+		uint32_t weight = (grp[i].weight_high << 8 | grp[i].weight) +
+				  1u; /* the wire has weight - 1 */
 
 		if (!grp[i].id)
 			return -EBADMSG;
@@ -187,7 +193,9 @@ static int nexthop_members(const struct nlattr *attr, struct nl_nexthop *nexthop
 
 int netlink_parse_nexthop(const struct nlmsghdr *h, struct nl_nexthop *ret_nexthop)
 {
-	static const uint8_t min[NHA_FDB + 1] = { [NHA_ID] = 4, [NHA_OIF] = 4, [NHA_ENCAP_TYPE] = 2 };
+	static const uint8_t min[NHA_FDB + 1] = {
+		[NHA_ID] = 4, [NHA_OIF] = 4, [NHA_ENCAP_TYPE] = 2
+	};
 	const struct nlattr *tb[ARRAY_SIZE(min)];
 	const struct nhmsg *msg = NLMSG_DATA(h);
 	const void *head;
@@ -206,7 +214,8 @@ int netlink_parse_nexthop(const struct nlmsghdr *h, struct nl_nexthop *ret_nexth
 	ret_nexthop->dead = msg->nh_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN);
 	if (tb[NHA_OIF])
 		ret_nexthop->ifindex = (int)nla_get_u32(tb[NHA_OIF]);
-	if (tb[NHA_GATEWAY] && attr_addr(tb[NHA_GATEWAY], msg->nh_family, &ret_nexthop->gateway) < 0)
+	if (tb[NHA_GATEWAY] &&
+		attr_addr(tb[NHA_GATEWAY], msg->nh_family, &ret_nexthop->gateway) < 0)
 		return -EBADMSG;
 	return tb[NHA_GROUP] ? nexthop_members(tb[NHA_GROUP], ret_nexthop) : 0;
 }
@@ -235,7 +244,11 @@ static int leg_gateway(const struct nlattr *gateway, const struct nlattr *via, u
 }
 
 static const uint8_t route_min[RTA_NH_ID + 1] = {
-	[RTA_OIF] = 4, [RTA_PRIORITY] = 4, [RTA_TABLE] = 4, [RTA_VIA] = 2, [RTA_ENCAP_TYPE] = 2,
+	[RTA_OIF] = 4,
+	[RTA_PRIORITY] = 4,
+	[RTA_TABLE] = 4,
+	[RTA_VIA] = 2,
+	[RTA_ENCAP_TYPE] = 2,
 	[RTA_NH_ID] = 4,
 };
 
@@ -243,7 +256,8 @@ static int leg_parse(const struct rtnexthop *nh, uint8_t af, struct nl_leg *ret_
 {
 	const struct nlattr *tb[ARRAY_SIZE(route_min)];
 
-	if (attrs(RTNH_DATA(nh), nh->rtnh_len - sizeof(*nh), tb, route_min, ARRAY_SIZE(route_min)) < 0)
+	if (attrs(RTNH_DATA(nh), nh->rtnh_len - sizeof(*nh), tb, route_min, ARRAY_SIZE(route_min)) <
+		0)
 		return -EBADMSG;
 	ret_leg->ifindex = nh->rtnh_ifindex;
 	ret_leg->weight = nh->rtnh_hops + 1; /* the wire has weight - 1 */
@@ -258,7 +272,8 @@ static int route_legs(const struct nlattr *attr, struct nl_route *route)
 	int left = nla_len(attr);
 
 	while (left >= (int)sizeof(*nh)) {
-		/* a leg shorter than its header would loop for ever, one longer than the rest overrun */
+		/* a leg shorter than its header would loop for ever, one longer than the rest
+		 * overrun */
 		if (nh->rtnh_len < sizeof(*nh) || nh->rtnh_len > left)
 			return -EBADMSG;
 		if (route->n_legs == DP_LEGS_MAX)
@@ -294,7 +309,8 @@ int netlink_parse_route(const struct nlmsghdr *h, struct nl_route *ret_route)
 
 	if (len < 0 || attrs(head, len, tb, route_min, ARRAY_SIZE(route_min)) < 0)
 		return -EBADMSG;
-	if ((msg->rtm_family != AF_INET && msg->rtm_family != AF_INET6) || (msg->rtm_flags & RTM_F_CLONED))
+	if ((msg->rtm_family != AF_INET && msg->rtm_family != AF_INET6) ||
+		(msg->rtm_flags & RTM_F_CLONED))
 		return -ENOMSG; /* multicast routing, MPLS; clones are the kernel's own cache */
 	if (attr_prefix(tb[RTA_DST], msg->rtm_family, msg->rtm_dst_len, &ret_route->prefix) < 0)
 		return -EBADMSG;
@@ -364,16 +380,17 @@ static int nonblocking(int fd)
 
 int netlink_listen(int fd)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NEIGH,
-		RTNLGRP_NEXTHOP, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
-		RTNLGRP_IPV6_RULE };
+	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+		RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+		RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
 	struct sockaddr_nl us = { .nl_family = AF_NETLINK };
 
 	/* Without a port of its own a socket hears nothing; one that has it already says EINVAL. */
 	if (bind(fd, (struct sockaddr *)&us, sizeof(us)) < 0 && errno != EINVAL)
 		return -errno;
 	for (unsigned i = 0; i < ARRAY_SIZE(groups); i++)
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])) < 0)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			    sizeof(groups[i])) < 0)
 			return -errno;
 	return nonblocking(fd);
 }
@@ -392,7 +409,9 @@ int netlink_dump(int fd, uint16_t type, uint8_t af, int ifindex, uint32_t seq)
 	struct {
 		struct nlmsghdr h;
 		uint8_t payload[64];
-	} req = { .h = { .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = seq } };
+	} req = { .h = { .nlmsg_type = type,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+			  .nlmsg_seq = seq } };
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct nlattr *oif;
 	size_t len;
@@ -428,7 +447,8 @@ int netlink_dump(int fd, uint16_t type, uint8_t af, int ifindex, uint32_t seq)
 		len = NLMSG_ALIGN(len) + oif->nla_len;
 	}
 	req.h.nlmsg_len = NLMSG_HDRLEN + len;
-	if (sendto(fd, &req, req.h.nlmsg_len, MSG_DONTWAIT, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+	if (sendto(fd, &req, req.h.nlmsg_len, MSG_DONTWAIT, (struct sockaddr *)&kernel,
+		    sizeof(kernel)) < 0)
 		return -errno;
 	return 0;
 }

@@ -9,8 +9,9 @@
 #include "config/ip.h"
 #include "dataplane/dataplane.h"
 
-/* Parsers return 0 with *ret_ filled; -EBADMSG when a length lies or something is cut; -ENOMSG when the
- * message is whole and not for a router (bridge ports, cached clones). *ret_ is undefined on error. */
+/* Parsers return 0 with *ret_ filled; -EBADMSG when a length lies or something is cut; -ENOMSG when
+ * the message is whole and not for a router (bridge ports, cached clones). *ret_ is undefined on
+ * error. */
 
 struct nl_link {
 	int ifindex;
@@ -35,7 +36,7 @@ struct nl_neigh {
 	bool has_mac;
 	bool managed;
 	uint16_t state; /* NUD_* */
-	uint8_t flags;  /* NTF_* */
+	uint8_t flags;	/* NTF_* */
 	uint8_t mac[6];
 	struct ip_addr addr;
 };
@@ -70,8 +71,8 @@ struct nl_leg {
 struct nl_route {
 	struct ip_prefix prefix;
 	bool deleted;
-	bool too_many;  /* more than DP_LEGS_MAX legs */
-	bool from;      /* depends on the source address too */
+	bool too_many; /* more than DP_LEGS_MAX legs */
+	bool from;     /* depends on the source address too */
 	uint8_t type, protocol, scope, tos;
 	uint16_t flags; /* NLM_F_REPLACE, NLM_F_APPEND … */
 	uint32_t table, metric, nhid;
@@ -87,11 +88,12 @@ struct nl_rule {
 };
 int netlink_parse_rule(const struct nlmsghdr *h, struct nl_rule *ret_rule);
 
-/* The messages in a received buffer: next one or NULL; *ret_rc -EBADMSG when what is left is no message. */
+/* The messages in a received buffer: next one or NULL; *ret_rc -EBADMSG when what is left is no
+ * message. */
 const struct nlmsghdr *netlink_next(const uint8_t *buf, size_t len, size_t *offset, int *ret_rc);
 
-/* Subscribe a socket to everything the mirror follows; make a socket check dump requests strictly. Both
- * make it non-blocking. 0 or -errno. */
+/* Subscribe a socket to everything the mirror follows; make a socket check dump requests strictly.
+ * Both make it non-blocking. 0 or -errno. */
 int netlink_listen(int fd);
 int netlink_strict(int fd);
 /* Ask for a dump: type RTM_GET*, ifindex 0 = all. 0 or -errno. */

@@ -1,27 +1,29 @@
-/* The sockets of a VRF's mirror: notifications as they come, dumps when they are needed. A round dumps the
- * classes that are in doubt, one after the other: links, addresses, next-hop objects, neighbours, IPv4
- * routes, IPv6 routes, rules. Notifications of the class being dumped wait in a bounded queue and are replayed
- * after it; all others are applied as they come, so a link that goes down during a dump of a million routes
- * is acted on at once. Then what the dump did not show and no notification renewed is swept. The fast path
- * keeps its state throughout. A round follows the first start, an overrun (ENOBUFS: the kernel dropped
- * notifications), messages that cannot be parsed, a dump the kernel calls interrupted, the events Linux does
- * not announce (mirror_link.c, mirror_nexthop.c), and the auditor's wish; wishes are gathered until it is
- * quiet and rounds kept apart. Dumps come by way of a thread (dumper.c), for they may wait for locks. Every callback stays within CONTROL_BUDGET_US. Control thread only. */
+/* The sockets of a VRF's mirror: notifications as they come, dumps when they are needed. A round
+ * dumps the classes that are in doubt, one after the other: links, addresses, next-hop objects,
+ * neighbours, IPv4 routes, IPv6 routes, rules. Notifications of the class being dumped wait in a
+ * bounded queue and are replayed after it; all others are applied as they come, so a link that goes
+ * down during a dump of a million routes is acted on at once. Then what the dump did not show and
+ * no notification renewed is swept. The fast path keeps its state throughout. A round follows the
+ * first start, an overrun (ENOBUFS: the kernel dropped notifications), messages that cannot be
+ * parsed, a dump the kernel calls interrupted, the events Linux does not announce (mirror_link.c,
+ * mirror_nexthop.c), and the auditor's wish; wishes are gathered until it is quiet and rounds kept
+ * apart. Dumps come by way of a thread (dumper.c), for they may wait for locks. Every callback
+ * stays within CONTROL_BUDGET_US. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "mirror_state.h"
 
-#define SLICE_US    1400 /* of CONTROL_BUDGET_US, for messages; the rest is for publishing */
-#define NOTIFY_MAX  32   /* datagrams a system call */
-#define NOTIFY_SIZE 16384
-#define CHUNK_SIZE  65536
-#define QUIET_MS    150  /* wishes come in bursts */
-#define LATEST_MS   1000 /* but are not put off longer */
-#define APART_MIN_MS 100 /* between rounds: as long as the last one took, within these */
+#define SLICE_US     1400 /* of CONTROL_BUDGET_US, for messages; the rest is for publishing */
+#define NOTIFY_MAX   32	  /* datagrams a system call */
+#define NOTIFY_SIZE  16384
+#define CHUNK_SIZE   65536
+#define QUIET_MS     150  /* wishes come in bursts */
+#define LATEST_MS    1000 /* but are not put off longer */
+#define APART_MIN_MS 100  /* between rounds: as long as the last one took, within these */
 #define APART_MAX_MS 1000
-#define FAILURES_MAX 5   /* doublings of that when rounds have to be repeated */
+#define FAILURES_MAX 5 /* doublings of that when rounds have to be repeated */
 
 struct chunk { /* notifications that wait, one after the other */
 	struct chunk *next;
@@ -126,8 +128,9 @@ static void enqueue(struct mirror_vrf *mv, const struct nlmsghdr *h)
 	if (s->overflow)
 		return;
 	if (!c || c->used + len > CHUNK_SIZE) {
-		c = queued_bytes + CHUNK_SIZE <= MIRROR_QUEUE_BYTES_MAX && len <= CHUNK_SIZE ?
-			malloc(sizeof(*c)) : NULL;
+		c = queued_bytes + CHUNK_SIZE <= MIRROR_QUEUE_BYTES_MAX && len <= CHUNK_SIZE
+			    ? malloc(sizeof(*c))
+			    : NULL;
 		if (!c) {
 			s->overflow = true; /* the class is dumped once more */
 			return;
@@ -168,7 +171,8 @@ static void notified(struct mirror_vrf *mv, const uint8_t *buf, size_t len)
 		class = mirror_class_of(h);
 		if (class < 0)
 			continue;
-		if ((s->phase == RESYNC_DUMP || s->phase == RESYNC_REPLAY) && class == (int)s->class)
+		if ((s->phase == RESYNC_DUMP || s->phase == RESYNC_REPLAY) &&
+			class == (int)s->class)
 			enqueue(mv, h);
 		else
 			judge(mv, mirror_message(mv, h, false), false);
@@ -271,11 +275,14 @@ static void round_end(struct mirror_vrf *mv)
 		resync_want(mv, s->again, s->ifindex);
 	if (s->full && !s->again && !s->synced) {
 		s->synced = true;
-		log_event(LOG_LVL_NOTICE, mv->vrf->name, "mirror of the kernel complete: %lu routes in %lu ms",
+		log_event(LOG_LVL_NOTICE, mv->vrf->name,
+			"mirror of the kernel complete: %lu routes in %lu ms",
 			(unsigned long)mv->routes, (unsigned long)(s->last_duration_ns / MS));
 	} else if (s->auditing && !s->again && !s->replayed && s->changes) {
-		mirror_counters.audit_fixed += s->changes; /* nothing was on its way that explains them */
-		log_event(LOG_LVL_WARN, mv->vrf->name, "audit: %lu objects differed from the kernel, put right",
+		mirror_counters.audit_fixed +=
+			s->changes; /* nothing was on its way that explains them */
+		log_event(LOG_LVL_WARN, mv->vrf->name,
+			"audit: %lu objects differed from the kernel, put right",
 			(unsigned long)s->changes);
 	}
 	arm(mv);
@@ -302,12 +309,12 @@ static void next_class(struct mirror_vrf *mv)
 		mv->gen[s->class]++;
 		mv->rules_seen = 0;
 		s->phase = RESYNC_DUMP;
-		rc = dumper_ask(s->dump_fd, classes[s->class].type, classes[s->class].af, s->ifindex,
-			++s->seq);
+		rc = dumper_ask(s->dump_fd, classes[s->class].type, classes[s->class].af,
+			s->ifindex, ++s->seq);
 		if (!rc)
 			return;
-		log_event(LOG_LVL_ERR, mv->vrf->name, "dump of %s not begun: %s", classes[s->class].name,
-			strerror(-rc));
+		log_event(LOG_LVL_ERR, mv->vrf->name, "dump of %s not begun: %s",
+			classes[s->class].name, strerror(-rc));
 		s->again |= 1u << s->class;
 	}
 	round_end(mv);
@@ -327,7 +334,8 @@ static bool dump_message(struct mirror_vrf *mv, const struct nlmsghdr *h)
 		s->broken = true;
 	}
 	if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR) {
-		/* the interface asked for may be gone, the class unknown to this kernel: nothing to show */
+		/* the interface asked for may be gone, the class unknown to this kernel: nothing to
+		 * show */
 		if (has_error && *error < 0 && *error != -ENODEV && *error != -EOPNOTSUPP) {
 			log_event(LOG_LVL_WARN, mv->vrf->name, "dump of %s ended: %s",
 				classes[s->class].name, strerror(-*error));
@@ -474,7 +482,8 @@ static void due_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (mv->sync.phase != RESYNC_IDLE)
 		return;
-	if (mv->sync.overrun) /* while the socket is full the kernel drops without saying so again */
+	/* while the socket is full the kernel drops and does not say so again */
+	if (mv->sync.overrun)
 		event_add(mv->sync.due_event, &soon);
 	else
 		round_begin(mv);
@@ -509,7 +518,8 @@ int resync_open(struct mirror_vrf *mv, int notify_fd, int dump_fd)
 void resync_close(struct mirror_vrf *mv)
 {
 	struct resync *s = &mv->sync;
-	struct event **events[] = { &s->notify_event, &s->dump_event, &s->work_event, &s->due_event };
+	struct event **events[] = { &s->notify_event, &s->dump_event, &s->work_event,
+		&s->due_event };
 
 	for (unsigned i = 0; i < 4; i++) {
 		if (*events[i])

@@ -1,9 +1,10 @@
-/* The routes of one VRF and family: a path-compressed binary trie (a patricia trie with the prefix kept in
- * every node). mirror_route.c fills it from netlink, views and the auditor read it. A node costs 34 bytes
- * for IPv4 and 46 for IPv6 before malloc rounds; a prefix at most one node and one fork. There are no parent
- * pointers: every operation starts at the root and keeps what it needs on the stack, so a walk may be
- * interrupted, the trie changed, and the walk resumed after a key that is no longer there. Recursion is not
- * used: depth is bounded by the address length, stacks are arrays. Control thread only. */
+/* The routes of one VRF and family: a path-compressed binary trie (a patricia trie with the prefix
+ * kept in every node). mirror_route.c fills it from netlink, views and the auditor read it. A node
+ * costs 34 bytes for IPv4 and 46 for IPv6 before malloc rounds; a prefix at most one node and one
+ * fork. There are no parent pointers: every operation starts at the root and keeps what it needs on
+ * the stack, so a walk may be interrupted, the trie changed, and the walk resumed after a key that
+ * is no longer there. Recursion is not used: depth is bounded by the address length, stacks are
+ * arrays. Control thread only. */
 #include <stdlib.h>
 #include <string.h>
 #include <endian.h>
@@ -93,9 +94,10 @@ struct ip_prefix rib_prefix(const struct rib *rib, const struct rib_node *node)
 	return prefix;
 }
 
-/* Put a fork between *slot and the node below it, or a node above it when new_len is the fork itself. */
-static struct rib_node *split(struct rib *rib, struct rib_node **slot, const struct ip_prefix *prefix,
-	unsigned shared)
+/* Put a fork between *slot and the node below it, or a node above it when new_len is the fork
+ * itself. */
+static struct rib_node *split(
+	struct rib *rib, struct rib_node **slot, const struct ip_prefix *prefix, unsigned shared)
 {
 	struct rib_node *below = *slot, *fork, *leaf;
 
@@ -124,7 +126,8 @@ struct rib_node *rib_get(struct rib *rib, const struct ip_prefix *prefix, bool *
 	bool under = false;
 
 	while ((node = *slot)) {
-		unsigned shared = common(rib, node->key, prefix->bytes, min(node->len, prefix->len));
+		unsigned shared =
+			common(rib, node->key, prefix->bytes, min(node->len, prefix->len));
 
 		if (shared < node->len) {
 			node = split(rib, slot, prefix, shared);
@@ -204,7 +207,8 @@ void rib_prune(struct rib *rib, const struct ip_prefix *prefix)
 }
 
 /* What of node's surroundings lies after the key *after: pushed so that the nearest is on top. */
-static unsigned push_after(const struct rib *rib, const struct ip_prefix *after, struct rib_node **stack)
+static unsigned push_after(
+	const struct rib *rib, const struct ip_prefix *after, struct rib_node **stack)
 {
 	struct rib_node *node = rib->root;
 	unsigned n = 0;
@@ -212,7 +216,8 @@ static unsigned push_after(const struct rib *rib, const struct ip_prefix *after,
 	while (node) {
 		unsigned shared = common(rib, node->key, after->bytes, min(node->len, after->len));
 
-		if (shared < node->len) { /* below the key, or beside it: after it when its bit is the larger */
+		if (shared < node->len) { /* below the key, or beside it: after it when its bit is
+					     the larger */
 			if (shared == after->len || bit_at(node->key, shared))
 				stack[n++] = node;
 			break;
@@ -265,7 +270,8 @@ bool rib_walk(const struct rib *rib, const struct ip_prefix *within, const struc
 	return false;
 }
 
-bool rib_clear(struct rib *rib, unsigned max, void (*gone)(struct rib_node *node, void *arg), void *arg)
+bool rib_clear(
+	struct rib *rib, unsigned max, void (*gone)(struct rib_node *node, void *arg), void *arg)
 {
 	while (rib->root && max) {
 		struct rib_node **slot = &rib->root, *node;

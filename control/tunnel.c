@@ -1,10 +1,11 @@
-/* Underlays: a tunnel link's packets leave by an adjacency toward its remote end. Here that end is looked up
- * in its underlay's VRF, like any destination, whenever routes, groups or neighbours there changed: the best
- * living leg toward it, its next hop kept resolved. The tunnel has carrier exactly while that adjacency
- * forwards. When the answer changes the tunnel's legs die or revive at once, then the links are published
- * again (control_publish, from the event loop, coalesced), and the tunnel's own adjacencies are renewed, for
- * their headers begin with the underlay's. The hop the published snapshot names is kept until a newer
- * snapshot is out. A tunnel that would run through itself is unresolved. Control thread only. */
+/* Underlays: a tunnel link's packets leave by an adjacency toward its remote end. Here that end is
+ * looked up in its underlay's VRF, like any destination, whenever routes, groups or neighbours
+ * there changed: the best living leg toward it, its next hop kept resolved. The tunnel has carrier
+ * exactly while that adjacency forwards. When the answer changes the tunnel's legs die or revive at
+ * once, then the links are published again (control_publish, from the event loop, coalesced), and
+ * the tunnel's own adjacencies are renewed, for their headers begin with the underlay's. The hop
+ * the published snapshot names is kept until a newer snapshot is out. A tunnel that would run
+ * through itself is unresolved. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,11 @@ struct tunnel {
 	LIST_ENTRY(tunnel) of_list;
 	struct link *link;
 	uint16_t id;
-	bool wanted;           /* while the configuration is gone through */
-	bool renew;            /* its own adjacencies are older than the underlay's */
+	bool wanted;	       /* while the configuration is gone through */
+	bool renew;	       /* its own adjacencies are older than the underlay's */
 	struct hop *hop;       /* chosen now; a reference */
 	struct hop *published; /* named by the snapshot; a reference */
-	uint32_t adj;          /* what mirror_underlay_adj() says; 0: unresolved */
+	uint32_t adj;	       /* what mirror_underlay_adj() says; 0: unresolved */
 };
 
 static LIST_HEAD(, tunnel) tunnels = LIST_HEAD_INITIALIZER(tunnels);
@@ -160,9 +161,11 @@ static struct hop *choose(const struct tunnel *t)
 			best = &set->legs[i];
 	if (!best)
 		return NULL;
-	hop = hop_get(best->iface, DP_ADJ_GLEAN, best->gateway.af ? &best->gateway : &cfg->remote, true);
+	hop = hop_get(
+		best->iface, DP_ADJ_GLEAN, best->gateway.af ? &best->gateway : &cfg->remote, true);
 	if (hop && through_itself(t, hop)) {
-		log_event(LOG_LVL_WARN, t->link->name, "the route to its remote end leads into the tunnel");
+		log_event(LOG_LVL_WARN, t->link->name,
+			"the route to its remote end leads into the tunnel");
 		hop_put(hop, true);
 		return NULL;
 	}
@@ -265,7 +268,8 @@ void tunnels_config_changed(void)
 	}
 	for (t = LIST_FIRST(&tunnels); t; t = next) {
 		next = LIST_NEXT(t, of_list);
-		if (!t->wanted) /* the snapshot that named it has been replaced: mirror_config_changed */
+		if (!t->wanted) /* the snapshot that named it has been replaced:
+				   mirror_config_changed */
 			drop(t);
 	}
 	tunnels_stale = !LIST_EMPTY(&tunnels);
