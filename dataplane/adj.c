@@ -1,11 +1,13 @@
-/* Adjacencies: what happens to a packet, and for a neighbour the complete header that goes before it.
+/* Adjacencies: what happens to a packet, and for a neighbour the complete header that goes before
+ * it.
  *
- * Control sets them by index; each is built whole, immutable once published, replaced by one store and freed
- * through reclaim.h. On an Ethernet link the header is the neighbour's MAC, ours and the tags; on a VXLAN link
- * it is the underlay's Ethernet header, outer IP, UDP, VXLAN and the inner Ethernet header, so that a packet
- * into a tunnel needs no second lookup. Fields that depend on the packet are zero here and patched by
- * rewrite.c. An adjacency whose link is shut or whose tunnel has no resolved underlay keeps its kind but has
- * MTU 0: no packet fits, so rewrite.c looks and drops by name. */
+ * Control sets them by index; each is built whole, immutable once published, replaced by one store
+ * and freed through reclaim.h. On an Ethernet link the header is the neighbour's MAC, ours and the
+ * tags; on a VXLAN link it is the underlay's Ethernet header, outer IP, UDP, VXLAN and the inner
+ * Ethernet header, so that a packet into a tunnel needs no second lookup. Fields that depend on the
+ * packet are zero here and patched by rewrite.c. An adjacency whose link is shut or whose tunnel
+ * has no resolved underlay keeps its kind but has MTU 0: no packet fits, so rewrite.c looks and
+ * drops by name. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,7 +19,8 @@
 
 #define ADJ_ALIGN 64 /* a cache line; kind to tail share the first */
 
-_Static_assert(offsetof(struct adj, tail) + ADJ_TAIL <= ADJ_ALIGN, "the straight line reads one line");
+_Static_assert(
+	offsetof(struct adj, tail) + ADJ_TAIL <= ADJ_ALIGN, "the straight line reads one line");
 
 const struct adj adj_none = { .kind = DP_ADJ_NONE, .port = DP_NONE };
 const struct adj *_Atomic adj_table[DP_ADJS_MAX];
@@ -43,7 +46,8 @@ static void build_tunnel(struct adj *a, const struct link *l)
 	const struct adj *u = adj_table[l->conf.underlay_adj];
 	uint8_t *h = a->header;
 
-	a->outer_ip_off = a->header_len = RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
+	a->outer_ip_off = a->header_len =
+		RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
 	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || u->mtu <= overhead(l))
 		return;
 	memcpy(h, u->header, u->header_len);
@@ -94,7 +98,9 @@ int dp_adj_set(uint32_t adj, const struct dp_adj *conf)
 	a = aligned_alloc(ADJ_ALIGN, RTE_ALIGN(sizeof(*a), ADJ_ALIGN));
 	if (!a)
 		return -ENOMEM;
-	*a = (struct adj){ .kind = conf->kind, .link = l ? conf->link : 0, .port = DP_NONE, .conf = *conf };
+	*a = (struct adj){
+		.kind = conf->kind, .link = l ? conf->link : 0, .port = DP_NONE, .conf = *conf
+	};
 	if (conf->kind == DP_ADJ_FORWARD)
 		l->conf.encap == DP_ENCAP_VXLAN ? build_tunnel(a, l) : build_ether(a, l);
 	publish(adj, a);

@@ -1,18 +1,19 @@
-/* decap: out of a VXLAN (RFC 7348), at most twice a packet, and on as if received on the tunnel's link.
+/* decap: out of a VXLAN (RFC 7348), at most twice a packet, and on as if received on the tunnel's
+ * link.
  *
- * local.c leaves here what is addressed to an end of some tunnel. The UDP checksum is verified when there is
- * one (RFC 7348 5, RFC 6935), flags must say that the VNI is valid, reserved bits are ignored, and the tunnel
- * must be one of ours by VRF, both addresses, port and VNI. Then the outer headers and whatever follows the
- * UDP datagram are cut off and parse sees the inner frame. Congestion marks come along (RFC 6040 4.2): that is
- * the one change to a packet before rewrite. */
+ * local.c leaves here what is addressed to an end of some tunnel. The UDP checksum is verified when
+ * there is one (RFC 7348 5, RFC 6935), flags must say that the VNI is valid, reserved bits are
+ * ignored, and the tunnel must be one of ours by VRF, both addresses, port and VNI. Then the outer
+ * headers and whatever follows the UDP datagram are cut off and parse sees the inner frame.
+ * Congestion marks come along (RFC 6040 4.2): that is the one change to a packet before rewrite. */
 #include "csum.h"
 #include "flow.h"
 #include "parse.h"
 #include "pipeline.h"
 #include "snapshot.h"
 
-#define UDP_LEN    8
-#define VXLAN_LEN  8
+#define UDP_LEN		8
+#define VXLAN_LEN	8
 #define VXLAN_VNI_VALID 0x08
 
 enum ecn { ECN_NONE, ECN_ECT1, ECN_ECT0, ECN_CE };
@@ -40,7 +41,8 @@ static void ecn_write(uint8_t *ip, uint8_t af, unsigned mark)
 	}
 	uint8_t tos = (uint8_t)((ip[1] & ~3) | mark);
 	/* RFC 1624: ~(~HC + ~m + m'), the word being version, header length and this octet */
-	uint32_t sum = (uint16_t)~flow_be16(ip + 10) + (uint16_t)~(ip[0] << 8 | ip[1]) + (ip[0] << 8 | tos);
+	uint32_t sum = (uint16_t)~flow_be16(ip + 10) + (uint16_t) ~(ip[0] << 8 | ip[1]) +
+		       (ip[0] << 8 | tos);
 	uint16_t csum = (uint16_t)~csum_fold(sum);
 	ip[1] = tos;
 	ip[10] = (uint8_t)(csum >> 8);
@@ -65,7 +67,8 @@ static void ecn_apply(struct worker *w, struct lane *v, unsigned before, uint8_t
 }
 
 /* The tunnel's link, NULL when header or tunnel are bad. *ret_len: of the UDP datagram. */
-static const struct link *tunnel_of(const struct worker *w, const struct packet *k, unsigned *ret_len)
+static const struct link *tunnel_of(
+	const struct worker *w, const struct packet *k, unsigned *ret_len)
 {
 	const struct link *under = snapshot_link(w->snap, k->in);
 	const uint8_t *udp = k->ip + k->l4, *vxlan = udp + UDP_LEN;
@@ -84,8 +87,9 @@ static const struct link *tunnel_of(const struct worker *w, const struct packet 
 	memcpy(remote.bytes, k->ip + src, size);
 	memcpy(local.bytes, k->ip + src + size, size);
 	*ret_len = len;
-	return snapshot_link(w->snap, snapshot_match_vxlan(w->snap, under->conf.vrf, &local, &remote,
-					      flow_be16(udp + 2), flow_be32(vxlan + 4) >> 8));
+	return snapshot_link(
+		w->snap, snapshot_match_vxlan(w->snap, under->conf.vrf, &local, &remote,
+				 flow_be16(udp + 2), flow_be32(vxlan + 4) >> 8));
 }
 
 static void decap(struct worker *w, struct pass *p, const struct packet *k)
@@ -101,7 +105,8 @@ static void decap(struct worker *w, struct pass *p, const struct packet *k)
 	meter_count(w, k->in, 0, 1, k->len);
 	frame = k->ip + k->l4 + UDP_LEN + VXLAN_LEN;
 	rte_pktmbuf_adj(k->m, (uint16_t)(frame - rte_pktmbuf_mtod(k->m, uint8_t *)));
-	rte_pktmbuf_trim(k->m, (uint16_t)(rte_pktmbuf_data_len(k->m) - (len - UDP_LEN - VXLAN_LEN)));
+	rte_pktmbuf_trim(
+		k->m, (uint16_t)(rte_pktmbuf_data_len(k->m) - (len - UDP_LEN - VXLAN_LEN)));
 	parse_inner(w, p, k->m, l, (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP));
 	if (outer) {
 		ecn_apply(w, &p->v4, before4, AF_INET, outer);

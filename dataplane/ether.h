@@ -1,4 +1,5 @@
-/* Ethernet addresses as bytes: rte_ether.h wants them aligned, frames and configuration do not oblige. */
+/* Ethernet addresses as bytes: rte_ether.h wants them aligned, frames and configuration do not
+ * oblige. */
 #ifndef LINTAS_ETHER_H
 #define LINTAS_ETHER_H
 

@@ -1,6 +1,7 @@
-/* The flow hash: software, over addresses, protocol and ports as numbers, so that control computes the same
- * (dp_group_bucket) and machines agree. The NIC's hash is not trusted. Fragments hash on addresses only, or
- * the first would part from the others. The low bits choose the bucket, the high ones a tunnel's source port. */
+/* The flow hash: software, over addresses, protocol and ports as numbers, so that control computes
+ * the same (dp_group_bucket) and machines agree. The NIC's hash is not trusted. Fragments hash on
+ * addresses only, or the first would part from the others. The low bits choose the bucket, the high
+ * ones a tunnel's source port. */
 #ifndef LINTAS_FLOW_H
 #define LINTAS_FLOW_H
 
@@ -24,7 +25,10 @@ static inline uint32_t flow_be32(const uint8_t *p)
 
 static inline uint16_t flow_be16(const uint8_t *p)
 {
-	return (uint16_t)(p[0] << 8 | p[1]);
+	uint16_t x;
+
+	__builtin_memcpy(&x, p, sizeof(x));
+	return rte_be_to_cpu_16(x);
 }
 
 static inline uint64_t flow_be64(const uint8_t *p)
@@ -47,8 +51,8 @@ static inline uint32_t flow_end(uint64_t h)
 	return (uint32_t)(h >> 32 ^ h);
 }
 
-/* ports: source << 16 | destination, 0 where there are none; label: IPv6 flow label where ports cannot be
- * read. Fragments: proto and the rest 0. */
+/* ports: source << 16 | destination, 0 where there are none; label: IPv6 flow label where ports
+ * cannot be read. Fragments: proto and the rest 0. */
 static inline uint32_t flow_hash4(uint32_t src, uint32_t dst, uint8_t proto, uint32_t ports)
 {
 	uint64_t h = flow_step(FLOW_K2, (uint64_t)src << 32 | dst);
@@ -56,8 +60,8 @@ static inline uint32_t flow_hash4(uint32_t src, uint32_t dst, uint8_t proto, uin
 	return flow_end(flow_step(h, (uint64_t)proto << 32 | ports));
 }
 
-static inline uint32_t flow_hash6(const uint8_t *src, const uint8_t *dst, uint8_t proto, uint32_t ports,
-	uint32_t label)
+static inline uint32_t flow_hash6(
+	const uint8_t *src, const uint8_t *dst, uint8_t proto, uint32_t ports, uint32_t label)
 {
 	uint64_t h = flow_step(FLOW_K2, flow_be64(src));
 

@@ -1,10 +1,12 @@
-/* IPv4 fragmentation (RFC 791 3.2, RFC 1812 4.2.2.7): a packet larger than its link, and allowed to be cut.
+/* IPv4 fragmentation (RFC 791 3.2, RFC 1812 4.2.2.7): a packet larger than its link, and allowed to
+ * be cut.
  *
- * Called by rewrite, off the line. Each piece is a buffer of the worker's scratch pool: header, eight-byte
- * multiples of payload, then the adjacency's header; into a tunnel all with the source port of the flow, so
- * they keep together. Offset and more-fragments of a packet that is itself a fragment carry on. Options go
- * into the first piece whole, into the others only those whose copied bit says so. Either all pieces are sent
- * or none. The packet counts once in the matrix, with its own length. */
+ * Called by rewrite, off the line. Each piece is a buffer of the worker's scratch pool: header,
+ * eight-byte multiples of payload, then the adjacency's header; into a tunnel all with the source
+ * port of the flow, so they keep together. Offset and more-fragments of a packet that is itself a
+ * fragment carry on. Options go into the first piece whole, into the others only those whose copied
+ * bit says so. Either all pieces are sent or none. The packet counts once in the matrix, with its
+ * own length. */
 #include "csum.h"
 #include "flow.h"
 #include "parse.h"
@@ -12,8 +14,8 @@
 
 #define FRAGS_MAX  VECTOR_MAX
 #define OPT_COPIED 0x80
-#define OPT_END    0
-#define OPT_NOP    1
+#define OPT_END	   0
+#define OPT_NOP	   1
 
 /* The header of every piece but the first: only copied options, padded. Returns its length. */
 static unsigned later_header(const uint8_t *ip, unsigned hlen, uint8_t ret_hdr[60])
@@ -22,7 +24,9 @@ static unsigned later_header(const uint8_t *ip, unsigned hlen, uint8_t ret_hdr[6
 
 	memcpy(ret_hdr, ip, IP4_MIN);
 	for (unsigned i = IP4_MIN; i < hlen && ip[i] != OPT_END;) {
-		unsigned size = ip[i] == OPT_NOP ? 1 : ip[i + 1]; /* parse4.c saw that they are well formed */
+		unsigned size = ip[i] == OPT_NOP
+					? 1
+					: ip[i + 1]; /* parse4.c saw that they are well formed */
 
 		if (ip[i] & OPT_COPIED) {
 			memcpy(ret_hdr + n, ip + i, size);
@@ -42,9 +46,10 @@ static void put_be16(uint8_t *p, unsigned x)
 	p[1] = (uint8_t)x;
 }
 
-/* One piece: header, its length, offset field and checksum, and size bytes of payload. NULL: no buffer. */
-static struct rte_mbuf *piece(struct worker *w, const uint8_t *hdr, unsigned hlen, const uint8_t *payload,
-	unsigned size, unsigned field)
+/* One piece: header, its length, offset field and checksum, and size bytes of payload. NULL: no
+ * buffer. */
+static struct rte_mbuf *piece(struct worker *w, const uint8_t *hdr, unsigned hlen,
+	const uint8_t *payload, unsigned size, unsigned field)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(w->scratch);
 	uint8_t *ip = m ? (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(hlen + size)) : NULL;
@@ -65,7 +70,8 @@ static struct rte_mbuf *piece(struct worker *w, const uint8_t *hdr, unsigned hle
 }
 
 /* Cut k into pieces of at most mtu bytes; returns how many, 0 = not possible, nothing allocated. */
-static unsigned cut(struct worker *w, const struct packet *k, unsigned mtu, struct rte_mbuf **ret_pieces)
+static unsigned cut(
+	struct worker *w, const struct packet *k, unsigned mtu, struct rte_mbuf **ret_pieces)
 {
 	const uint8_t *ip = k->ip;
 	uint8_t later[60];
@@ -81,7 +87,8 @@ static unsigned cut(struct worker *w, const struct packet *k, unsigned mtu, stru
 
 		if (mtu < h + 8)
 			break;
-		ret_pieces[n] = piece(w, n ? later : ip, h, ip + at, size, bits | (offset & IP4_OFFSET));
+		ret_pieces[n] =
+			piece(w, n ? later : ip, h, ip + at, size, bits | (offset & IP4_OFFSET));
 		if (!ret_pieces[n])
 			break;
 		at += size;
@@ -105,7 +112,8 @@ void frag_send(struct worker *w, const struct packet *k, const struct adj *a)
 		struct rte_mbuf *m = pieces[i];
 
 		mbuf_meta(m)->link = k->in;
-		if (rewrite_push(w, m, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), AF_INET, a, hash))
+		if (rewrite_push(w, m, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m),
+			    AF_INET, a, hash))
 			tx_send(w, a->port, m);
 		else /* scratch buffers have room for any header; should that change, say so */
 			drop(w, m, k->in, DP_DROP_no_buffer);

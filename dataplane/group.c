@@ -1,16 +1,18 @@
 /* Path groups: which adjacency each flow of a set of routes takes.
  *
- * Control sets a group from its legs; the workers see an array of adjacencies by bucket, built whole and
- * replaced by one store. The layout is weighted rendezvous: for every bucket each leg has a score that
- * depends on nothing but its key, its weight and the bucket, and the best score of the legs in use owns the
- * bucket. So {A, B, C} less C is {A, B}: a leg that dies gives its buckets to whoever ranks next and moves no
- * other. In use are the living legs of the best tier that has one; with none alive anywhere every bucket
- * meets the best tier's first leg, whose adjacency will say why.
+ * Control sets a group from its legs; the workers see an array of adjacencies by bucket, built
+ * whole and replaced by one store. The layout is weighted rendezvous: for every bucket each leg has
+ * a score that depends on nothing but its key, its weight and the bucket, and the best score of the
+ * legs in use owns the bucket. So {A, B, C} less C is {A, B}: a leg that dies gives its buckets to
+ * whoever ranks next and moves no other. In use are the living legs of the best tier that has one;
+ * with none alive anywhere every bucket meets the best tier's first leg, whose adjacency will say
+ * why.
  *
- * Score: each leg draws u in (0, 1) for the bucket and bids -log(u) / weight, lowest wins; then a leg's chance
- * is its share of the weights. Independent draws would scatter the shares as coin tosses do; instead a leg's
- * draws are one shuffle, by its key, of 256 evenly spaced values, which halves the scatter and leaves a table
- * of 256 logarithms. All in integers: every machine and every run computes the same. */
+ * Score: each leg draws u in (0, 1) for the bucket and bids -log(u) / weight, lowest wins; then a
+ * leg's chance is its share of the weights. Independent draws would scatter the shares as coin
+ * tosses do; instead a leg's draws are one shuffle, by its key, of 256 evenly spaced values, which
+ * halves the scatter and leaves a table of 256 logarithms. All in integers: every machine and every
+ * run computes the same. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -126,7 +128,8 @@ static void assign(const struct dp_leg *legs, unsigned n, uint8_t ret_owner[DP_B
 		unsigned best = 0;
 
 		for (unsigned i = 1; i < used; i++)
-			if (outbids(&legs[use[i]], log[draw[i][b]], &legs[use[best]], log[draw[best][b]], b))
+			if (outbids(&legs[use[i]], log[draw[i][b]], &legs[use[best]],
+				    log[draw[best][b]], b))
 				best = i;
 		ret_owner[b] = use[best];
 	}
@@ -163,7 +166,8 @@ static struct group *group_build(const struct dp_leg *legs, unsigned n)
 
 static void publish(uint32_t group, const struct group *g, struct group_legs *legs)
 {
-	const struct group *old = atomic_exchange_explicit(&group_table[group], g, memory_order_acq_rel);
+	const struct group *old =
+		atomic_exchange_explicit(&group_table[group], g, memory_order_acq_rel);
 
 	free(group_legs[group]);
 	group_legs[group] = legs;
@@ -217,8 +221,8 @@ int dp_group_info(uint32_t group, struct dp_group_info *ret_info)
 	return 0;
 }
 
-int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto,
-	uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj)
+int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst,
+	uint8_t proto, uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj)
 {
 	const struct group *g = group < DP_GROUPS_MAX ? group_table[group] : NULL;
 	uint32_t ports = (uint32_t)sport << 16 | dport, hash;
@@ -229,8 +233,9 @@ int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_a
 		return -EINVAL;
 	if (!flow_has_ports(proto))
 		ports = 0;
-	hash = src->af == AF_INET ? flow_hash4(flow_be32(src->bytes), flow_be32(dst->bytes), proto, ports)
-				  : flow_hash6(src->bytes, dst->bytes, proto, ports, 0);
+	hash = src->af == AF_INET
+		       ? flow_hash4(flow_be32(src->bytes), flow_be32(dst->bytes), proto, ports)
+		       : flow_hash6(src->bytes, dst->bytes, proto, ports, 0);
 	*ret_bucket = hash & (g->n_buckets - 1);
 	*ret_adj = g->adj[*ret_bucket];
 	return 0;

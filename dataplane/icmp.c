@@ -1,11 +1,12 @@
 /* ICMP errors (RFC 792, RFC 1812 4.3, RFC 4443 2.4): who is answered, how often, and with what.
  *
- * Never an answer to: an ICMP error or an ICMP type we do not know; a broadcast or multicast, of IP or of the
- * link layer (but for IPv6 too big and parameter problems); a fragment after the first; a source that is not
- * one host. The error's source is the ingress link's address and it is routed in the ingress VRF as from
- * ourselves; where no way leads back nothing is sent. Two budgets hold per worker: one for all errors and one
- * for each source, kept in a small table that forgets: a source that shares its slot starts afresh and is still
- * within the first budget. The packet is quoted as it came, and counts once, under what became of it. */
+ * Never an answer to: an ICMP error or an ICMP type we do not know; a broadcast or multicast, of IP
+ * or of the link layer (but for IPv6 too big and parameter problems); a fragment after the first; a
+ * source that is not one host. The error's source is the ingress link's address and it is routed in
+ * the ingress VRF as from ourselves; where no way leads back nothing is sent. Two budgets hold per
+ * worker: one for all errors and one for each source, kept in a small table that forgets: a source
+ * that shares its slot starts afresh and is still within the first budget. The packet is quoted as
+ * it came, and counts once, under what became of it. */
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include "csum.h"
@@ -16,25 +17,29 @@
 #include "snapshot.h"
 #include "vrf.h"
 
-#define ICMP_HEADER   8
-#define QUOTE4_TOTAL  576  /* RFC 1812 4.3.2.3: of the whole error */
-#define QUOTE6_TOTAL  1280 /* RFC 4443 2.4 (c) */
-#define ICMP_TTL      64
-#define ICMP_TOS      0xc0 /* RFC 1812 4.3.2.5: precedence 6 */
+#define ICMP_HEADER  8
+#define QUOTE4_TOTAL 576  /* RFC 1812 4.3.2.3: of the whole error */
+#define QUOTE6_TOTAL 1280 /* RFC 4443 2.4 (c) */
+#define ICMP_TTL     64
+#define ICMP_TOS     0xc0 /* RFC 1812 4.3.2.5: precedence 6 */
 
-#define ALL_PPS       2000 /* a worker; RFC 1812 4.3.2.8, RFC 4443 2.4 (f) */
-#define ALL_BURST     200
-#define SOURCE_PPS    100
-#define SOURCE_BURST  50
-#define SOURCES       1024 /* slots a worker; a power of two */
+#define ALL_PPS	     2000 /* a worker; RFC 1812 4.3.2.8, RFC 4443 2.4 (f) */
+#define ALL_BURST    200
+#define SOURCE_PPS   100
+#define SOURCE_BURST 50
+#define SOURCES	     1024 /* slots a worker; a power of two */
 
 static const struct {
 	uint8_t type4, code4, type6, code6;
 } form[ICMP_WHATS] = {
-	[ICMP_NO_ROUTE] = { ICMP_DEST_UNREACH, ICMP_NET_UNREACH, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOROUTE },
-	[ICMP_NO_HOST] = { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADDR },
-	[ICMP_PROHIBITED] = { ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN },
-	[ICMP_TIME] = { ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT },
+	[ICMP_NO_ROUTE] = { ICMP_DEST_UNREACH, ICMP_NET_UNREACH, ICMP6_DST_UNREACH,
+		ICMP6_DST_UNREACH_NOROUTE },
+	[ICMP_NO_HOST] = { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, ICMP6_DST_UNREACH,
+		ICMP6_DST_UNREACH_ADDR },
+	[ICMP_PROHIBITED] = { ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, ICMP6_DST_UNREACH,
+		ICMP6_DST_UNREACH_ADMIN },
+	[ICMP_TIME] = { ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, ICMP6_TIME_EXCEEDED,
+		ICMP6_TIME_EXCEED_TRANSIT },
 	[ICMP_BIG] = { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_PACKET_TOO_BIG, 0 },
 	[ICMP_PARAMETER] = { ICMP_PARAMETERPROB, 0, ICMP6_PARAM_PROB, ICMP6_PARAMPROB_HEADER },
 	[ICMP_CHAIN] = { ICMP_PARAMETERPROB, 0, ICMP6_PARAM_PROB, 3 }, /* RFC 7112 5 */
@@ -86,7 +91,8 @@ static bool may_answer6(const struct packet *k, enum icmp_what what)
 	const uint8_t *src = k->ip + 8, *dst = k->ip + 24;
 	struct ip6_l4 l4;
 
-	/* RFC 4443 2.4 (e.3): a multicast may be too big, or carry an option that asks for an answer */
+	/* RFC 4443 2.4 (e.3): a multicast may be too big, or carry an option that asks for an
+	 * answer */
 	if (((k->note & NOTE_MULTI) || dst[0] == 0xff) && what != ICMP_BIG)
 		return false;
 	if (src[0] == 0xff || ip6_martian_addr(src)) /* (e.6) */
@@ -97,21 +103,25 @@ static bool may_answer6(const struct packet *k, enum icmp_what what)
 		return true;
 	if (l4.off >= k->len)
 		return what == ICMP_CHAIN;
-	return (k->ip[l4.off] & ICMP6_INFOMSG_MASK) && k->ip[l4.off] != ND_REDIRECT; /* (e.1), (e.2) */
+	return (k->ip[l4.off] & ICMP6_INFOMSG_MASK) &&
+	       k->ip[l4.off] != ND_REDIRECT; /* (e.1), (e.2) */
 }
 
 static bool within_budget(struct worker *w, const struct packet *k)
 {
 	uint64_t hz = rte_get_tsc_hz();
 	uint64_t key = k->af == AF_INET ? flow_step(k->in, flow_be32(k->ip + 12))
-					: flow_step(flow_step(k->in, flow_be64(k->ip + 8)), flow_be64(k->ip + 16));
+					: flow_step(flow_step(k->in, flow_be64(k->ip + 8)),
+						  flow_be64(k->ip + 16));
 	struct source *s = &sources[w->index][flow_end(key) % SOURCES];
 
 	if (s->key != key)
 		*s = (struct source){ .key = key };
-	if (!budget_take(&s->tokens, &s->stamp, w->now, hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))
+	if (!budget_take(
+		    &s->tokens, &s->stamp, w->now, hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))
 		return false;
-	return budget_take(&w->icmp_tokens, &w->icmp_stamp, w->now, hz / ALL_PPS, hz / ALL_PPS * ALL_BURST);
+	return budget_take(
+		&w->icmp_tokens, &w->icmp_stamp, w->now, hz / ALL_PPS, hz / ALL_PPS * ALL_BURST);
 }
 
 /* ---- with what ---- */
@@ -180,7 +190,8 @@ static struct ip_addr source_of(const struct link *l, uint8_t af)
 		return l->conf.src6;
 	if (l->conf.src4.af)
 		return l->conf.src4;
-	return (struct ip_addr){ AF_INET, { 192, 0, 0, 8 } }; /* RFC 7600 4.8: the dummy for unnumbered links */
+	return (struct ip_addr){ AF_INET,
+		{ 192, 0, 0, 8 } }; /* RFC 7600 4.8: the dummy for unnumbered links */
 }
 
 /* What the error may be in all: its limit, its way's MTU, and no more than there is to quote. */
@@ -195,7 +206,8 @@ static unsigned total_of(const struct packet *k, const struct adj *a)
 }
 
 /* The way back to the source; NULL: none, or not one host. */
-static const struct adj *way_back(const struct packet *k, const struct link *l, const struct ip_addr *src)
+static const struct adj *way_back(
+	const struct packet *k, const struct link *l, const struct ip_addr *src)
 {
 	const struct vrf_fib *vrf = vrf_get(l->conf.vrf);
 	const uint8_t *to = k->ip + (k->af == AF_INET ? 12 : 8);
@@ -203,7 +215,8 @@ static const struct adj *way_back(const struct packet *k, const struct link *l, 
 
 	if (!vrf || !src->af)
 		return NULL;
-	a = route_find(vrf, k->af, src->bytes, to, k->af == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	a = route_find(
+		vrf, k->af, src->bytes, to, k->af == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	if (a->kind == DP_ADJ_GLEAN || (a->kind == DP_ADJ_FORWARD && a->mtu))
 		return a;
 	return NULL;

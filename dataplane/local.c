@@ -1,9 +1,10 @@
-/* local: packets for this router. An end of a tunnel goes to decap; everything else is the kernel's, by the
- * class that decides its budget (punt.def).
+/* local: packets for this router. An end of a tunnel goes to decap; everything else is the
+ * kernel's, by the class that decides its budget (punt.def).
  *
- * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the kernel puts them
- * together; those of a tunnel's outer packets cannot be and are dropped. This is the one place beside the flow
- * hash that needs what lies behind an IPv6 header, so routing headers and chains are judged here. */
+ * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the
+ * kernel puts them together; those of a tunnel's outer packets cannot be and are dropped. This is
+ * the one place beside the flow hash that needs what lies behind an IPv6 header, so routing headers
+ * and chains are judged here. */
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
@@ -13,13 +14,13 @@
 #include "snapshot.h"
 #include "vrf.h"
 
-#define UDP_LEN     8
-#define TCP_MIN     20
-#define ICMP_MIN    4 /* type, code, checksum */
-#define PORT_BGP    179
-#define PORT_IKE    500
+#define UDP_LEN	     8
+#define TCP_MIN	     20
+#define ICMP_MIN     4 /* type, code, checksum */
+#define PORT_BGP     179
+#define PORT_IKE     500
 #define PORT_IKE_NAT 4500
-#define RH_TYPE     2 /* offset of the type within a routing header */
+#define RH_TYPE	     2 /* offset of the type within a routing header */
 
 static bool is_bfd(uint16_t dport)
 {
@@ -55,10 +56,10 @@ static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned le
 	}
 }
 
-/* Does a UDP packet, or a fragment of one, belong to a tunnel? A later fragment shows no port: there the pair
- * of addresses decides. */
-static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l, unsigned off,
-	bool later)
+/* Does a UDP packet, or a fragment of one, belong to a tunnel? A later fragment shows no port:
+ * there the pair of addresses decides. */
+static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l,
+	unsigned off, bool later)
 {
 	const struct snapshot *s = w->snap;
 	struct ip_addr local = { .af = k->af }, remote = { .af = k->af };
@@ -82,7 +83,8 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 
 	if (proto == IPPROTO_UDP && for_tunnel(w, k, l, off, later)) {
 		if (fragment)
-			return drop(w, k->m, k->in, DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */
+			return drop(w, k->m, k->in,
+				DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */
 		p->decap[p->n_decap] = *k;
 		p->decap[p->n_decap++].l4 = (uint16_t)off;
 		return;
@@ -97,7 +99,8 @@ static void deliver4(struct worker *w, struct pass *p, const struct packet *k, c
 
 	if (k->ip[9] == IPPROTO_ICMP && !later && off + ICMP_MIN <= k->len &&
 		(k->ip[off] == ICMP_REDIRECT || k->ip[off] == ICMP_SOURCE_QUENCH))
-		return drop(w, k->m, k->in, DP_DROP_icmp_ignored); /* RFC 1812 5.2.7.2, RFC 6633 3 */
+		return drop(
+			w, k->m, k->in, DP_DROP_icmp_ignored); /* RFC 1812 5.2.7.2, RFC 6633 3 */
 	deliver(w, p, k, l, k->ip[9], off, field & (IP4_MF | IP4_OFFSET), later);
 }
 
@@ -126,9 +129,11 @@ static void deliver6(struct worker *w, struct pass *p, const struct packet *k, c
 		return icmp_error(w, k, ICMP_CHAIN, 0, DP_DROP_ip6_chain);
 	if (err)
 		return drop(w, k->m, k->in, DP_DROP_ip6_chain);
-	if (l4.rh) /* RFC 8200 4.4: none of the types is ours to process, RFC 5095 3: type 0 least of all */
+	if (l4.rh) /* RFC 8200 4.4: none of the types is ours to process, RFC 5095 3: type 0 least
+		      of all */
 		return icmp_error(w, k, ICMP_PARAMETER, l4.rh + RH_TYPE, DP_DROP_ip6_rh);
-	if (l4.proto == IPPROTO_ICMPV6 && l4.frag != IP6_FRAG_LATER && l4.off + ICMP_MIN <= k->len) {
+	if (l4.proto == IPPROTO_ICMPV6 && l4.frag != IP6_FRAG_LATER &&
+		l4.off + ICMP_MIN <= k->len) {
 		uint8_t type = k->ip[l4.off];
 		if (type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT)
 			return neigh_nd(w, k, &l4, l, vrf_get(l->conf.vrf));

@@ -1,6 +1,7 @@
-/* meter: the ingress x egress matrix (worker.h says what is counted where). It runs over the lanes after
- * rewrite, so it counts exactly what goes to a port, and reads the arrays only: the length is the packet's own
- * as it came, without layer 2 and tunnel headers. A run of packets between the same two links is one update. */
+/* meter: the ingress x egress matrix (worker.h says what is counted where). It runs over the lanes
+ * after rewrite, so it counts exactly what goes to a port, and reads the arrays only: the length is
+ * the packet's own as it came, without layer 2 and tunnel headers. A run of packets between the
+ * same two links is one update. */
 #include "pipeline.h"
 
 void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes)

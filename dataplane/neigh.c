@@ -1,9 +1,11 @@
-/* ARP and neighbour discovery on their way to the kernel: checked first, because the kernel's neighbour table
- * is one for all namespaces and every entry a stranger puts there is one less for a peer.
+/* ARP and neighbour discovery on their way to the kernel: checked first, because the kernel's
+ * neighbour table is one for all namespaces and every entry a stranger puts there is one less for a
+ * peer.
  *
- * ARP must be Ethernet over IPv4 and its sender connected on this very link (RFC 826; 0.0.0.0 only asks, RFC
- * 5227). Neighbour discovery must pass RFC 4861 6.1 and 7.1 and come in one piece (RFC 6980); its sender must
- * be link-local, unspecified or connected. Router advertisements and redirects mean nothing to a router. */
+ * ARP must be Ethernet over IPv4 and its sender connected on this very link (RFC 826; 0.0.0.0 only
+ * asks, RFC 5227). Neighbour discovery must pass RFC 4861 6.1 and 7.1 and come in one piece (RFC
+ * 6980); its sender must be link-local, unspecified or connected. Router advertisements and
+ * redirects mean nothing to a router. */
 #include <netinet/icmp6.h>
 #include "csum.h"
 #include "ether.h"
@@ -11,7 +13,7 @@
 #include "parse.h"
 #include "route.h"
 
-#define ARP_LEN 28
+#define ARP_LEN	       28
 #define ND_OPTIONS_MAX 64
 
 struct arp { /* RFC 826, Ethernet and IPv4 */
@@ -23,14 +25,15 @@ static bool arp_valid(const struct arp *a, const struct link *l, const struct vr
 {
 	unsigned op = flow_be16(a->op);
 
-	if (flow_be16(a->htype) != 1 || flow_be16(a->ptype) != RTE_ETHER_TYPE_IPV4 || a->hlen != 6 ||
-		a->plen != 4 || op < 1 || op > 2)
+	if (flow_be16(a->htype) != 1 || flow_be16(a->ptype) != RTE_ETHER_TYPE_IPV4 ||
+		a->hlen != 6 || a->plen != 4 || op < 1 || op > 2)
 		return false;
 	if (!ether_is_unicast(a->sha))
 		return false;
 	if (!flow_be32(a->spa)) /* RFC 5227 2.1.1: a probe */
 		return op == 1;
-	return !ip4_martian_src(flow_be32(a->spa)) && route_on_link(vrf, l->conf.id, AF_INET, a->spa);
+	return !ip4_martian_src(flow_be32(a->spa)) &&
+	       route_on_link(vrf, l->conf.id, AF_INET, a->spa);
 }
 
 void neigh_arp(struct worker *w, struct rte_mbuf *m, unsigned l3, const struct link *l,
@@ -42,7 +45,8 @@ void neigh_arp(struct worker *w, struct rte_mbuf *m, unsigned l3, const struct l
 	punt_send(w, m, l->conf.id, DP_PUNT_neigh);
 }
 
-/* RFC 4861 4.6: none of length 0, none past the end. *ret_slla: a source link-layer address is among them. */
+/* RFC 4861 4.6: none of length 0, none past the end. *ret_slla: a source link-layer address is
+ * among them. */
 static bool options_valid(const uint8_t *o, unsigned len, bool *ret_slla)
 {
 	for (unsigned i = 0; len && i < ND_OPTIONS_MAX; i++) {
@@ -64,8 +68,8 @@ static bool source_valid(const uint8_t *ip, const struct link *l, const struct v
 }
 
 /* The message at icmp, len bytes; lengths and flags by type. RFC 4861 6.1.1, 7.1.1, 7.1.2. */
-static bool message_valid(const uint8_t *ip, const uint8_t *icmp, unsigned len, const struct link *l,
-	const struct vrf_fib *vrf)
+static bool message_valid(const uint8_t *ip, const uint8_t *icmp, unsigned len,
+	const struct link *l, const struct vrf_fib *vrf)
 {
 	const uint8_t *dst = ip + 24, *target = icmp + 8;
 	static const uint8_t zero[16];
@@ -80,7 +84,8 @@ static bool message_valid(const uint8_t *ip, const uint8_t *icmp, unsigned len, 
 	case ND_ROUTER_SOLICIT:
 		return true;
 	case ND_NEIGHBOR_SOLICIT: /* from ::, only to a solicited-node address */
-		return target[0] != 0xff && (!anonymous || (dst[0] == 0xff && dst[11] == 1 && dst[12] == 0xff));
+		return target[0] != 0xff &&
+		       (!anonymous || (dst[0] == 0xff && dst[11] == 1 && dst[12] == 0xff));
 	case ND_NEIGHBOR_ADVERT: /* to all, never solicited */
 		return target[0] != 0xff && !anonymous && !(dst[0] == 0xff && icmp[4] & 0x40);
 	default: /* router advertisement, redirect */
@@ -88,8 +93,8 @@ static bool message_valid(const uint8_t *ip, const uint8_t *icmp, unsigned len, 
 	}
 }
 
-void neigh_nd(struct worker *w, const struct packet *k, const struct ip6_l4 *l4, const struct link *l,
-	const struct vrf_fib *vrf)
+void neigh_nd(struct worker *w, const struct packet *k, const struct ip6_l4 *l4,
+	const struct link *l, const struct vrf_fib *vrf)
 {
 	const uint8_t *ip = k->ip, *icmp = ip + l4->off;
 	unsigned len = k->len - l4->off;

@@ -1,10 +1,11 @@
-/* IPv4 header checks, one by one: what parse.c sends here is not plain, and is either wrong, and then named,
- * or unusual: a fragment, options, a broadcast, an address that might be ours.
+/* IPv4 header checks, one by one: what parse.c sends here is not plain, and is either wrong, and
+ * then named, or unusual: a fragment, options, a broadcast, an address that might be ours.
  *
- * RFC 1812 5.2.2 numbers five checks. They are made in its order but for the checksum, whose extent is known
- * only once version and header length are. Only two faults are answered (RFC 1812 5.2.2, 4.3.3.5): a total
- * length beyond the frame and a malformed option. Source routes are dropped (RFC 7126 4.3), other options
- * leave a note for rewrite.c, which forwards them within a budget. */
+ * RFC 1812 5.2.2 numbers five checks. They are made in its order but for the checksum, whose extent
+ * is known only once version and header length are. Only two faults are answered (RFC
+ * 1812 5.2.2, 4.3.3.5): a total length beyond the frame and a malformed option. Source routes are
+ * dropped (RFC 7126 4.3), other options leave a note for rewrite.c, which forwards them within a
+ * budget. */
 #include "csum.h"
 #include "flow.h"
 #include "icmp.h"
@@ -14,9 +15,9 @@
 
 #define PTR_TOTAL_LENGTH 2
 
-#define OPT_END       0
-#define OPT_NOP       1
-#define OPT_RR        7
+#define OPT_END	      0
+#define OPT_NOP	      1
+#define OPT_RR	      7
 #define OPT_TIMESTAMP 68
 #define OPT_LSRR      131
 #define OPT_SSRR      137
@@ -36,8 +37,8 @@ static bool martian_dst(uint32_t addr)
 	return net == 0 || net == 127 || (net >= 240 && addr != UINT32_MAX);
 }
 
-/* Is the record route or timestamp option at o, length len, well formed? RFC 791 3.1: a pointer that names no
- * slot boundary, or a slot that is not all there. */
+/* Is the record route or timestamp option at o, length len, well formed? RFC 791 3.1: a pointer
+ * that names no slot boundary, or a slot that is not all there. */
 static bool recording_option_valid(const uint8_t *o, unsigned len)
 {
 	unsigned first = o[0] == OPT_RR ? 4 : 5;
@@ -47,7 +48,8 @@ static bool recording_option_valid(const uint8_t *o, unsigned len)
 	return o[2] > len || o[2] + 3u <= len;
 }
 
-/* The offset of the first malformed option, 0 when all are well; *ret_source_route when one is there. */
+/* The offset of the first malformed option, 0 when all are well; *ret_source_route when one is
+ * there. */
 static unsigned options_check(const uint8_t *ip, unsigned hlen, bool *ret_source_route)
 {
 	unsigned i = IP4_MIN;
@@ -89,7 +91,8 @@ static bool header_check(struct worker *w, struct packet *k, unsigned room)
 	if (hlen > room) /* (1) again: this header, before anything sums it up */
 		goto bad;
 	reason = DP_DROP_ip4_csum;
-	if (rte_raw_cksum(ip, hlen) != 0xffff) /* (2) checksum; in software, whatever the NIC says */
+	if (rte_raw_cksum(ip, hlen) !=
+		0xffff) /* (2) checksum; in software, whatever the NIC says */
 		goto bad;
 	reason = DP_DROP_ip4_totlen;
 	total = flow_be16(ip + 2);
@@ -124,8 +127,10 @@ static bool source_check(struct worker *w, const struct packet *k, const struct 
 		return false;
 	}
 	/* RFC 1812 5.3.8: from ourselves, or to itself (LAND) */
-	if (src == dst || (vrf_may_own(vrf, vrf_own_bit4(src)) &&
-				  route_group_adj(route_lookup(vrf, AF_INET, k->ip + 12), 0)->kind == DP_ADJ_LOCAL)) {
+	if (src == dst ||
+		(vrf_may_own(vrf, vrf_own_bit4(src)) &&
+			route_group_adj(route_lookup(vrf, AF_INET, k->ip + 12), 0)->kind ==
+				DP_ADJ_LOCAL)) {
 		drop(w, k->m, k->in, DP_DROP_ip4_self_src);
 		return false;
 	}
@@ -133,12 +138,13 @@ static bool source_check(struct worker *w, const struct packet *k, const struct 
 }
 
 /* Multicast and broadcast, by IP or by link layer. False: dealt with. */
-static bool destination_check(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
-	const struct vrf_fib *vrf)
+static bool destination_check(struct worker *w, struct pass *p, const struct packet *k,
+	const struct link *l, const struct vrf_fib *vrf)
 {
 	uint32_t dst = flow_be32(k->ip + 16);
 
-	if (dst == UINT32_MAX || dst >> 8 == 0xe00000) { /* local only: RFC 1812 5.3.5.1, RFC 5771 4 */
+	if (dst == UINT32_MAX ||
+		dst >> 8 == 0xe00000) { /* local only: RFC 1812 5.3.5.1, RFC 5771 4 */
 		local_deliver(w, p, k);
 		return false;
 	}
@@ -146,7 +152,8 @@ static bool destination_check(struct worker *w, struct pass *p, const struct pac
 		drop(w, k->m, k->in, DP_DROP_ip4_mcast);
 		return false;
 	}
-	if (k->note & NOTE_MULTI) { /* RFC 1812 5.3.4: only a broadcast of that very link may come so */
+	if (k->note &
+		NOTE_MULTI) { /* RFC 1812 5.3.4: only a broadcast of that very link may come so */
 		const struct adj *a = route_group_adj(route_lookup(vrf, AF_INET, k->ip + 16), 0);
 		if (a->kind != DP_ADJ_BROADCAST || a->link != l->conf.id) {
 			drop(w, k->m, k->in, DP_DROP_ip4_l2bcast);
@@ -156,8 +163,8 @@ static bool destination_check(struct worker *w, struct pass *p, const struct pac
 	return true;
 }
 
-bool parse4_check(struct worker *w, struct pass *p, struct packet *k, unsigned room, const struct link *l,
-	const struct vrf_fib *vrf)
+bool parse4_check(struct worker *w, struct pass *p, struct packet *k, unsigned room,
+	const struct link *l, const struct vrf_fib *vrf)
 {
 	unsigned hlen, bad;
 	bool source_route = false;

@@ -1,9 +1,10 @@
 /* IPv6 header checks, one by one, and the walk along extension headers.
  *
- * Routers do not look behind the IPv6 header (RFC 8200 4): hop-by-hop options are ignored, as its section 4.3
- * permits, and the chain is walked only where something needs what lies behind it: local delivery, the flow
- * hash, and whether an error would answer an error. That walk is bounded in headers and in bytes (RFC 7112,
- * RFC 8883), because a chain costs its reader and not its sender. */
+ * Routers do not look behind the IPv6 header (RFC 8200 4): hop-by-hop options are ignored, as its
+ * section 4.3 permits, and the chain is walked only where something needs what lies behind it:
+ * local delivery, the flow hash, and whether an error would answer an error. That walk is bounded
+ * in headers and in bytes (RFC 7112, RFC 8883), because a chain costs its reader and not its
+ * sender. */
 #include <errno.h>
 #include "flow.h"
 #include "icmp.h"
@@ -11,7 +12,7 @@
 #include "route.h"
 #include "vrf.h"
 
-#define SCOPE_RESERVED   0
+#define SCOPE_RESERVED	 0
 #define SCOPE_LINK_LOCAL 2
 
 /* RFC 4291 2.5.2, 2.5.3, 2.5.5.2: unspecified, loopback, IPv4-mapped. */
@@ -47,7 +48,8 @@ static bool header_check(struct worker *w, struct packet *k, unsigned room)
 	payload = flow_be16(k->ip + 4);
 	if (payload + IP6_LEN > room || payload + IP6_LEN > UINT16_MAX)
 		goto bad;
-	if (!payload && k->ip[6] != IPPROTO_NONE) /* RFC 2675: a jumbogram, or a header that is not there */
+	if (!payload &&
+		k->ip[6] != IPPROTO_NONE) /* RFC 2675: a jumbogram, or a header that is not there */
 		goto bad;
 	k->len = (uint16_t)(payload + IP6_LEN);
 	return true;
@@ -69,7 +71,8 @@ static bool address_check(struct worker *w, const struct packet *k, const struct
 	}
 	if (!memcmp(src, dst, 16) ||
 		(vrf_may_own(vrf, vrf_own_bit6(src)) &&
-			route_group_adj(route_lookup(vrf, AF_INET6, src), 0)->kind == DP_ADJ_LOCAL)) {
+			route_group_adj(route_lookup(vrf, AF_INET6, src), 0)->kind ==
+				DP_ADJ_LOCAL)) {
 		drop(w, k->m, k->in, DP_DROP_ip6_self_src);
 		return false;
 	}
@@ -81,8 +84,8 @@ static bool link_local(const uint8_t *a)
 	return a[0] == 0xfe && (a[1] & 0xc0) == 0x80;
 }
 
-bool parse6_check(struct worker *w, struct pass *p, struct packet *k, unsigned room, const struct link *l,
-	const struct vrf_fib *vrf)
+bool parse6_check(struct worker *w, struct pass *p, struct packet *k, unsigned room,
+	const struct link *l, const struct vrf_fib *vrf)
 {
 	const uint8_t *dst;
 

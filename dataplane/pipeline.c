@@ -1,12 +1,14 @@
 /* The pipeline: a vector of packets through every stage, in the order of stages.def and no other.
  *
- * Three ways in. pipeline_run takes what a port received. pipeline_inject takes frames the kernel sent on a
- * link's interface: complete, so they only get the link's tags or its tunnel header. pipeline_resume takes
- * packets that waited for a neighbour, from route on; pipeline_fail answers those whose neighbour never came.
- * All run on the worker's own thread, between two quiescent states, with w->snap loaded for the vector.
+ * Three ways in. pipeline_run takes what a port received. pipeline_inject takes frames the kernel
+ * sent on a link's interface: complete, so they only get the link's tags or its tunnel header.
+ * pipeline_resume takes packets that waited for a neighbour, from route on; pipeline_fail answers
+ * those whose neighbour never came. All run on the worker's own thread, between two quiescent
+ * states, with w->snap loaded for the vector.
  *
- * Decapsulation is the one loop: what comes out of a tunnel is parsed and routed behind the packets already
- * in the lanes, and everybody goes on together. Each round takes a tunnel off, and decap allows two. */
+ * Decapsulation is the one loop: what comes out of a tunnel is parsed and routed behind the packets
+ * already in the lanes, and everybody goes on together. Each round takes a tunnel off, and decap
+ * allows two. */
 #include <rte_ether.h>
 #include "flow.h"
 #include "icmp.h"
@@ -113,7 +115,8 @@ static const struct link *vrf_link(const struct worker *w, const struct mbuf_met
 }
 
 /* The packet as hold_send had it. False: its link, VRF or shape is gone, and so is m. */
-static bool unhold(struct worker *w, struct rte_mbuf *m, struct packet *ret_k, const struct vrf_fib **ret_vrf)
+static bool unhold(
+	struct worker *w, struct rte_mbuf *m, struct packet *ret_k, const struct vrf_fib **ret_vrf)
 {
 	const struct mbuf_meta *meta = mbuf_meta(m);
 	const struct link *l = vrf_link(w, meta);
@@ -126,7 +129,8 @@ static bool unhold(struct worker *w, struct rte_mbuf *m, struct packet *ret_k, c
 		return false;
 	}
 	*ret_k = (struct packet){ .m = m, .ip = ip, .in = meta->link, .af = meta->af };
-	ret_k->len = meta->af == AF_INET ? flow_be16(ip + 2) : (uint16_t)(flow_be16(ip + 4) + IP6_LEN);
+	ret_k->len =
+		meta->af == AF_INET ? flow_be16(ip + 2) : (uint16_t)(flow_be16(ip + 4) + IP6_LEN);
 	if (meta->af == AF_INET && ip[0] != 0x45)
 		ret_k->note = NOTE_OPTIONS;
 	return true;
@@ -226,10 +230,12 @@ static void frame_flow(const uint8_t *d, unsigned len, uint8_t *ret_tos, uint32_
 	}
 }
 
-/* Into the tunnel: outer headers from the link, the underlay's Ethernet header from its adjacency. */
+/* Into the tunnel: outer headers from the link, the underlay's Ethernet header from its adjacency.
+ */
 static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct link *l)
 {
-	const struct adj *u = atomic_load_explicit(&adj_table[l->conf.underlay_adj], memory_order_acquire);
+	const struct adj *u =
+		atomic_load_explicit(&adj_table[l->conf.underlay_adj], memory_order_acquire);
 	unsigned len = rte_pktmbuf_data_len(m), total = l->tun_len + len;
 	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), tos;
 	uint32_t hash;
@@ -237,7 +243,8 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || !u->mtu)
 		return drop(w, m, 0, DP_DROP_tun_down);
 	if (total > u->mtu)
-		return drop(w, m, 0, l->conf.local.af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
+		return drop(w, m, 0,
+			l->conf.local.af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
 	frame_flow(d, len, &tos, &hash);
 	d = (uint8_t *)rte_pktmbuf_prepend(m, l->tun_len);
 	if (!d)
@@ -264,8 +271,10 @@ static void inject(struct worker *w, struct rte_mbuf *m)
 	if (l->conf.encap == DP_ENCAP_VXLAN)
 		return inject_tunnel(w, m, l);
 	if (len - ETH_MIN > l->conf.mtu)
-		return drop(w, m, 0, flow_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 12)) == RTE_ETHER_TYPE_IPV6
-				? DP_DROP_ip6_too_big : DP_DROP_ip4_too_big);
+		return drop(w, m, 0,
+			flow_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 12)) == RTE_ETHER_TYPE_IPV6
+				? DP_DROP_ip6_too_big
+				: DP_DROP_ip4_too_big);
 	if (rte_pktmbuf_headroom(m) < l->l2_len - (unsigned)ETH_MIN)
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	insert_tags(m, l);

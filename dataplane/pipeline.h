@@ -1,6 +1,7 @@
-/* The state of a vector on its way, beside the packets and not in them: one lane a family, each an array a
- * field, so that a stage touches only what it reads. A lane is dense: whoever takes a packet off the line
- * sets its m[] to NULL and counts `gone`; the stage closes the gaps when it is through. */
+/* The state of a vector on its way, beside the packets and not in them: one lane a family, each an
+ * array a field, so that a stage touches only what it reads. A lane is dense: whoever takes a
+ * packet off the line sets its m[] to NULL and counts `gone`; the stage closes the gaps when it is
+ * through. */
 #ifndef LINTAS_PIPELINE_H
 #define LINTAS_PIPELINE_H
 
@@ -18,17 +19,17 @@ enum stage {
 };
 
 enum note {
-	NOTE_MULTI = 1,   /* came in a link-layer broadcast or multicast: causes no ICMP error */
+	NOTE_MULTI = 1,	  /* came in a link-layer broadcast or multicast: causes no ICMP error */
 	NOTE_OPTIONS = 2, /* IPv4 options: forwarded within a budget */
-	NOTE_SCOPE = 4,   /* link-local source: goes no further than this router */
-	NOTE_DECAP = 8,   /* times the number of tunnels it came out of, at most DECAPS_MAX */
+	NOTE_SCOPE = 4,	  /* link-local source: goes no further than this router */
+	NOTE_DECAP = 8,	  /* times the number of tunnels it came out of, at most DECAPS_MAX */
 };
 #define NOTE_ODD (NOTE_OPTIONS | NOTE_SCOPE) /* rewrite must look */
 
 struct lane {
 	unsigned n, gone;
 	struct rte_mbuf *m[VECTOR_MAX];
-	uint8_t *ip[VECTOR_MAX];   /* the IP header; checked, len bytes from here are in the frame */
+	uint8_t *ip[VECTOR_MAX]; /* the IP header; checked, len bytes from here are in the frame */
 	const struct adj *adj[VECTOR_MAX]; /* from route on */
 	union {
 		const struct fib4 *fib4[VECTOR_MAX];
@@ -39,8 +40,8 @@ struct lane {
 		const uint8_t *dst6[VECTOR_MAX];
 	};
 	uint32_t group[VECTOR_MAX];
-	uint16_t len[VECTOR_MAX];  /* of the IP packet; what follows in the frame is padding */
-	uint16_t in[VECTOR_MAX];   /* ingress link */
+	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
+	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];
 };
 
@@ -83,7 +84,8 @@ static inline uint64_t worker_random(struct worker *w)
 }
 
 /* A token bucket in TSC cycles: each event costs `cost`, at most `cap` is saved. */
-static inline bool budget_take(uint64_t *tokens, uint64_t *stamp, uint64_t now, uint64_t cost, uint64_t cap)
+static inline bool budget_take(
+	uint64_t *tokens, uint64_t *stamp, uint64_t now, uint64_t cost, uint64_t cap)
 {
 	uint64_t have = *tokens + (now - *stamp);
 
@@ -95,8 +97,10 @@ static inline bool budget_take(uint64_t *tokens, uint64_t *stamp, uint64_t now, 
 
 /* ---- the stages, in packet order; each per family, a lane without packets costs one test ---- */
 void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n);
-/* parse.c: a frame that came out of a tunnel, as if received on link l. Appends to p, or consumes m. */
-void parse_inner(struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l, uint8_t note);
+/* parse.c: a frame that came out of a tunnel, as if received on link l. Appends to p, or consumes
+ * m. */
+void parse_inner(
+	struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l, uint8_t note);
 /* route.c: packets from4.. and from6.. of the lanes. */
 void route_run(struct worker *w, struct pass *p, unsigned from4, unsigned from6);
 void decap_run(struct worker *w, struct pass *p);
@@ -113,7 +117,8 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 	const struct adj *a);
 /* meter.c: one cell of the matrix. */
 void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes);
-/* frag.c: larger than a's MTU and allowed to be cut; its TTL has been decremented. Consumes k->m. */
+/* frag.c: larger than a's MTU and allowed to be cut; its TTL has been decremented. Consumes k->m.
+ */
 void frag_send(struct worker *w, const struct packet *k, const struct adj *a);
 
 #endif

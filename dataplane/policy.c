@@ -1,7 +1,8 @@
-/* policy: who may reach whom. Until there are zones one rule: a partner reaches nothing that no service names
- * and nothing reaches a partner, and services do not exist yet. So a packet that came by a partner's link, or
- * would leave by one, is dropped without a word (partner_deny). What a partner sends to this router itself
- * never comes here: local delivery leaves the line in route. A router without partners skips the stage. */
+/* policy: who may reach whom. Until there are zones one rule: a partner reaches nothing that no
+ * service names and nothing reaches a partner, and services do not exist yet. So a packet that came
+ * by a partner's link, or would leave by one, is dropped without a word (partner_deny). What a
+ * partner sends to this router itself never comes here: local delivery leaves the line in route. A
+ * router without partners skips the stage. */
 #include "pipeline.h"
 #include "snapshot.h"
 

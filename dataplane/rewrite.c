@@ -1,12 +1,15 @@
-/* rewrite: the first stage that changes a packet. TTL and header checksum, then the adjacency's header.
+/* rewrite: the first stage that changes a packet. TTL and header checksum, then the adjacency's
+ * header.
  *
- * The straight line is for a packet that fits the MTU, has time left and goes out by Ethernet: one test of all
- * that could be odd, the checksum adjusted incrementally (RFC 1624), three 8-byte stores that put a
- * right-aligned header of at most 24 bytes before the IP header (what they write further left is headroom),
- * the EtherType of the lane's family, and the length set so that padding stays behind.
+ * The straight line is for a packet that fits the MTU, has time left and goes out by Ethernet: one
+ * test of all that could be odd, the checksum adjusted incrementally (RFC 1624), three 8-byte
+ * stores that put a right-aligned header of at most 24 bytes before the IP header (what they write
+ * further left is headroom), the EtherType of the lane's family, and the length set so that padding
+ * stays behind.
  *
- * Off the line: time exceeded, too big (fragments for IPv4 without DF, else an error with the MTU, from which
- * the tunnel's overhead is already taken), options within their budget, tunnels, links that are down. */
+ * Off the line: time exceeded, too big (fragments for IPv4 without DF, else an error with the MTU,
+ * from which the tunnel's overhead is already taken), options within their budget, tunnels, links
+ * that are down. */
 #include "csum.h"
 #include "flow.h"
 #include "icmp.h"
@@ -26,8 +29,8 @@ static bool options_allowed(struct worker *w)
 {
 	uint64_t cost = rte_get_tsc_hz() / OPTIONS_PPS;
 
-	return budget_take(&options_budget[w->index].tokens, &options_budget[w->index].stamp, w->now, cost,
-		cost * OPTIONS_BURST);
+	return budget_take(&options_budget[w->index].tokens, &options_budget[w->index].stamp,
+		w->now, cost, cost * OPTIONS_BURST);
 }
 
 static uint16_t offset_of(const struct rte_mbuf *m, const uint8_t *ip)
@@ -44,7 +47,8 @@ static inline void set_data(struct rte_mbuf *m, unsigned off, unsigned len)
 
 static inline void put_type(uint8_t *ip, uint8_t af)
 {
-	uint16_t type = af == AF_INET ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	uint16_t type =
+		af == AF_INET ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6);
 
 	memcpy(ip - 2, &type, sizeof(type));
 }
@@ -63,14 +67,16 @@ static __rte_always_inline void decrement(uint8_t *ip, uint8_t af)
 		ip[7]--;
 		return;
 	}
-	ip[8]--; /* the word of TTL and protocol loses 0x0100, so the checksum gains it, end-around */
+	/* the word of TTL and protocol loses 0x0100, so the checksum gains it, end-around */
+	ip[8]--;
 	memcpy(&sum, ip + 10, sizeof(sum));
 	uint32_t more = sum + (uint32_t)RTE_BE16(0x0100);
 	sum = (uint16_t)(more + (more >= 0xffff));
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-void rewrite_outer(struct worker *w, uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
+void rewrite_outer(
+	struct worker *w, uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
 {
 	uint8_t *udp = outer + (af == AF_INET ? 20 : 40);
 
@@ -84,7 +90,8 @@ void rewrite_outer(struct worker *w, uint8_t *outer, uint8_t af, unsigned total,
 		memcpy(outer + 10, &sum, sizeof(sum));
 	} else {
 		outer[0] = (uint8_t)(0x60 | tos >> 4);
-		outer[1] = (uint8_t)(tos << 4 | (hash >> 16 & 15)); /* RFC 6438 2: the flow in the label too */
+		outer[1] = (uint8_t)(tos << 4 |
+				     (hash >> 16 & 15)); /* RFC 6438 2: the flow in the label too */
 		put_be16(outer + 2, hash & 0xffff);
 		put_be16(outer + 4, total - 40);
 	}
@@ -109,8 +116,8 @@ static bool push_tunnel(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint1
 	return true;
 }
 
-static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
-	const struct adj *a, unsigned off)
+static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, uint16_t len,
+	uint8_t af, const struct adj *a, unsigned off)
 {
 	memcpy(ip - ADJ_TAIL, a->tail, ADJ_TAIL);
 	put_type(ip, af);
@@ -149,7 +156,8 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 static void too_big(struct worker *w, const struct packet *k, const struct adj *a)
 {
 	if (k->af == AF_INET6)
-		return icmp_error(w, k, ICMP_BIG, RTE_MAX(a->mtu, IP6_MTU_MIN), DP_DROP_ip6_too_big);
+		return icmp_error(
+			w, k, ICMP_BIG, RTE_MAX(a->mtu, IP6_MTU_MIN), DP_DROP_ip6_too_big);
 	if (flow_be16(k->ip + 6) & IP4_DF)
 		return icmp_error(w, k, ICMP_BIG, a->mtu, DP_DROP_ip4_too_big);
 	decrement(k->ip, AF_INET);
@@ -157,7 +165,8 @@ static void too_big(struct worker *w, const struct packet *k, const struct adj *
 }
 
 /* One of the reasons to leave the line. True: rewritten after all; false: consumed. */
-static __rte_noinline bool rewrite_odd(struct worker *w, const struct packet *k, const struct adj *a)
+static __rte_noinline bool rewrite_odd(
+	struct worker *w, const struct packet *k, const struct adj *a)
 {
 	uint32_t hash = a->outer_ip_off ? flow_hash(k->ip, k->len, k->af) : 0;
 
@@ -170,7 +179,8 @@ static __rte_noinline bool rewrite_odd(struct worker *w, const struct packet *k,
 		return false;
 	}
 	if ((k->af == AF_INET ? k->ip[8] : k->ip[7]) < 2) { /* RFC 1812 5.3.1, RFC 8200 3 */
-		icmp_error(w, k, ICMP_TIME, 0, k->af == AF_INET ? DP_DROP_ip4_ttl : DP_DROP_ip6_hlim);
+		icmp_error(
+			w, k, ICMP_TIME, 0, k->af == AF_INET ? DP_DROP_ip4_ttl : DP_DROP_ip6_hlim);
 		return false;
 	}
 	if ((k->note & NOTE_OPTIONS) && !options_allowed(w)) {
@@ -197,8 +207,8 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
 		unsigned off = offset_of(m, ip);
 
-		if (unlikely((ttl < 2) | (v->len[i] > a->mtu) | (a->outer_ip_off != 0) | (off < ADJ_TAIL) |
-			    ((v->note[i] & NOTE_ODD) != 0))) {
+		if (unlikely((ttl < 2) | (v->len[i] > a->mtu) | (a->outer_ip_off != 0) |
+			     (off < ADJ_TAIL) | ((v->note[i] & NOTE_ODD) != 0))) {
 			struct packet k = lane_packet(v, i, af);
 			if (!rewrite_odd(w, &k, a))
 				lane_take(v, i);

@@ -1,9 +1,10 @@
 /* route: FIB -> path group -> bucket -> adjacency.
  *
- * One bulk lookup a lane, in each packet's own VRF, then two array reads a packet. A group with one leg has
- * one bucket and needs no hash; others hash the flow here (flow.h). An adjacency that is no neighbour to
- * forward to takes the packet off the line: for us, refused, unknown, or waiting for a neighbour. Policy comes
- * before every answer: a packet that may not go anywhere learns nothing about where that would have been. */
+ * One bulk lookup a lane, in each packet's own VRF, then two array reads a packet. A group with one
+ * leg has one bucket and needs no hash; others hash the flow here (flow.h). An adjacency that is no
+ * neighbour to forward to takes the packet off the line: for us, refused, unknown, or waiting for a
+ * neighbour. Policy comes before every answer: a packet that may not go anywhere learns nothing
+ * about where that would have been. */
 #include <netinet/in.h>
 #include <rte_prefetch.h>
 #include "icmp.h"
@@ -51,8 +52,8 @@ uint32_t route_lookup(const struct vrf_fib *vrf, uint8_t af, const uint8_t *addr
 	return value;
 }
 
-const struct adj *route_find(const struct vrf_fib *vrf, uint8_t af, const uint8_t *src, const uint8_t *dst,
-	uint8_t proto)
+const struct adj *route_find(const struct vrf_fib *vrf, uint8_t af, const uint8_t *src,
+	const uint8_t *dst, uint8_t proto)
 {
 	uint32_t hash = af == AF_INET ? flow_hash4(flow_be32(src), flow_be32(dst), proto, 0)
 				      : flow_hash6(src, dst, proto, 0, 0);
@@ -116,14 +117,15 @@ static void glean(struct worker *w, const struct packet *k, const struct adj *a)
 	if (k->note & NOTE_SCOPE)
 		drop(w, k->m, k->in, DP_DROP_ip6_scope);
 	else if ((k->af == AF_INET ? k->ip[8] : k->ip[7]) < 2)
-		icmp_error(w, k, ICMP_TIME, 0, k->af == AF_INET ? DP_DROP_ip4_ttl : DP_DROP_ip6_hlim);
+		icmp_error(
+			w, k, ICMP_TIME, 0, k->af == AF_INET ? DP_DROP_ip4_ttl : DP_DROP_ip6_hlim);
 	else
 		hold_send(w, k->m, k->in, a->link, &nh, l3_offset(k->m, k->ip));
 }
 
 /* Any adjacency but FORWARD. Consumes k->m, or leaves it to decap. */
-static __rte_noinline void route_odd(struct worker *w, struct pass *p, const struct packet *k,
-	const struct adj *a)
+static __rte_noinline void route_odd(
+	struct worker *w, struct pass *p, const struct packet *k, const struct adj *a)
 {
 	if (a->kind == DP_ADJ_LOCAL)
 		return local_deliver(w, p, k);
@@ -140,7 +142,8 @@ static __rte_noinline void route_odd(struct worker *w, struct pass *p, const str
 		return glean(w, k, a);
 	case DP_ADJ_FAILED:
 		return icmp_error(w, k, ICMP_NO_HOST, 0, DP_DROP_neigh_fail);
-	case DP_ADJ_BROADCAST: /* RFC 2644: its own link's broadcast is for us too, others' are nobody's */
+	case DP_ADJ_BROADCAST: /* RFC 2644: its own link's broadcast is for us too, others' are
+				  nobody's */
 		if (k->in == a->link)
 			return local_deliver(w, p, k);
 		return drop(w, k->m, k->in, DP_DROP_ip4_dbcast);
@@ -149,8 +152,8 @@ static __rte_noinline void route_odd(struct worker *w, struct pass *p, const str
 	}
 }
 
-static __rte_always_inline void route_lane(struct worker *w, struct pass *p, struct lane *v, unsigned from,
-	uint8_t af)
+static __rte_always_inline void route_lane(
+	struct worker *w, struct pass *p, struct lane *v, unsigned from, uint8_t af)
 {
 	unsigned n = v->n;
 
@@ -161,8 +164,8 @@ static __rte_always_inline void route_lane(struct worker *w, struct pass *p, str
 	else
 		fib6_lookup_bulk(v->fib6 + from, v->dst6 + from, v->group + from, n - from);
 	for (unsigned i = from; i < n; i++) {
-		const struct group *g =
-			atomic_load_explicit(&group_table[v->group[i] % DP_GROUPS_MAX], memory_order_acquire);
+		const struct group *g = atomic_load_explicit(
+			&group_table[v->group[i] % DP_GROUPS_MAX], memory_order_acquire);
 		const struct adj *a = NULL;
 
 		if (likely(g != NULL)) {

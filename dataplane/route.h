@@ -12,20 +12,22 @@ extern const struct adj adj_none; /* adj.c: kind NONE, what every unknown index 
 static inline const struct adj *route_group_adj(uint32_t g, uint32_t hash)
 {
 	const struct group *group =
-		g < DP_GROUPS_MAX ? atomic_load_explicit(&group_table[g], memory_order_acquire) : NULL;
+		g < DP_GROUPS_MAX ? atomic_load_explicit(&group_table[g], memory_order_acquire)
+				  : NULL;
 	const struct adj *a;
 
 	if (!group)
 		return &adj_none;
-	a = atomic_load_explicit(&adj_table[group->adj[hash & (group->n_buckets - 1)]], memory_order_acquire);
+	a = atomic_load_explicit(
+		&adj_table[group->adj[hash & (group->n_buckets - 1)]], memory_order_acquire);
 	return a ? a : &adj_none;
 }
 
 /* One lookup: the group, 0 = no route. addr in network order. */
 uint32_t route_lookup(const struct vrf_fib *vrf, uint8_t af, const uint8_t *addr);
 /* The adjacency a packet of ours would take. */
-const struct adj *route_find(const struct vrf_fib *vrf, uint8_t af, const uint8_t *src, const uint8_t *dst,
-	uint8_t proto);
+const struct adj *route_find(const struct vrf_fib *vrf, uint8_t af, const uint8_t *src,
+	const uint8_t *dst, uint8_t proto);
 /* Is addr a neighbour's on this very link: connected there, not behind a gateway and not ours? */
 bool route_on_link(const struct vrf_fib *vrf, uint16_t link, uint8_t af, const uint8_t *addr);
 /* Send a finished IP packet of ours by a; consumes m, whose l3 header is at ip. */

@@ -1,12 +1,13 @@
 /* The snapshot: which links there are and how packets find them.
  *
- * dp_publish (control) checks the whole set, builds an immutable struct snapshot from it, and replaces the
- * old one with one store; workers load it before each vector and the old one is freed when they all have
- * been quiescent. A packet finds its link by (port, tags): per port one slot for untagged frames and a table
- * by VLAN id for each outer TPID, whose slots may point to a table of second tags; or, out of a VXLAN, by
- * (underlay VRF, local, remote, UDP port, VNI) in a hash table that also answers, with marker VNIs, whether
- * an address is an end of any tunnel at all. Each link carries the headers that never change: its Ethernet
- * header with tags, and for a tunnel the outer IP, UDP and VXLAN headers.
+ * dp_publish (control) checks the whole set, builds an immutable struct snapshot from it, and
+ * replaces the old one with one store; workers load it before each vector and the old one is freed
+ * when they all have been quiescent. A packet finds its link by (port, tags): per port one slot for
+ * untagged frames and a table by VLAN id for each outer TPID, whose slots may point to a table of
+ * second tags; or, out of a VXLAN, by (underlay VRF, local, remote, UDP port, VNI) in a hash table
+ * that also answers, with marker VNIs, whether an address is an end of any tunnel at all. Each link
+ * carries the headers that never change: its Ethernet header with tags, and for a tunnel the outer
+ * IP, UDP and VXLAN headers.
  *
  * Two links that claim the same packets are refused by the same insertion that fills the tables. */
 #include <errno.h>
@@ -21,10 +22,10 @@
 #include "reclaim.h"
 #include "snapshot.h"
 
-#define VID_NONE     0xffff
-#define MTU_MIN      68 /* RFC 791 3.2 */
-#define VNI_ENDPOINT UINT32_MAX /* markers, not VNIs: an end of any tunnel, */
-#define VNI_PAIR     (UINT32_MAX - 1) /* and a pair of ends */
+#define VID_NONE      0xffff
+#define MTU_MIN	      68	       /* RFC 791 3.2 */
+#define VNI_ENDPOINT  UINT32_MAX       /* markers, not VNIs: an end of any tunnel, */
+#define VNI_PAIR      (UINT32_MAX - 1) /* and a pair of ends */
 #define KEYS_PER_LINK 3
 
 const struct snapshot *_Atomic snapshot_published;
@@ -91,7 +92,8 @@ static bool vxlan_same(const struct vxlan_key *a, const struct vxlan_key *b)
 	       ip_addr_equal(&a->local, &b->local) && ip_addr_equal(&a->remote, &b->remote);
 }
 
-/* The slot that holds key, or the free one where it would go: the table is never more than half full. */
+/* The slot that holds key, or the free one where it would go: the table is never more than half
+ * full. */
 static struct vxlan_slot *vxlan_find(const struct snapshot *s, const struct vxlan_key *key)
 {
 	unsigned i = vxlan_hash(key) & s->vxlan_mask;
@@ -238,7 +240,10 @@ static int claim_vxlan(struct snapshot *s, const struct link *l)
 	const struct dp_link *c = &l->conf;
 	struct vxlan_key keys[KEYS_PER_LINK] = {
 		{ c->local, c->remote, c->vni, c->underlay_vrf, c->udp_port },
-		{ .local = c->local, .vni = VNI_ENDPOINT, .vrf = c->underlay_vrf, .udp_port = c->udp_port },
+		{ .local = c->local,
+			.vni = VNI_ENDPOINT,
+			.vrf = c->underlay_vrf,
+			.udp_port = c->udp_port },
 		{ .local = c->local, .remote = c->remote, .vni = VNI_PAIR, .vrf = c->underlay_vrf },
 	};
 

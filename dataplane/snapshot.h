@@ -7,12 +7,12 @@
 #define VLAN_IDS 4096
 
 struct tag_slot {
-	uint16_t link;  /* claimed with this tag alone; 0 = nobody */
+	uint16_t link;	/* claimed with this tag alone; 0 = nobody */
 	uint16_t inner; /* index + 1 of the table of second tags; 0 = none */
 };
 
 struct port_match {
-	const struct link *untagged; /* NULL: nobody */
+	const struct link *untagged;	  /* NULL: nobody */
 	struct tag_slot tag[2][VLAN_IDS]; /* outer TPID 0x8100, 0x88a8 */
 };
 
@@ -30,8 +30,8 @@ struct vxlan_slot {
 struct snapshot {
 	struct link *links; /* n of them */
 	unsigned n;
-	bool partners;      /* one at least: policy has work */
-	uint16_t index[DP_LINKS_MAX]; /* id -> position in links + 1; 0 = no such link */
+	bool partners;				/* one at least: policy has work */
+	uint16_t index[DP_LINKS_MAX];		/* id -> position in links + 1; 0 = no such link */
 	struct port_match *ports[DP_PORTS_MAX]; /* NULL: no link on it */
 	uint16_t (*inner)[VLAN_IDS];
 	unsigned n_inner;
@@ -40,7 +40,8 @@ struct snapshot {
 	uint64_t vxlan_ports[65536 / 64]; /* which UDP ports are anybody's */
 };
 
-/* Is (vrf, local, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf, local, remote)? */
+/* Is (vrf, local, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf, local,
+ * remote)? */
 bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
 	const struct ip_addr *remote, uint16_t udp_port);
 

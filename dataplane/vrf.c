@@ -1,11 +1,12 @@
 /* VRFs: a pair of FIBs each, and the filter of own addresses.
  *
- * Control adds and deletes; workers find a VRF by index and hold it for a vector at most, so a deleted one
- * goes through reclaim.h with both its FIBs. Beside the FIBs control keeps the set of own host addresses: the
- * prefixes of full length whose group ended in a LOCAL adjacency when they were set. From it comes a bitmap
- * by hash that lets a worker rule out, with one load, that a source address is ours (RFC 1812 5.3.8); only
- * where the bit is set does it look the source up. A bit is cleared when the last address behind it has gone,
- * by rewriting its word. Set the group before the prefix: the filter looks when the prefix is set. */
+ * Control adds and deletes; workers find a VRF by index and hold it for a vector at most, so a
+ * deleted one goes through reclaim.h with both its FIBs. Beside the FIBs control keeps the set of
+ * own host addresses: the prefixes of full length whose group ended in a LOCAL adjacency when they
+ * were set. From it comes a bitmap by hash that lets a worker rule out, with one load, that a
+ * source address is ours (RFC 1812 5.3.8); only where the bit is set does it look the source up. A
+ * bit is cleared when the last address behind it has gone, by rewriting its word. Set the group
+ * before the prefix: the filter looks when the prefix is set. */
 #include <errno.h>
 #include <stdlib.h>
 #include <uthash.h>
@@ -32,7 +33,7 @@ static void vrf_free(void *ptr)
 	struct vrf *v = ptr;
 	struct own *o, *next;
 
-	HASH_ITER (hh, v->own, o, next) {
+	HASH_ITER(hh, v->own, o, next) {
 		HASH_DEL(v->own, o);
 		free(o);
 	}
@@ -90,7 +91,7 @@ static void own_set_word(struct vrf *v, unsigned word)
 	uint64_t bits = 0;
 	struct own *o, *next;
 
-	HASH_ITER (hh, v->own, o, next)
+	HASH_ITER(hh, v->own, o, next)
 		if (own_bit(&o->addr) / 64 == word)
 			bits |= UINT64_C(1) << (own_bit(&o->addr) % 64);
 	atomic_store_explicit(&v->fib.own[word], bits, memory_order_relaxed);
@@ -118,7 +119,8 @@ static int own_add(struct vrf *v, const struct ip_addr *a)
 		return -ENOMEM;
 	o->addr = *a;
 	HASH_ADD(hh, v->own, addr, sizeof(o->addr), o);
-	atomic_fetch_or_explicit(&v->fib.own[bit / 64], UINT64_C(1) << (bit % 64), memory_order_relaxed);
+	atomic_fetch_or_explicit(
+		&v->fib.own[bit / 64], UINT64_C(1) << (bit % 64), memory_order_relaxed);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Path groups: rendezvous layout, tiers, replacement. No EAL and no workers: adjacencies are numbers here. */
+/* Path groups: rendezvous layout, tiers, replacement. No EAL and no workers: adjacencies are
+ * numbers here. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -26,7 +27,9 @@ static uint64_t rnd(void)
 
 static struct dp_leg leg(uint64_t key, uint32_t adj, uint16_t weight, uint8_t tier, bool alive)
 {
-	return (struct dp_leg){ .key = key, .adj = adj, .weight = weight, .tier = tier, .alive = alive };
+	return (struct dp_leg){
+		.key = key, .adj = adj, .weight = weight, .tier = tier, .alive = alive
+	};
 }
 
 /* Which adjacency each bucket has, found as a packet finds it: flows until every bucket was met. */
@@ -42,7 +45,9 @@ static void layout(uint32_t group, uint32_t ret_adj[DP_BUCKETS])
 
 		dst.bytes[2] = (uint8_t)(i >> 8);
 		dst.bytes[3] = (uint8_t)i;
-		CU_ASSERT_EQUAL_FATAL(dp_group_bucket(group, &src, &dst, 17, (uint16_t)(i >> 16), 53, &bucket, &adj), 0);
+		CU_ASSERT_EQUAL_FATAL(dp_group_bucket(group, &src, &dst, 17, (uint16_t)(i >> 16),
+					      53, &bucket, &adj),
+			0);
 		CU_ASSERT_FATAL(bucket < DP_BUCKETS);
 		if (seen[bucket]) {
 			CU_ASSERT_EQUAL(ret_adj[bucket], adj);
@@ -80,7 +85,8 @@ static void less_one_equals_without(void)
 	}
 }
 
-/* A leg that dies moves its own buckets and no other; one that comes back gets exactly those again. */
+/* A leg that dies moves its own buckets and no other; one that comes back gets exactly those again.
+ */
 static void moves_no_more_than_needed(void)
 {
 	struct dp_leg legs[5];
@@ -104,7 +110,8 @@ static void moves_no_more_than_needed(void)
 	CU_ASSERT_EQUAL(memcmp(before, back, sizeof(before)), 0);
 }
 
-/* Shares follow the weights: closely on average over many sets of keys, and never absurdly for one. */
+/* Shares follow the weights: closely on average over many sets of keys, and never absurdly for one.
+ */
 static void shares_follow_weights(void)
 {
 	static const uint16_t weights[] = { 1, 1, 2, 4 };
@@ -148,7 +155,8 @@ static void two_equal_legs_are_even(void)
 
 static void backup_tier_waits(void)
 {
-	struct dp_leg legs[] = { leg(1, 1, 1, 1, true), leg(2, 2, 1, 0, true), leg(3, 3, 1, 0, true) };
+	struct dp_leg legs[] = { leg(1, 1, 1, 1, true), leg(2, 2, 1, 0, true),
+		leg(3, 3, 1, 0, true) };
 	struct dp_group_info info;
 	uint32_t adj[DP_BUCKETS];
 
@@ -176,7 +184,8 @@ static void backup_tier_waits(void)
 static void single_leg_has_one_bucket(void)
 {
 	struct dp_leg only = leg(9, 42, 3, 0, true);
-	struct ip_addr src = { .af = AF_INET6, .bytes = { 0x20, 1 } }, dst = { .af = AF_INET6, .bytes = { 0x20, 2 } };
+	struct ip_addr src = { .af = AF_INET6, .bytes = { 0x20, 1 } },
+		       dst = { .af = AF_INET6, .bytes = { 0x20, 2 } };
 	struct dp_group_info info;
 	unsigned bucket = 99;
 	uint32_t adj = 0;
