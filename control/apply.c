@@ -141,16 +141,12 @@ static void vrf_drop(struct vrf *vrf)
 	vrf_release(vrf);
 }
 
-/* The link of this configuration's link, when it can stay what it is: same name, same VRF, same
- * nature. */
+/* What this link of the configuration can stay: one of its name in its VRF. */
 static struct link *link_kept(const struct cfg_link *cfg)
 {
 	struct link *link = link_by_name(cfg->name);
 
-	if (!link || strcmp(link->vrf->name, cfg->vrf->name) ||
-		!link->cfg->underlay != !cfg->underlay)
-		return NULL;
-	return link;
+	return link && !strcmp(link->vrf->name, cfg->vrf->name) ? link : NULL;
 }
 
 static int link_make(const struct cfg_link *cfg)

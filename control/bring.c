@@ -43,6 +43,7 @@ static uint16_t tick_at; /* id of the link whose turn it was */
 static char port_names[DP_PORTS_MAX][CFG_NAME_MAX];
 static unsigned n_ports;
 static char gateway[CFG_NAME_MAX];
+static unsigned n_closing; /* interfaces that helper threads are taking apart */
 
 static void dirty_set(const struct link *link)
 {
@@ -184,25 +185,58 @@ static void close_later(evutil_socket_t fd, short what, void *arg)
 	close((int)(intptr_t)arg);
 }
 
-void bring_gone(struct link *link)
+/* The number lives on, but names an end of a pipe where nothing ever comes: the interface is gone,
+ * and a number that somebody still polls is not given to another file. The kernel takes tens of
+ * milliseconds to take an interface apart, so this is for a helper thread. */
+struct gone {
+	int tap, nothing;
+};
+
+static void gone_work(void *arg)
+{
+	struct gone *gone = arg;
+
+	dup3(gone->nothing, gone->tap, O_CLOEXEC);
+	close(gone->nothing);
+}
+
+static void gone_done(void *arg)
 {
 	const struct timeval later = { .tv_sec = CLOSE_MS / 1000,
 		.tv_usec = CLOSE_MS % 1000 * 1000 };
+	struct gone *gone = arg;
+
+	n_closing--;
+	event_base_once(
+		control.base, -1, EV_TIMEOUT, close_later, (void *)(intptr_t)gone->tap, &later);
+	free(gone);
+}
+
+void bring_gone(struct link *link)
+{
+	struct gone *gone = calloc(1, sizeof(*gone));
 	int rc = keeper_tap_del(link->vrf->name, link->name), ends[2];
 
 	if (rc && rc != -ENOENT)
 		log_event(
 			LOG_LVL_WARN, link->name, "the keeper does not let go: %s", keeper_error());
-	/* The number lives on, but names an end of a pipe where nothing ever comes: the interface
-	 * is gone now, and a number that somebody still polls is not given to another file. */
-	if (link->tap >= 0 && !pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
-		dup3(ends[0], link->tap, O_CLOEXEC);
-		close(ends[0]);
+	if (gone && link->tap >= 0 && !pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
 		close(ends[1]);
-		event_base_once(control.base, -1, EV_TIMEOUT, close_later,
-			(void *)(intptr_t)link->tap, &later);
+		*gone = (struct gone){ link->tap, ends[0] };
+		n_closing++;
+		if (control_offload(gone_work, gone_done, gone)) {
+			gone_work(gone);
+			gone_done(gone);
+		}
+	} else {
+		free(gone); /* it stays open: no memory for more */
 	}
 	link->tap = -1;
+}
+
+bool bring_closing(void)
+{
+	return n_closing;
 }
 
 /* ---- addresses ---- */

@@ -20,6 +20,8 @@ void bring_link(struct link *link, const struct cfg_link *old);
 /* The link leaves: its interface goes with everything on it. The fast path no longer uses it, but
  * its punt thread may hold the descriptor's number for a moment: the number is closed later. */
 void bring_gone(struct link *link);
+/* Some are still being taken apart: their names are not free yet. */
+bool bring_closing(void);
 void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg_vrf *cfg);
 
 /* A port has or has lost carrier: every link on it has it too. */

@@ -111,16 +111,15 @@ unsigned log_read(uint64_t seq, struct log_entry *entries, unsigned max, uint64_
 /* cb(entry, arg) for each new entry: `lintasctl monitor`. */
 void log_subscribe(void (*cb)(const struct log_entry *, void *arg), void *arg);
 
-/* ---- apply.c ---- */
-/* SIGHUP and `lintasctl reload`: parse, check, diff, apply. Returns 0 and the number of operations,
- * or -EINVAL with control.last_errors set and nothing changed. */
-int control_reload(unsigned *ret_ops);
-/* The same without holding up the loop: files are read and checked in a thread, the difference is
- * applied in steps of at most CONTROL_BUDGET_US. done (may be NULL) follows from the loop: rc as
- * above, also -ECANCELED at the daemon's end. Requests that come meanwhile share one further
- * reload. */
+/* ---- reload.c ---- */
+/* SIGHUP and `lintasctl reload`, without holding up the loop: files are read and checked in a
+ * thread, the difference is applied in steps of at most CONTROL_BUDGET_US. done (may be NULL)
+ * follows from the loop with the number of operations; rc: 0; -EINVAL with control.last_errors set
+ * and nothing changed; -ECANCELED at the daemon's end. Requests that come meanwhile share one
+ * further reload. */
 int control_reload_async(void (*done)(int rc, unsigned ops, void *arg), void *arg);
 
+/* ---- apply.c ---- */
 /* Rebuild the links of the fast path from the inventory and dp_publish them: a tunnel's underlay
  * changed. */
 int control_publish(void);

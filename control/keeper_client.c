@@ -396,8 +396,10 @@ int keeper_open(const char *socket_path, int *ret_pid)
 	if (strlen(socket_path) >= sizeof(client.path))
 		return -ENAMETOOLONG;
 	strcpy(client.path, socket_path);
-	client.deliver = event_new(control.base, -1, 0, runs_deliver, NULL);
-	client.retry = event_new(control.base, -1, 0, on_retry, NULL);
+	if (!client.deliver)
+		client.deliver = event_new(control.base, -1, 0, runs_deliver, NULL);
+	if (!client.retry)
+		client.retry = event_new(control.base, -1, 0, on_retry, NULL);
 	if (!client.deliver || !client.retry)
 		return -ENOMEM;
 	return connect_now(ret_pid);

@@ -8,10 +8,12 @@
  * threads exist. */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "api.h"
 #include "apply.h"
@@ -27,6 +29,7 @@
 #endif
 #define CONFIG_PATH "/etc/lintas/lintas.conf"
 #define RECLAIM_MS  10
+#define ENDING_MS   1000
 #define EVENTS_STEP 64 /* fast-path events a callback handles before others get their turn */
 
 static const struct option long_options[] = {
@@ -259,11 +262,27 @@ static struct config *start_config(void)
 	return config;
 }
 
+/* Whoever holds the place may be on its way out: killed, its memory not yet given back. */
+static bool is_ending(pid_t pid)
+{
+	struct pollfd p = { .events = POLLIN };
+	bool ended;
+
+	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (p.fd < 0)
+		return errno == ESRCH;
+	ended = poll(&p, 1, ENDING_MS) > 0;
+	close(p.fd);
+	return ended;
+}
+
 static int start_keeper(void)
 {
 	char have[160];
 	int pid = 0, rc = keeper_open(options.keeper, &pid);
 
+	if (rc == -EBUSY && is_ending(pid))
+		rc = keeper_open(options.keeper, &pid);
 	if (!rc)
 		return 0;
 	if (rc == -EBUSY) {

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <string.h>
 #include "apply.h"
+#include "bring.h"
 #include "frr.h"
 
 #define WAITERS_MAX 64
+#define CLOSING_MS  5
 
 struct waiter {
 	void (*done)(int rc, unsigned ops, void *arg);
@@ -18,6 +20,7 @@ struct waiter {
 
 static struct {
 	bool running, again; /* again: asked for while one ran */
+	bool parsed;	     /* read and checked, not begun */
 	struct apply apply;
 	struct cfg_errors errors;
 	struct event *go_on;
@@ -64,7 +67,7 @@ static void reload_refused(int rc)
 }
 
 /* As many steps as the budget allows; the rest when the loop comes round again. */
-static void reload_steps(bool at_once)
+static void reload_steps(void)
 {
 	uint64_t begin = now_ns();
 	unsigned ops = reload.apply.diff.n;
@@ -72,7 +75,7 @@ static void reload_steps(bool at_once)
 
 	do {
 		rc = apply_step(&reload.apply);
-	} while (rc > 0 && (at_once || now_ns() - begin < CONTROL_BUDGET_US * 500ull));
+	} while (rc > 0 && now_ns() - begin < CONTROL_BUDGET_US * 500ull);
 	if (rc > 0) {
 		event_active(reload.go_on, 0, 0);
 	} else if (rc) {
@@ -87,17 +90,28 @@ static void reload_steps(bool at_once)
 	}
 }
 
+static void reload_parsed(void);
+
 static void on_go_on(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what, (void)arg;
-	reload_steps(false);
+	if (reload.parsed)
+		reload_parsed();
+	else
+		reload_steps();
 }
 
-static void reload_parsed(bool at_once)
+static void reload_parsed(void)
 {
+	const struct timeval soon = { .tv_usec = CLOSING_MS * 1000 };
 	struct apply *a = &reload.apply;
 	int rc;
 
+	if (bring_closing()) { /* what the change before removed may come back by this one */
+		event_add(reload.go_on, &soon);
+		return;
+	}
+	reload.parsed = false;
 	if (!a->next) {
 		reload_refused(-EINVAL);
 		return;
@@ -116,7 +130,7 @@ static void reload_parsed(bool at_once)
 			frr_sync(); /* a key may have, and what somebody did at vtysh ends here */
 		reload_end(0, 0);
 	} else {
-		reload_steps(at_once);
+		reload_steps();
 	}
 }
 
@@ -129,7 +143,8 @@ static void parse(void *arg)
 static void on_parsed(void *arg)
 {
 	(void)arg;
-	reload_parsed(false);
+	reload.parsed = true;
+	reload_parsed();
 }
 
 static void reload_begin(void)
@@ -158,28 +173,6 @@ int control_reload_async(void (*done)(int rc, unsigned ops, void *arg), void *ar
 	else
 		reload_begin();
 	return 0;
-}
-
-static void sync_done(int rc, unsigned ops, void *arg)
-{
-	int *result = arg;
-
-	result[0] = rc;
-	result[1] = (int)ops;
-}
-
-int control_reload(unsigned *ret_ops)
-{
-	int result[2] = { -EINVAL, 0 };
-
-	if (reload.running)
-		return -EAGAIN;
-	reload.waiters[0][reload.n[0]++] = (struct waiter){ sync_done, result };
-	reload.running = true;
-	parse(NULL);
-	reload_parsed(true);
-	*ret_ops = (unsigned)result[1];
-	return result[0];
 }
 
 void reload_stop(void)
