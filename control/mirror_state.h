@@ -106,6 +106,7 @@ struct resync {			/* sockets and the state of the dump in progress: resync.c */
 	int ifindex;	  /* of this round */
 	uint32_t seq;
 	bool overrun;	      /* messages were lost; set until the socket has been read empty */
+	bool told;	      /* and said so, since the last round began */
 	bool broken;	      /* this class' dump cannot be trusted: no sweep, once more */
 	unsigned again;	      /* classes of this round for which that was so */
 	bool overflow;	      /* notifications of this class were dropped */

@@ -182,10 +182,15 @@ static void notified(struct mirror_vrf *mv, const uint8_t *buf, size_t len)
 
 static void overrun(struct mirror_vrf *mv)
 {
+	struct resync *s = &mv->sync;
+
 	mirror_counters.overruns++;
-	mv->sync.overrun = true;
-	log_event(LOG_LVL_WARN, mv->vrf->name,
-		"netlink overrun: the kernel dropped notifications, everything is dumped again");
+	s->overrun = true;
+	if (!s->told)
+		log_event(LOG_LVL_WARN, mv->vrf->name,
+			"netlink overrun: the kernel dropped notifications, everything is dumped "
+			"again");
+	s->told = true; /* once a round */
 	resync_want(mv, MIRROR_ALL, 0);
 }
 
@@ -254,6 +259,7 @@ static void round_begin(struct mirror_vrf *mv)
 	s->auditing = s->audit;
 	s->want = 0;
 	s->again = 0;
+	s->told = false;
 	s->replayed = s->changes = 0;
 	s->round_ns = now_ns();
 	mirror_counters.resyncs += !s->auditing;

@@ -299,6 +299,12 @@ static void host_routes(void)
 	tell_neigh(11, "10.0.2.9", NUD_STALE, mac_a);	 /* in another link's */
 	settle(false);
 	CU_ASSERT_EQUAL(kind("10.0.1.77/32"), DP_ADJ_FORWARD);
+	tell_neigh(11, "10.0.1.77", NUD_FAILED, NULL);
+	settle(false);
+	CU_ASSERT_EQUAL(oracle_fib(vrf->id, "10.0.1.77/32"), 0);
+	tell_neigh(11, "10.0.1.77", NUD_STALE, mac_a);
+	settle(false);
+	CU_ASSERT_EQUAL(kind("10.0.1.77/32"), DP_ADJ_FORWARD);
 	CU_ASSERT_EQUAL(oracle_fib(vrf->id, "192.168.9.9/32"), 0);
 	CU_ASSERT_EQUAL(oracle_fib(vrf->id, "10.0.2.9/32"), 0);
 	tell_route(false, NEW, "10.0.1.64/27", 0, &via2, 1); /* now by another way */
@@ -860,6 +866,127 @@ static void listing(void)
 	stop();
 }
 
+/* ---- anything, in any order ---- */
+
+static unsigned pick(unsigned n)
+{
+	return (unsigned)(random() % n);
+}
+
+static void random_route(struct nlbuf *b)
+{
+	static const char *const prefixes[] = { "10.0.1.0/24", "10.0.1.64/27", "10.0.1.77/32",
+		"0.0.0.0/0", "172.16.0.0/16", "172.16.9.0/24" };
+	static const char *const prefixes6[] = { "fd00::/64", "fd00::77/128", "2001:db8::/32",
+		"::/0" };
+	static const uint8_t types_[] = { RTN_UNICAST, RTN_UNICAST, RTN_UNICAST, RTN_UNICAST,
+		RTN_LOCAL, RTN_BROADCAST, RTN_BLACKHOLE, RTN_THROW };
+	static const uint16_t flags[] = { 0, NEW, NLM_F_REPLACE, NLM_F_CREATE | NLM_F_APPEND,
+		NLM_F_CREATE };
+	static char gateways[4][16];
+	bool v6 = pick(3) == 0;
+	struct nlb_leg legs[4];
+	unsigned n = pick(4);
+
+	nlb_route(b, pick(3) == 0, flags[pick(5)], v6 ? prefixes6[pick(4)] : prefixes[pick(6)],
+		types_[pick(8)], pick(5) ? RT_TABLE_MAIN : RT_TABLE_LOCAL, pick(3));
+	if (pick(5) == 0) {
+		nlb_u32(b, RTA_NH_ID, pick(5) + 1);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(gateways[i], sizeof(gateways[i]), v6 ? "fd00::%u" : "10.0.1.%u",
+			pick(4) + 75);
+		legs[i] = (struct nlb_leg){ pick(3) ? gateways[i] : NULL, (int)pick(5) + 10,
+			pick(4), pick(6) ? 0 : RTNH_F_DEAD };
+	}
+	if (n)
+		nlb_legs(b, legs, n);
+}
+
+static void random_nexthop(struct nlbuf *b)
+{
+	struct nexthop_grp members[3];
+
+	if (pick(2)) {
+		nlb_nexthop(b, pick(3) == 0, pick(3) + 1, pick(3) ? "10.0.1.77" : "fd00::77",
+			(int)pick(4) + 10);
+		return;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		members[i] = (struct nexthop_grp){ .id = pick(3) + 1, .weight = pick(9) };
+	nlb_nexthop_group(b, 4 + pick(2), members, pick(3) + 1);
+}
+
+static void random_message(struct nlbuf *b)
+{
+	static const uint16_t states[] = { NUD_REACHABLE, NUD_STALE, NUD_FAILED, NUD_INCOMPLETE,
+		NUD_PERMANENT };
+	static const unsigned flags[] = { 0, IFF_UP, UP, UP, UP };
+	static const char *const names[] = { "l1", "l2", "l3", "lo" };
+	uint16_t state_;
+
+	switch (pick(8)) {
+	case 0:
+		nlb_link(b, pick(6) == 0, (int)pick(4) + 11, names[pick(4)], flags[pick(5)]);
+		break;
+	case 1:
+		nlb_ifaddr(b, pick(2), (int)pick(4) + 11, pick(2) ? "10.0.1.1/24" : "fd00::1/64");
+		break;
+	case 2:
+		random_nexthop(b);
+		break;
+	case 3:
+	case 4:
+		state_ = states[pick(5)];
+		nlb_neigh(b, pick(6) == 0, (int)pick(4) + 10, pick(3) ? "10.0.1.77" : "fd00::77",
+			state_, state_ & (NUD_FAILED | NUD_INCOMPLETE) ? NULL : mac_a);
+		break;
+	default:
+		random_route(b);
+	}
+}
+
+/* No crash, no leak, no wrong order, and a dump that shows nothing leaves nothing. */
+static void anything(void)
+{
+	struct mirror_vrf *mv;
+	struct nlbuf b;
+
+	start();
+	mv = mirror_of(vrf);
+	srandom(11);
+	for (unsigned i = 0; i < 60000; i++) {
+		random_message(&b);
+		CU_ASSERT_EQUAL_FATAL(mirror_message(mv, nlb_head(&b), pick(8) == 0), 0);
+		if (pick(5) == 0)
+			mirror_settle(UINT64_MAX);
+		if (pick(50) == 0)
+			mirror_carrier(links[pick(3)], pick(2));
+		if (pick(50) == 0)
+			mirror_neigh_miss(
+				links[pick(3)], &(struct ip_addr){ AF_INET, { 10, 0, 1, 77 } });
+		if (pick(200) == 0)
+			audit_tick();
+		if (pick(400) == 0) {
+			links[pick(3)]->up = pick(2);
+			mirror_config_changed();
+		}
+		CU_ASSERT_EQUAL_FATAL(oracle.disorder, 0);
+	}
+	n_state = 0;
+	mirror_resync(NULL);
+	settle(true);
+	CU_ASSERT_EQUAL(mv->routes, 0);
+	CU_ASSERT_EQUAL(mv->rib[0].nodes + mv->rib[1].nodes, 0);
+	CU_ASSERT_EQUAL(oracle.routes, 0);
+	CU_ASSERT_EQUAL(oracle.groups, 0);
+	CU_ASSERT_EQUAL(
+		HASH_COUNT(mv->ifaces) + HASH_COUNT(mv->neighs) + HASH_COUNT(mv->nexthops), 0);
+	CU_ASSERT_EQUAL(mirror_counters.audit_fixed, 0); /* it was right all along */
+	stop();
+}
+
 void unit_mirror(void)
 {
 	static const struct unit_test tests[] = {
@@ -884,6 +1011,7 @@ void unit_mirror(void)
 		{ "miss_cap", miss_cap },
 		{ "names", names },
 		{ "listing", listing },
+		{ "anything", anything },
 	};
 
 	UNIT_SUITE("mirror", tests);
