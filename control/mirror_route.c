@@ -1,35 +1,15 @@
-/* Routes: from a message to the RIB, from the RIB to the FIB. Per prefix the RIB keeps every route
- * the kernel has (tables local and main), best first, in the kernel's own order; the first that the
- * fast path can use is installed. What a message means differs by family, and here is where that is
- * known:
- *
- * - IPv4: a route is (table, tos, metric) and its next hops; `append` adds a further route under
- *   the same key, which takes over silently when the first goes; multipath is replaced whole.
- * - IPv6: next hops of one (table, metric) with gateways form one set; a message shows the whole
- *   set, but a deletion may name a single leg, which is subtracted; without gateway each interface
- *   has its own route.
- *
- * In a dump nothing says "replace": what is there and not yet seen in this round is replaced in
- * place, so a change needs one store and leaves no gap. All of it is idempotent. Control thread
- * only. */
+/* Routes: from a message to the RIB, and from the RIB to the FIB. mirror_prefix.c keeps, per
+ * prefix, every route the kernel has in the tables local and main, best first; the first that the
+ * fast path can use is installed here: its next-hop set publishes its group, then the FIB learns
+ * the prefix, then what was there before is let go. What the fast path refuses leaves the FIB as it
+ * was, is counted and told, and the auditor tries again. Other tables, routes that depend on the
+ * source address, and what is per link in IPv6 (fe80::/64, ff00::/8) are not taken. A neighbour's
+ * host route is ours, ranks behind every route of the kernel, and follows mirror_neigh.c. Control
+ * thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "mirror_state.h"
-
-union any_key {
-	struct nhset_key key;
-	uint8_t bytes[NHSET_KEY_BYTES(DP_LEGS_MAX)];
-};
-
-struct change { /* one message, understood */
-	struct mirror_vrf *mv;
-	struct rib *rib;
-	struct nl_route nl;
-	struct nhset *set; /* a reference is held; NULL on deletion of what nobody has */
-	uint16_t gen;
-	bool dump;
-};
 
 /* ---- what we take ---- */
 
@@ -225,288 +205,38 @@ int mirror_route_install(struct mirror_vrf *mv, struct rib *rib, struct rib_node
 	return node->group ? uninstall(mv, rib, &prefix, node) : 0;
 }
 
-/* ---- routes of a prefix ---- */
-
-static int rank(uint8_t table)
-{
-	return table == RT_TABLE_LOCAL ? 0 : table == RT_TABLE_MAIN ? 1 : 2;
-}
-
-/* <0, 0, >0: route goes before, is of the same key as, goes after (table, metric, tos). */
-static int order(const struct rib_route *route, uint8_t table, uint32_t metric, uint8_t tos)
-{
-	if (route->table != table)
-		return rank(route->table) - rank(table);
-	if (route->metric != metric)
-		return route->metric < metric ? -1 : 1;
-	return (int)tos - route->tos; /* the larger tos first, as the kernel keeps them */
-}
-
-static int order_nl(const struct rib_route *route, const struct nl_route *nl)
-{
-	return order(route, (uint8_t)nl->table, nl->metric, nl->tos);
-}
-
-static bool exact(const struct rib_route *route, const struct change *c)
-{
-	return !order_nl(route, &c->nl) && route->type == c->nl.type && route->set == c->set;
-}
-
-/* The routes of a prefix hold a reference to their set; so does a change. */
-static void fill(struct rib_route *route, const struct change *c)
-{
-	c->set->routes++;
-	if (route->set)
-		legs_put(route->set);
-	route->set = c->set;
-	route->table = c->nl.table;
-	route->metric = c->nl.metric;
-	route->tos = c->nl.tos;
-	route->type = c->nl.type;
-	route->protocol = c->nl.protocol;
-	route->scope = c->nl.scope;
-	route->gen = c->gen;
-}
-
-static int add_at(struct rib_route **slot, const struct change *c)
-{
-	struct rib_route *route = calloc(1, sizeof(*route));
-
-	if (!route)
-		return -ENOMEM;
-	fill(route, c);
-	route->next = *slot;
-	*slot = route;
-	c->mv->routes++;
-	return 0;
-}
-
-static void remove_at(struct mirror_vrf *mv, struct rib_route **slot)
-{
-	struct rib_route *route = *slot;
-
-	*slot = route->next;
-	mv->routes -= route->table != RIB_NEIGHBOUR;
-	legs_put(route->set);
-	free(route);
-}
-
-static struct rib_route **find_exact(struct rib_node *node, const struct change *c)
-{
-	struct rib_route **slot = &node->routes;
-
-	while (*slot && !exact(*slot, c))
-		slot = &(*slot)->next;
-	return *slot ? slot : NULL;
-}
-
-/* Where routes of the message's key begin, and where they end. */
-static struct rib_route **first_of(struct rib_node *node, const struct nl_route *nl)
-{
-	struct rib_route **slot = &node->routes;
-
-	while (*slot && order_nl(*slot, nl) < 0)
-		slot = &(*slot)->next;
-	return slot;
-}
-
-static struct rib_route **end_of(struct rib_node *node, const struct nl_route *nl)
-{
-	struct rib_route **slot = first_of(node, nl);
-
-	while (*slot && !order_nl(*slot, nl))
-		slot = &(*slot)->next;
-	return slot;
-}
-
-/* In a dump: what this round has shown of the key comes first, in the order shown. */
-static int dump_put(struct rib_node *node, struct change *c,
-	bool (*same_place)(const struct rib_route *, const struct change *))
-{
-	struct rib_route **slot = first_of(node, &c->nl), **seen = find_exact(node, c), *route;
-
-	while (*slot && !order_nl(*slot, &c->nl) && (*slot)->gen == c->gen)
-		slot = &(*slot)->next;
-	if (seen) {
-		route = *seen;
-		if (route->gen != c->gen && seen != slot) { /* it is not where the kernel has it */
-			*seen = route->next;
-			route->next = *slot;
-			*slot = route;
-			c->mv->sync.changes++;
-		}
-		fill(route, c);
-		return 0;
-	}
-	c->mv->sync.changes++;
-	for (seen = slot; *seen && !order_nl(*seen, &c->nl); seen = &(*seen)->next)
-		if ((*seen)->gen != c->gen && same_place(*seen, c)) {
-			fill(*seen, c);
-			return 0;
-		}
-	return add_at(slot, c);
-}
-
-/* ---- IPv4 ---- */
-
-static bool any_route(const struct rib_route *route, const struct change *c)
-{
-	(void)route, (void)c;
-	return true;
-}
-
-static int put4(struct rib_node *node, struct change *c)
-{
-	struct rib_route **slot = find_exact(node, c);
-
-	if (slot) { /* doubled, or told again by a dump's replay */
-		fill(*slot, c);
-		return 0;
-	}
-	if (c->nl.flags & NLM_F_APPEND)
-		return add_at(end_of(node, &c->nl), c);
-	slot = first_of(node, &c->nl);
-	if ((c->nl.flags & NLM_F_REPLACE) && *slot && !order_nl(*slot, &c->nl)) {
-		fill(*slot, c);
-		return 0;
-	}
-	return add_at(slot, c);
-}
-
-static int del4(struct rib_node *node, struct change *c)
-{
-	struct rib_route **slot = c->set ? find_exact(node, c) : NULL;
-
-	/* Legs that we do not know it by: it may have lost some in silence. The first of its type,
-	 * then. */
-	if (!slot)
-		for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl);
-			slot = &(*slot)->next)
-			if ((*slot)->type == c->nl.type)
-				break;
-	if (*slot && !order_nl(*slot, &c->nl))
-		remove_at(c->mv, slot);
-	return 0;
-}
-
-/* ---- IPv6 ---- */
-
-static bool same_place6(const struct rib_route *route, const struct change *c)
-{
-	bool gateway = legs_has_gateway(c->set);
-
-	if (legs_has_gateway(route->set) != gateway || route->set->key.nhid != c->set->key.nhid)
-		return false;
-	if (gateway)
-		return true;
-	return route->type == c->nl.type && route->set->n_legs && c->set->n_legs &&
-	       route->set->legs[0].iface == c->set->legs[0].iface;
-}
-
-static int put6(struct rib_node *node, struct change *c)
-{
-	struct rib_route **slot = find_exact(node, c), **first = first_of(node, &c->nl), **at;
-	bool replace = c->nl.flags & NLM_F_REPLACE;
-
-	if (slot) {
-		fill(*slot, c);
-		return 0;
-	}
-	for (at = first; *at && !order_nl(*at, &c->nl); at = &(*at)->next)
-		if (same_place6(*at, c) ||
-			(replace && legs_has_gateway((*at)->set) == legs_has_gateway(c->set)))
-			break;
-	if ((!*at || order_nl(*at, &c->nl)) && replace)
-		at = first; /* of the other sort: the kernel replaces the first, then */
-	if (*at && !order_nl(*at, &c->nl)) {
-		fill(*at, c);
-		return 0;
-	}
-	return add_at(end_of(node, &c->nl), c);
-}
-
-/* What is left of a set without the message's legs; NULL: nothing, or none of them is in it. */
-static struct nhset *subtract(const struct nhset *set, const struct nl_route *nl, bool *ret_any)
-{
-	union any_key left;
-	unsigned n = 0;
-
-	*ret_any = false;
-	memset(&left, 0, sizeof(left));
-	memcpy(&left, &set->key, sizeof(set->key));
-	for (unsigned i = 0; i < set->key.n_legs; i++) {
-		bool named = false;
-
-		for (unsigned k = 0; k < nl->n_legs && !named; k++)
-			named = nl->legs[k].ifindex == set->key.legs[i].ifindex &&
-				ip_addr_equal(&nl->legs[k].gateway, &set->key.legs[i].gateway);
-		if (named)
-			*ret_any = true;
-		else
-			left.key.legs[n++] = set->key.legs[i];
-	}
-	left.key.n_legs = n;
-	return *ret_any && n ? legs_get(&left.key) : NULL;
-}
-
-static int del6(struct rib_node *node, struct change *c)
-{
-	struct rib_route **slot = c->set ? find_exact(node, c) : NULL;
-	struct nhset *left;
-	bool any;
-
-	if (slot) {
-		remove_at(c->mv, slot);
-		return 0;
-	}
-	if (c->nl.nhid || kind_of(c->nl.type) != DP_ADJ_FORWARD)
-		return 0;
-	for (slot = first_of(node, &c->nl); *slot && !order_nl(*slot, &c->nl);
-		slot = &(*slot)->next) {
-		if ((*slot)->set->key.nhid || (*slot)->set->key.kind != DP_ADJ_FORWARD)
-			continue;
-		left = subtract((*slot)->set, &c->nl, &any);
-		if (!any)
-			continue;
-		if (left) {
-			legs_put((*slot)->set);
-			(*slot)->set = left;
-		} else {
-			remove_at(c->mv, slot);
-		}
-		break;
-	}
-	return 0;
-}
-
 /* ---- messages ---- */
 
-static int apply(struct change *c)
+/* A prefix's routes are new: what follows from it. The node may be gone afterwards. */
+static void changed(struct mirror_vrf *mv, struct rib *rib, struct rib_node *node, bool under)
 {
-	bool v4 = c->nl.prefix.af == AF_INET, under;
+	struct ip_prefix prefix = rib_prefix(rib, node);
+
+	if (under) /* hosts in it may be reached another way now */
+		neighs_stale(mv);
+	mirror_route_install(mv, rib, node); /* refused: counted, the auditor tries again */
+	if (!node->routes && !node->group)
+		rib_prune(rib, &prefix);
+}
+
+static int apply(struct route_change *c)
+{
 	struct rib_node *node;
+	bool under;
 	int rc;
 
 	if (c->nl.deleted) {
 		node = rib_find(c->rib, &c->nl.prefix, &under);
 		if (!node)
 			return 0;
-		rc = v4 ? del4(node, c) : del6(node, c);
+		rc = prefix_del(node, c);
 	} else {
 		node = rib_get(c->rib, &c->nl.prefix, &under);
 		if (!node)
 			return -ENOMEM;
-		if (c->dump)
-			rc = dump_put(node, c, v4 ? any_route : same_place6);
-		else
-			rc = v4 ? put4(node, c) : put6(node, c);
+		rc = prefix_put(node, c);
 	}
-	if (under) /* hosts in it may be reached another way now */
-		neighs_stale(c->mv);
-	/* refused: counted, and the auditor tries again */
-	mirror_route_install(c->mv, c->rib, node);
-	if (!node->routes && !node->group)
-		rib_prune(c->rib, &c->nl.prefix);
+	changed(c->mv, c->rib, node, under);
 	return rc;
 }
 
@@ -515,28 +245,19 @@ void mirror_route_drop(struct mirror_vrf *mv, struct rib *rib, const struct ip_p
 {
 	bool under;
 	struct rib_node *node = rib_find(rib, prefix, &under);
-	struct rib_route **slot;
 
 	if (!node)
 		return;
-	slot = &node->routes;
-	while (*slot)
-		if (which(*slot, arg))
-			remove_at(mv, slot);
-		else
-			slot = &(*slot)->next;
-	if (under)
-		neighs_stale(mv);
-	mirror_route_install(mv, rib, node);
-	if (!node->routes && !node->group)
-		rib_prune(rib, prefix);
+	prefix_drop(mv, node, which, arg);
+	changed(mv, rib, node, under);
 }
 
 int mirror_route_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump)
 {
-	struct change c; /* not zeroed: its legs are large, and the parser fills what counts */
+	struct route_change
+		c; /* not zeroed: its legs are large, and the parser fills what counts */
 	char text[IP_STRLEN];
-	union any_key any;
+	union nhset_any_key any;
 	int rc;
 
 	rc = netlink_parse_route(h, &c.nl);
@@ -571,11 +292,16 @@ int mirror_route_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool d
 
 /* ---- neighbours' host routes ---- */
 
+static bool is_hosts(const struct rib_route *route, const void *set)
+{
+	return route->set == set;
+}
+
 int mirror_route_host(struct mirror_vrf *mv, struct neigh *neigh, bool add)
 {
-	struct change c;
+	struct route_change c;
 	struct rib_node *node;
-	union any_key any;
+	union nhset_any_key any;
 	bool under;
 	int rc = 0;
 
@@ -603,18 +329,15 @@ int mirror_route_host(struct mirror_vrf *mv, struct neigh *neigh, bool add)
 	if (!c.set)
 		return -ENOMEM;
 	node = add ? rib_get(c.rib, &c.nl.prefix, &under) : rib_find(c.rib, &c.nl.prefix, NULL);
-	if (node && add && !find_exact(node, &c)) {
-		rc = add_at(end_of(node, &c.nl), &c);
-		mv->routes -= !rc; /* not the kernel's */
-	} else if (node && !add && find_exact(node, &c)) {
-		remove_at(mv, find_exact(node, &c));
-	}
-	neigh->host = add && node && !rc;
-	if (node) {
-		rc = mirror_route_install(mv, c.rib, node);
-		if (!node->routes && !node->group)
-			rib_prune(c.rib, &c.nl.prefix);
-	}
+	if (node && add)
+		rc = prefix_add_once(node, &c);
+	else if (node)
+		prefix_drop(mv, node, is_hosts, c.set);
+	else if (add)
+		rc = -ENOMEM;
+	neigh->host = add && !rc;
+	if (node)
+		changed(mv, c.rib, node, false); /* it is its own review */
 	legs_put(c.set);
-	return node ? rc : add ? -ENOMEM : 0;
+	return rc;
 }

@@ -216,9 +216,31 @@ struct neigh *neigh_find(const struct iface *iface, const struct ip_addr *addr);
 bool neigh_valid(const struct neigh *neigh);
 bool neigh_may_ask(struct ask_bucket *bucket);
 
+/* ---- mirror_prefix.c ---- */
+struct route_change { /* one message, understood */
+	struct mirror_vrf *mv;
+	struct rib *rib;
+	struct nl_route nl;
+	struct nhset *set; /* a reference is held; NULL on deletion of what nobody has */
+	uint16_t gen;
+	bool dump;
+};
+
+union nhset_any_key {
+	struct nhset_key key;
+	uint8_t bytes[NHSET_KEY_BYTES(DP_LEGS_MAX)];
+};
+
+/* Bring a prefix's routes to what the message says. 0 or -ENOMEM. */
+int prefix_put(struct rib_node *node, struct route_change *c);
+int prefix_del(struct rib_node *node, struct route_change *c);
+int prefix_add_once(struct rib_node *node, const struct route_change *c);
+void prefix_drop(struct mirror_vrf *mv, struct rib_node *node,
+	bool (*which)(const struct rib_route *route, const void *arg), const void *arg);
+
 /* ---- mirror_route.c ---- */
 int mirror_route_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
-/* A neighbour's host route. add: 0 when it is in the FIB afterwards. */
+/* A neighbour's host route: in the RIB afterwards, or out of it. 0 or -ENOMEM. */
 int mirror_route_host(struct mirror_vrf *mv, struct neigh *neigh, bool add);
 /* Take out the routes of a prefix that which() picks; the rest moves up. */
 void mirror_route_drop(struct mirror_vrf *mv, struct rib *rib, const struct ip_prefix *prefix,
