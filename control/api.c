@@ -20,10 +20,12 @@
 #include "api_own.h"
 #include "views.h"
 
-#define OUTPUT_HIGH (256u << 10) /* bytes waiting for a client: above, nothing more is produced */
-#define OUTPUT_LOW  (64u << 10)	 /* … until no more than these are left */
-#define IDLE_MS	    600000	 /* without a request */
-#define STALL_MS    60000	 /* with output waiting and none of it read */
+#define TURN_NS	       (CONTROL_BUDGET_US / 4 * 1000ull)
+#define TURN_SHARED_NS 200000ull    /* when others wait for theirs */
+#define OUTPUT_HIGH    (128u << 10) /* bytes waiting for a client: above, nothing more is produced */
+#define OUTPUT_LOW     (32u << 10)  /* … until no more than these are left */
+#define IDLE_MS	       600000	    /* without a request */
+#define STALL_MS       60000	    /* with output waiting and none of it read */
 
 struct api_request {
 	struct client *client; /* NULL: orphaned */
@@ -366,7 +368,7 @@ static void client_turn(struct client *client)
 			len--;
 		client_dispatch(client, line, len);
 		free(line);
-	} while (now_ns() - start < CONTROL_BUDGET_US / 4 * 1000ull);
+	} while (now_ns() - start < (TAILQ_EMPTY(&api.queue) ? TURN_NS : TURN_SHARED_NS));
 	client_schedule(client, false);
 }
 
