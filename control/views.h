@@ -74,7 +74,7 @@ const json_t *view_bgp_recent(void);
 
 /* ---- views_stats.c ---- */
 struct view_rate {
-	uint64_t total;	   /* since start */
+	uint64_t total;	   /* since start, at most a second old */
 	double per_second; /* over the last whole second */
 };
 int view_rates_start(void);

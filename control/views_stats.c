@@ -3,10 +3,11 @@
  *
  * Rates need two samples: a timer takes one a second, a share of the reasons at a time, because a
  * reason's counter is a sum over links and workers. */
+#include <errno.h>
 #include <stdlib.h>
 #include "views.h"
 
-#define SAMPLE_SLICES 8 /* timer ticks a second; each samples every eighth reason */
+#define SAMPLE_SLICES 16 /* timer ticks a second; each samples every 16th reason */
 
 static struct {
 	struct event *timer;
@@ -42,9 +43,9 @@ int view_rates_start(void)
 
 	rates.timer = event_new(control.base, -1, EV_PERSIST, on_sample, NULL);
 	if (!rates.timer)
-		return -1;
+		return -ENOMEM;
 	event_priority_set(rates.timer, event_base_get_npriorities(control.base) - 1);
-	return event_add(rates.timer, &period);
+	return event_add(rates.timer, &period) ? -ENOMEM : 0;
 }
 
 void view_rates_stop(void)
@@ -56,20 +57,19 @@ void view_rates_stop(void)
 
 struct view_rate view_drop_rate(enum dp_drop reason)
 {
-	return (struct view_rate){ dp_drop_count(reason), rates.drop[reason].per_second };
+	return (struct view_rate){ rates.drop[reason].count, rates.drop[reason].per_second };
 }
 
 /* ---- drops ---- */
 
-static json_t *drop_json(enum dp_drop reason, const struct link *link)
+static json_t *drop_json(enum dp_drop reason, uint64_t count, bool with_rate)
 {
 	const struct dp_drop_desc *d = &dp_drop_desc[reason];
-	struct view_rate rate = view_drop_rate(reason);
-	uint64_t count = link ? dp_link_drop_count(link->id, reason) : rate.total;
+	json_t *rate = with_rate ? json_real(rates.drop[reason].per_second) : json_null();
 
 	return json_pack("{s:s, s:I, s:o, s:s, s:s, s:s}", "name", d->name, "packets",
-		(json_int_t)count, "per_second", link ? json_null() : json_real(rate.per_second),
-		"severity", d->severity, "text", d->text, "reference", d->rfc);
+		(json_int_t)count, "per_second", rate, "severity", d->severity, "text", d->text,
+		"reference", d->rfc);
 }
 
 static json_t *drops_json(const struct link *link, bool all)
@@ -78,9 +78,11 @@ static json_t *drops_json(const struct link *link, bool all)
 
 	for (unsigned i = 0; i < DP_DROP_COUNT; i++) {
 		enum dp_drop reason = (enum dp_drop)i;
+		uint64_t count =
+			link ? dp_link_drop_count(link->id, reason) : dp_drop_count(reason);
 
-		if (all || (link ? dp_link_drop_count(link->id, reason) : dp_drop_count(reason)))
-			json_array_append_new(drops, drop_json(reason, link));
+		if (all || count)
+			json_array_append_new(drops, drop_json(reason, count, !link));
 	}
 	return drops;
 }
