@@ -41,6 +41,7 @@ def arguments():
     p = argparse.ArgumentParser(description="one line a test: PASS, FAIL or SKIP")
     p.add_argument("--build", default=os.path.join(TOP, "build"))
     p.add_argument("--only", help="tests whose name, or the file's, contains this")
+    p.add_argument("--keep", action="store_true", help="after a failure leave the lab up and say where it is")
     return p.parse_args()
 
 
@@ -80,15 +81,21 @@ def run(before=None):
             lab.converge()
         except (LabError, OSError, subprocess.SubprocessError) as e:
             print(f"FAIL {file} up: {reason(e)}", flush=True)
+            failed = 1
             tell(lab)
             return 1
         print(f"lab up and converged after {time.monotonic() - begin:.1f} s", flush=True)
         for name, function in todo:
             failed += not one(lab, f"{file[5:]}/{name}", function)
+            if failed and args.keep:
+                break
         if failed:
             tell(lab)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if failed and args.keep:
+            print(f"left up: tools/lab/lab --dir {folder} --build {args.build} status")
+            return 1
         lab.down()
         shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed else 0

@@ -104,10 +104,10 @@ def silence(lab):
 def bgp_cleared(lab):
     """clear bgp at the peer: the session resets, routes leave and return."""
     def during():
-        before = peers.sessions(lab.world, "gw", "prod")["169.254.10.1"]["peerUptimeEstablishedEpoch"]
+        measure.pause(3)  # a session younger than FRR's clock is exact cannot be told from its successor
+        before = peers.established(lab.world)
         peers.vtysh(lab.world, "cloud-a", "clear bgp *")
-        wait_for("the session is new", 30, lambda: peers.sessions(lab.world, "gw", "prod").get("169.254.10.1", {})
-                 .get("peerUptimeEstablishedEpoch", before) != before)
+        wait_for("the session is new", 30, lambda: "169.254.10.1" in peers.reset_since(before, {**before, **peers.established(lab.world)}))
         whole(lab)
 
     results, _ = streams(lab.world, OTHERS, during, pps=500)
@@ -117,17 +117,18 @@ def bgp_cleared(lab):
 
 @test
 def peer_dies(lab):
-    """cloud-a's bgpd and bfdd are killed and started again."""
+    """cloud-a's bgpd and bfdd are killed and started again: what it told, also by way of cloud-c, is gone meanwhile."""
     def during():
         for daemon in ("bgpd", "bfdd"):
             lab.gateway.kill(signal.SIGKILL, name=f"cloud-a-{daemon}")
-        gone(lab)
+        wait_for("its prefixes are gone in both families", 15, lambda: legs(lab, set()))
         for daemon in ("bfdd", "bgpd"):
             peers.run_daemon(lab.world, "cloud-a", "cloud-a", daemon)
         whole(lab)
 
-    results, _ = streams(lab.world, MOVING + OTHERS, during, flows=8, pps=500)
-    others_lost_nothing(results)
+    results, _ = streams(lab.world, OTHERS, during, flows=8, pps=500)
+    for r in results:
+        check(r.lost == 0, r)
 
 
 @test

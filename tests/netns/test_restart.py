@@ -15,10 +15,6 @@ from topo import A, B, B6, C
 PLAN = [(A, B, 4), (A, B, 6), (B, C, 4), (C, B6, 6)]
 
 
-def uptimes(lab):
-    return {p: e.get("peerUptimeEstablishedEpoch") for p, e in peers.sessions(lab.world, "gw", "prod").items()}
-
-
 def shape(lab):
     """The kernel's state of VRF prod that a death must not change: interfaces, neighbours, BGP's routes."""
     links = {i["ifname"]: (i["ifindex"], i["operstate"], i["address"]) for i in lab.world.json("prod", "ip", "-j", "link")}
@@ -61,32 +57,60 @@ def bad_start(lab):
     check("no.conf" in done.stderr + done.stdout, done.stderr)
 
 
+def same_fib(lab, before):
+    def probe():
+        if not lab.gateway.try_ctl("status"):
+            return False
+        return fib(lab) == before
+    return probe
+
+
 @test
 def kill_9(lab):
-    """Dead in the middle of traffic: while it is dead the kernel keeps everything; then the FIB is as before."""
-    before, fib_before, up_before = shape(lab), fib(lab), uptimes(lab)
+    """Dead in the middle of traffic and started at once: BGP does not notice, the fast path is as before."""
+    before, fib_before, up_before = shape(lab), fib(lab), peers.established(lab.world)
     took = {}
 
     def during():
         measure.pause(0.3)
-        lab.gateway.kill(signal.SIGKILL)
         begin = time.monotonic()
-        dead = shape(lab)
-        check(dead[0] == before[0], f"interfaces changed while it was dead: {before[0]} -> {dead[0]}")
-        check(dead[1] == before[1], "the kernel's routes changed while it was dead")
+        lab.gateway.kill(signal.SIGKILL)
         lab.gateway.start_daemon()
         took["answers"] = time.monotonic() - begin
-        wait_for("the fast path is as before", 20, lambda: fib(lab) == fib_before)
+        wait_for("the fast path is as before", 20, same_fib(lab, fib_before))
         took["same"] = time.monotonic() - begin
         measure.pause(0.3)
 
     results, _ = streams(lab.world, PLAN, during)
-    check(uptimes(lab) == up_before and len(up_before) == 6, f"BGP was reset: {up_before} -> {uptimes(lab)}")
+    gap = max(r.gap_ms for r in results)
+    said = (f"gap {gap:.0f} ms, answers after {took['answers'] * 1e3:.0f} ms, "
+            f"FIB the same after {took['same'] * 1e3:.0f} ms")
+    reset = peers.reset_since(up_before, peers.established(lab.world))
+    check(len(up_before) == 6 and not reset, f"BGP sessions were reset: {reset}; {said}")
+    check(shape(lab) == before, f"interfaces or routes of the kernel changed; {said}")
     for r in results:
         check(r.received > 0 and r.gap_ms < 10000, r)
     check(lab.gateway.json("stats")["mirror"]["audit_fixed"] == 0, "the auditor had to repair")
-    return (f"gap {max(r.gap_ms for r in results):.0f} ms, answers after {took['answers'] * 1e3:.0f} ms, "
-            f"FIB the same after {took['same'] * 1e3:.0f} ms")
+    return said
+
+
+@test
+def dead_for_a_while(lab):
+    """Nobody starts it again: interfaces keep their carrier, routes and BGP without BFD stay in the kernel."""
+    before, up_before = shape(lab), peers.established(lab.world)
+    lab.gateway.kill(signal.SIGKILL)
+    links, routes = shape(lab)
+    check(links == before[0], f"interfaces changed while it was dead: {before[0]} -> {links}")
+    check(routes == before[1], "the kernel's routes changed while it was dead")
+    measure.pause(2)
+    links, routes = shape(lab)
+    check(links == before[0], f"interfaces changed after two seconds: {before[0]} -> {links}")
+    lab.gateway.start_daemon()
+    lab.converge()
+    # BFD has rightly ended its sessions: nothing was forwarded for longer than it allows.
+    kept = {p: t for p, t in up_before.items() if p in ("10.61.255.2", "2001:db8:f:61::2")}
+    reset = peers.reset_since(kept, peers.established(lab.world))
+    check(len(kept) == 2 and not reset, f"BGP sessions without BFD were reset: {reset}")
 
 
 @test
@@ -150,4 +174,9 @@ def configuration_changed_while_dead(lab):
     lab.converge()
 
 
-sys.exit(run())
+def before(_):
+    """BFD of 3 s: what is tested is that nothing but time ends a session, on machines of any speed."""
+    peers.BFD_MULTIPLIER = 10
+
+
+sys.exit(run(before))

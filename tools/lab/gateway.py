@@ -9,7 +9,6 @@ import topo
 from world import LabError, end_process, start_time, wait_for
 
 VRFS = ("prod", "inet", "bank")
-BFD = 'bfd = { interval = "300ms"; multiplier = 3; };'
 
 
 def hugepages_free():
@@ -34,8 +33,8 @@ class Settings:
         self.mtu = {}           # link name -> IP MTU
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
-        self.announce_a = ["10.60.0.0/15", "10.62.0.0/15 le 16", "10.70.0.0/16", "2001:db8:60::/44 le 48", "2001:db8:70::/48"]
-        self.announce_c = ["10.40.0.0/16", "10.60.0.0/15", "10.62.0.0/15 le 16", "2001:db8:40::/48", "2001:db8:60::/44 le 48"]
+        self.announce_a = ["10.60.0.0/14 le 16", "10.70.0.0/16", "2001:db8:60::/44 le 48", "2001:db8:70::/48"]
+        self.announce_c = ["10.40.0.0/16", "10.60.0.0/14 le 16", "2001:db8:40::/48", "2001:db8:60::/44 le 48"]
         self.announce_b = ["10.40.0.0/15 le 16", "10.70.0.0/16", "2001:db8:40::/44 le 48", "2001:db8:70::/48"]
 
     def more(self, link):
@@ -46,6 +45,7 @@ class Settings:
     def render(self, world):
         def many(items):
             return "[ " + ", ".join(f'"{i}"' for i in items) + " ]"
+        bfd = f'bfd = {{ interval = "300ms"; multiplier = {peers.BFD_MULTIPLIER}; }};'
         ports = "\n".join(f'  {p} = {{ device = "net_af_xdp{i},iface={p}"; mtu = 1500; }};'
                           for i, p in enumerate(topo.WIRES))
         return f"""# The lab's gateway; tools/lab writes this file.
@@ -74,14 +74,14 @@ links = {{
                gateway = [ "198.51.100.9", "2001:db8:ff::9" ];{self.more("inet")} }};
   aws-dx1  = {{ circuit = "dx"; vlan = 101; vrf = "prod"; cloud = "aws"; id = "dxvif-fh2k1a9z";{self.more("aws-dx1")}
                address = [ "169.254.10.2/30", "2001:db8:f:10::2/125" ];
-               bgp = {{ v4 = {{ peer = "169.254.10.1"; asn = "{peers.A_AS}"; key = "dx1"; {BFD} }};
-                       v6 = {{ peer = "2001:db8:f:10::1"; asn = "{peers.A_AS}"; key = "dx1"; {BFD} }};
+               bgp = {{ v4 = {{ peer = "169.254.10.1"; asn = "{peers.A_AS}"; key = "dx1"; {bfd} }};
+                       v6 = {{ peer = "2001:db8:f:10::1"; asn = "{peers.A_AS}"; key = "dx1"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_a)}; }}; }};
   az-er    = {{ circuit = "er"; vlan = 40; vrf = "prod"; cloud = "azure";{self.more("az-er")}
                address = [ "169.254.20.2/30", "2001:db8:f:20::2/125" ];
-               bgp = {{ v4 = {{ peer = "169.254.20.1"; asn = "{peers.C_AS}"; key = "er"; {BFD} }};
-                       v6 = {{ peer = "2001:db8:f:20::1"; asn = "{peers.C_AS}"; key = "er"; {BFD} }};
+               bgp = {{ v4 = {{ peer = "169.254.20.1"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
+                       v6 = {{ peer = "2001:db8:f:20::1"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_c)}; }}; }};
   gcp-vpc  = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp";{self.more("gcp-vpc")}

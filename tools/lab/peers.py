@@ -13,6 +13,7 @@ from world import LabError, wait_for
 
 FRR = "/usr/lib/frr"
 SHARED = 200
+BFD_MULTIPLIER = 3  # of 300 ms, at both ends; a test that starves the machine may want more
 GATEWAY_AS, A_AS, B_AS, C_AS = 65010, 64512, 64560, 64550
 KEYS = {"dx1": "sukarno-hatta-19", "er": "merdeka-45-barat", "vpc": "sudirman-kav-52"}
 REFUSED = ("203.0.113.77/32", "2001:db8:41:ffff::/64")  # longer than the gateway accepts
@@ -29,7 +30,7 @@ ipv6 protocol bgp route-map SRC6
 """
 BFDD = """bfd
  profile lab
-  detect-multiplier 3
+  detect-multiplier {multiplier}
   transmit-interval 300
   receive-interval 300
  exit
@@ -121,7 +122,7 @@ def start(world):
     """All three clouds' routers, at once; returns when their daemons answer."""
     for ns, conf in CONFS.items():
         launch(world, ns, ns, {"zebra": ZEBRA.format(src4=topo.HOSTS[ns][0], src6=source6(ns)),
-                               "bgpd": conf(), "bfdd": BFDD})
+                               "bgpd": conf(), "bfdd": BFDD.format(multiplier=BFD_MULTIPLIER)})
     for ns in CONFS:
         ready(world, ns)
 
@@ -190,3 +191,14 @@ def sessions(world, name, vrf=None):
         for peer, entry in data.get(family, {}).get("peers", {}).items():
             out[peer] = entry
     return out
+
+
+def established(world, name="gw", vrf="prod"):
+    """{peer: when its session came up, in seconds}; FRR computes it from two clocks, so it may jitter by one."""
+    return {p: e.get("peerUptimeEstablishedEpoch", 0) for p, e in sessions(world, name, vrf).items()
+            if e.get("state") == "Established"}
+
+
+def reset_since(before, after):
+    """Peers whose session is not the one of before."""
+    return sorted(p for p in before if abs(after.get(p, 0) - before[p]) > 2)

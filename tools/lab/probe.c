@@ -296,6 +296,9 @@ static int probe_send(char **argv)
 		fds[i] = flow_socket(argv[0], argv[1], argv[2]);
 	uint32_t run = (uint32_t)getpid();
 
+	puts("ready");
+	fflush(stdout);
+
 	for (uint64_t i = 0; !stop && seq[i % flows] < SEQ_MAX; i++) {
 		uint64_t due = begin + i * (NS_PER_S / pps);
 		struct timespec ts = { (time_t)(due / NS_PER_S), (long)(due % NS_PER_S) };

@@ -74,6 +74,16 @@ C = End("azure", "cloud-c", "10.70.0.10", "2001:db8:70::10")
 BANK = End("bank", "bank", "192.0.2.70", "2001:db8:ba::70")
 PATHS = ((A, B), (A, B6), (A, C), (B, C), (B6, C), (A_ECMP, B), (A_ECMP, B6))
 
+GATEWAY = {  # our address on the link to each peer
+    "cloud-a": ("169.254.10.2", "2001:db8:f:10::2"), "cloud-b": ("10.61.255.1", "2001:db8:f:61::1"),
+    "cloud-c": ("169.254.20.2", "2001:db8:f:20::2"), "bank": ("192.0.2.66", "2001:db8:ba::66"),
+}
+
+
+def gateway_of(peer, family):
+    return GATEWAY[peer][family == 6]
+
+
 SYSCTLS = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0", "net.ipv4.ip_forward=1",
            "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.default.accept_dad=0",
            "net.ipv6.conf.default.keep_addr_on_down=1",
@@ -122,7 +132,8 @@ def lay_wire(world, port, peer):
 def plain(world, ns, dev):
     """No offload that leaves a frame unfinished: what DPDK reads must be what would be on a cable."""
     world.run(ns, "ethtool", "-K", dev, "tx", "off", "tso", "off", "gso", "off", "gro", "off", check=False)
-    world.run(ns, "ethtool", "-K", dev, "txvlan", "off", "rxvlan", "off", check=False)
+    world.run(ns, "ethtool", "-K", dev, "txvlan", "off", "rxvlan", "off", "tx-vlan-stag-hw-insert", "off",
+              "rx-vlan-stag-hw-parse", "off", check=False)  # a tag that stays beside the frame is lost to AF_XDP
 
 
 def attach_tagged(world, at):
