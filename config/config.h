@@ -1,31 +1,33 @@
 /* The checked configuration: what lintas.conf means, and the difference between two of them.
  *
- * Pure: no DPDK, no root, no network card. config_load() turns files into a struct config or a list of
- * *all* errors; nothing half-read ever leaves it. A struct config is immutable once loaded; every byte of
- * it hangs on the struct and goes with config_free(). One table of keys (keys.c) drives parsing, the
- * refusal of unknown and not-yet-implemented keys, types, units, ranges, defaults and lintas.conf(5).
+ * Pure: no DPDK, no root, no network card. config_load() turns files into a struct config or a list
+ * of *all* errors; nothing half-read ever leaves it. A struct config is immutable once loaded;
+ * every byte of it hangs on the struct and goes with config_free(). One table of keys (keys.c)
+ * drives parsing, the refusal of unknown and not-yet-implemented keys, types, units, ranges,
+ * defaults and lintas.conf(5).
  *
- * Objects are arrays of structs, sorted by name; references between objects are resolved to pointers. */
+ * Objects are arrays of structs, sorted by name; references between objects are resolved to
+ * pointers. */
 #ifndef LINTAS_CONFIG_H
 #define LINTAS_CONFIG_H
 
 #include <stdio.h>
 #include "ip.h"
 
-#define CFG_NAME_MAX       16  /* with the terminator: IFNAMSIZ, a link's name is its interface's */
-#define CFG_DEVICE_MAX     128
+#define CFG_NAME_MAX	   16 /* with the terminator: IFNAMSIZ, a link's name is its interface's */
+#define CFG_DEVICE_MAX	   128
 #define CFG_FILE_BYTES_MAX (16u << 20) /* all files of one configuration together */
-#define CFG_CPUS_MAX       64
-#define CFG_TIERS_MAX      4
-#define CFG_WORKERS_MAX    16
-#define CFG_PORTS_MAX      32
-#define CFG_VRFS_MAX       256
-#define CFG_LINKS_MAX      1023
-#define CFG_OBJECTS_MAX    1024 /* of every other kind */
-#define CFG_ADDRESSES_MAX  16   /* of one link or loopback */
-#define CFG_KEY_MAX        80   /* bytes of a TCP-MD5 secret, as the kernel takes them */
-#define CFG_STRING_MAX     200
-#define CFG_ERRORS_MAX     100 /* shown of one load; one line more says how many there were */
+#define CFG_CPUS_MAX	   64
+#define CFG_TIERS_MAX	   4
+#define CFG_WORKERS_MAX	   16
+#define CFG_PORTS_MAX	   32
+#define CFG_VRFS_MAX	   256
+#define CFG_LINKS_MAX	   1023
+#define CFG_OBJECTS_MAX	   1024 /* of every other kind */
+#define CFG_ADDRESSES_MAX  16	/* of one link or loopback */
+#define CFG_KEY_MAX	   80	/* bytes of a TCP-MD5 secret, as the kernel takes them */
+#define CFG_STRING_MAX	   200
+#define CFG_ERRORS_MAX	   100 /* shown of one load; one line more says how many there were */
 
 struct cfg_source { /* where an object or value was written */
 	const char *file;
@@ -58,13 +60,13 @@ struct cfg_gateway {
 	uint8_t workers[CFG_CPUS_MAX]; /* CPU numbers, one worker each */
 	unsigned n_workers;
 	enum cfg_poll poll;
-	bool hugepages; /* false: run without, slower; default true */
+	bool hugepages;		 /* false: run without, slower; default true */
 	uint32_t packet_buffers; /* mbufs a port; 0 = from the formula in lintas.conf(5) */
 };
 
 struct cfg_defaults {
 	const char *readers, *writers; /* group names for the CLI socket; NULL = root only */
-	const char *keys;              /* folder of secrets, one file a key, mode 0600 */
+	const char *keys;	       /* folder of secrets, one file a key, mode 0600 */
 	const char *frr_sockets;       /* FRR's vty socket folder, default "/run/frr" */
 };
 
@@ -72,8 +74,8 @@ struct cfg_port {
 	char name[CFG_NAME_MAX];
 	struct cfg_source src;
 	char device[CFG_DEVICE_MAX]; /* PCI address or DPDK vdev string */
-	uint16_t mtu;                /* largest IP packet without tags, bytes */
-	uint16_t queues;             /* rx queues; 1 by default */
+	uint16_t mtu;		     /* largest IP packet without tags, bytes */
+	uint16_t queues;	     /* rx queues; 1 by default */
 };
 
 struct cfg_vrf {
@@ -87,8 +89,8 @@ struct cfg_zone { /* a cloud or a partner: owns prefixes, policy, later a bill *
 	struct cfg_source src;
 	bool partner;
 	const char *provider, *region, *account; /* clouds; informational here */
-	const char *noc;                         /* partners: whom to call */
-	const struct cfg_vrf *vrf;               /* partners only */
+	const char *noc;			 /* partners: whom to call */
+	const struct cfg_vrf *vrf;		 /* partners only */
 	struct cfg_prefix_list prefixes;
 };
 
@@ -97,8 +99,8 @@ struct cfg_circuit {
 	struct cfg_source src;
 	const struct cfg_port *port;
 	const char *id, *xconnect;
-	uint64_t rate_bps; /* 0 = not given */
-	uint16_t stag;     /* outer VLAN of every link on it; 0 = none */
+	uint64_t rate_bps;  /* 0 = not given */
+	uint16_t stag;	    /* outer VLAN of every link on it; 0 = none */
 	uint16_t stag_tpid; /* 0x8100 or 0x88a8 */
 };
 
@@ -122,7 +124,7 @@ struct cfg_bgp_peer { /* one session; links have at most one per family */
 struct cfg_bgp {
 	bool present;
 	struct cfg_bgp_peer v4, v6;
-	struct cfg_filter_list accept;   /* default: the zone's prefixes, le 32 / 128 */
+	struct cfg_filter_list accept;	 /* default: the zone's prefixes, le 32 / 128 */
 	struct cfg_filter_list announce; /* default: nothing (RFC 8212) */
 };
 
@@ -132,26 +134,27 @@ struct cfg_link {
 	char name[CFG_NAME_MAX]; /* = kernel interface name, unique in the router */
 	struct cfg_source src;
 	bool shut;
-	const struct cfg_circuit *circuit;  /* physical links */
-	const struct cfg_link *underlay;    /* tunnels */
+	const struct cfg_circuit *circuit; /* physical links */
+	const struct cfg_link *underlay;   /* tunnels */
 	const struct cfg_vrf *vrf;
-	const struct cfg_zone *zone;        /* NULL: an underlay such as "inet" */
+	const struct cfg_zone *zone; /* NULL: an underlay such as "inet" */
 	const char *id;
-	uint16_t vlan;                      /* inner (or only) VLAN; 0 = untagged */
-	uint16_t mtu;                       /* IP MTU, always resolved: given, or port's, or underlay less overhead */
-	struct ip_prefix *address;          /* interface addresses, host bits meant */
+	uint16_t vlan; /* inner (or only) VLAN; 0 = untagged */
+	uint16_t mtu;  /* IP MTU, always resolved: given, or port's, or underlay less overhead */
+	struct ip_prefix *address; /* interface addresses, host bits meant */
 	unsigned n_address;
-	struct ip_addr gateway[2];          /* default route per family: [0] v4, [1] v6; af 0 = none */
+	struct ip_addr gateway[2]; /* default route per family: [0] v4, [1] v6; af 0 = none */
 	enum cfg_encap encap;
 	uint32_t vni;
-	struct ip_addr remote, local;       /* tunnel ends; local resolved from the underlay's addresses */
-	uint16_t udp_port;                  /* 4789 */
+	struct ip_addr remote,
+		local;	   /* tunnel ends; local resolved from the underlay's addresses */
+	uint16_t udp_port; /* 4789 */
 	struct cfg_bgp bgp;
 	struct cfg_prefix_list statics;
-	struct ip_addr static_via[2];       /* per family */
+	struct ip_addr static_via[2]; /* per family */
 };
 
-struct cfg_path { /* tiers of links to one cloud; ECMP inside a tier */
+struct cfg_path {		 /* tiers of links to one cloud; ECMP inside a tier */
 	char name[CFG_NAME_MAX]; /* = the cloud's */
 	struct cfg_source src;
 	const struct cfg_zone *zone;
@@ -166,14 +169,20 @@ struct config {
 	struct cfg_gateway gateway;
 	struct cfg_defaults defaults;
 	enum cfg_routing routing;
-	struct cfg_port *ports;       unsigned n_ports;
-	struct cfg_vrf *vrfs;         unsigned n_vrfs;
-	struct cfg_zone *zones;       unsigned n_zones;
-	struct cfg_circuit *circuits; unsigned n_circuits;
-	struct cfg_link *links;       unsigned n_links;
-	struct cfg_path *paths;       unsigned n_paths;
-	uint8_t digest[32];           /* SHA-256 over every file read, in order: same files, same digest */
-	struct cfg_pool *pool;        /* owns all of the above */
+	struct cfg_port *ports;
+	unsigned n_ports;
+	struct cfg_vrf *vrfs;
+	unsigned n_vrfs;
+	struct cfg_zone *zones;
+	unsigned n_zones;
+	struct cfg_circuit *circuits;
+	unsigned n_circuits;
+	struct cfg_link *links;
+	unsigned n_links;
+	struct cfg_path *paths;
+	unsigned n_paths;
+	uint8_t digest[32];    /* SHA-256 over every file read, in order: same files, same digest */
+	struct cfg_pool *pool; /* owns all of the above */
 };
 
 /* ---- errors ---- */
@@ -187,10 +196,10 @@ struct cfg_error {
 
 struct cfg_errors {
 	struct cfg_error *items;
-	unsigned n;        /* bounded: after CFG_ERRORS_MAX one line says how many more */
-	unsigned n_fatal;  /* errors, without warnings */
+	unsigned n;	  /* bounded: after CFG_ERRORS_MAX one line says how many more */
+	unsigned n_fatal; /* errors, without warnings */
 	struct cfg_pool *pool;
-	unsigned n_more;   /* not shown, beyond CFG_ERRORS_MAX */
+	unsigned n_more; /* not shown, beyond CFG_ERRORS_MAX */
 };
 
 void cfg_errors_free(struct cfg_errors *errors);
@@ -198,23 +207,33 @@ void cfg_errors_free(struct cfg_errors *errors);
 void cfg_errors_print(const struct cfg_errors *errors, FILE *out);
 
 /* ---- load ---- */
-/* Read, parse and check PATH with everything it includes. Returns the configuration, or NULL when there
- * was any error; *ret_errors is filled in both cases (warnings) and must be freed. Reads only files below
- * PATH's folder. May be called from any one thread at a time (libconfig keeps an include state). */
+/* Read, parse and check PATH with everything it includes. Returns the configuration, or NULL when
+ * there was any error; *ret_errors is filled in both cases (warnings) and must be freed. Reads only
+ * files below PATH's folder. May be called from any one thread at a time (libconfig keeps an
+ * include state). */
 struct config *config_load(const char *path, struct cfg_errors *ret_errors);
 void config_free(struct config *config);
 
 const struct cfg_link *config_link(const struct config *config, const char *name);
 const struct cfg_vrf *config_vrf(const struct config *config, const char *name);
 /* Path and tier (0 = best) of a link; NULL and 0 when no path names it. */
-const struct cfg_path *config_path_of(const struct config *config, const struct cfg_link *link,
-	unsigned *ret_tier);
+const struct cfg_path *config_path_of(
+	const struct config *config, const struct cfg_link *link, unsigned *ret_tier);
 
 /* Write the configuration as it is in force, defaults filled in, secrets named but never shown. */
 void config_print(const struct config *config, FILE *out);
 
 /* ---- difference ---- */
-enum cfg_object { CFG_GATEWAY, CFG_DEFAULTS, CFG_PORT, CFG_VRF, CFG_ZONE, CFG_CIRCUIT, CFG_LINK, CFG_PATH };
+enum cfg_object {
+	CFG_GATEWAY,
+	CFG_DEFAULTS,
+	CFG_PORT,
+	CFG_VRF,
+	CFG_ZONE,
+	CFG_CIRCUIT,
+	CFG_LINK,
+	CFG_PATH
+};
 enum cfg_change { CFG_ADD, CFG_DEL, CFG_MOD };
 
 struct cfg_op {
@@ -222,12 +241,13 @@ struct cfg_op {
 	enum cfg_object object;
 	char name[CFG_NAME_MAX];
 	const void *before, *after; /* into the two configs; NULL where there is none */
-	const char *what;           /* keys that differ, "mtu 1460->1500, vlan 101->102" */
-	bool restart;               /* cannot be applied live (workers, memory, a port's device or queues) */
+	const char *what;	    /* keys that differ, "mtu 1460->1500, vlan 101->102" */
+	bool restart; /* cannot be applied live (workers, memory, a port's device or queues) */
 };
 
 struct cfg_diff {
-	struct cfg_op *ops; /* in an order that can be applied: deletions of users first, additions last */
+	struct cfg_op *
+		ops; /* in an order that can be applied: deletions of users first, additions last */
 	unsigned n;
 	struct cfg_pool *pool;
 };

@@ -1,7 +1,8 @@
 /* Addresses and prefixes: the one representation that config/, control/ and dataplane/ share.
  *
- * An address is always 16 bytes in network order; an IPv4 address fills the first four and the rest is
- * zero, so that two addresses can be compared and hashed as plain bytes. No function allocates. */
+ * An address is always 16 bytes in network order; an IPv4 address fills the first four and the rest
+ * is zero, so that two addresses can be compared and hashed as plain bytes. No function allocates.
+ */
 #ifndef LINTAS_IP_H
 #define LINTAS_IP_H
 
@@ -19,7 +20,7 @@ struct ip_addr {
 
 struct ip_prefix {
 	uint8_t af;
-	uint8_t len;       /* 0..32 or 0..128 */
+	uint8_t len;	   /* 0..32 or 0..128 */
 	uint8_t bytes[16]; /* host bits may be set where an interface address is meant */
 };
 

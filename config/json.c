@@ -36,7 +36,8 @@ static void copy_object(
 		refuse(c, NULL, "too many names in one object");
 		return;
 	}
-	json_object_foreach((json_t *)object, name, value) copy_value(c, value, group, name, depth);
+	json_object_foreach((json_t *)object, name, value)
+		copy_value(c, value, group, name, depth);
 }
 
 static void copy_value(struct copy *c, const json_t *value, config_setting_t *parent,

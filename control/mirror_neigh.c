@@ -116,7 +116,8 @@ static void settle(struct neigh *neigh, bool was_valid)
 		dp_hold_release(iface->link_id, &neigh->key.addr, forwarding(neigh));
 	if (neigh->state & NUD_FAILED) {
 		neigh->failed_ns = now_ns();
-		hop = hop_find(iface, &neigh->key.addr); /* its last use may have been the host route */
+		hop = hop_find(
+			iface, &neigh->key.addr); /* its last use may have been the host route */
 		if (hop)
 			hop_neigh_failed(hop);
 		dp_hold_release(iface->link_id, &neigh->key.addr, false);

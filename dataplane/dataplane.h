@@ -1,9 +1,10 @@
 /* The one interface between control and fast path.
  *
- * control/ and tools/ include nothing else from this folder; nothing here includes control/. All calls are
- * made by one thread, the control thread, unless a comment says otherwise; none of them waits for a worker.
- * Indexes (port, VRF, link, adjacency, group) are chosen by the caller, dense and small; index 0 of link,
- * adjacency and group is reserved. Three kinds of publication, each by one store:
+ * control/ and tools/ include nothing else from this folder; nothing here includes control/. All
+ * calls are made by one thread, the control thread, unless a comment says otherwise; none of them
+ * waits for a worker. Indexes (port, VRF, link, adjacency, group) are chosen by the caller, dense
+ * and small; index 0 of link, adjacency and group is reserved. Three kinds of publication, each by
+ * one store:
  *   - the snapshot (dp_publish): ports' and links' shape, read once per vector;
  *   - the FIB (dp_fib_*): incremental, prefix -> path group;
  *   - path groups and adjacencies (dp_group_set, dp_adj_set): replaced whole, by index.
@@ -26,14 +27,14 @@
 #define DP_GROUPS_MAX  65536
 #define DP_LEGS_MAX    64  /* of one path group */
 #define DP_BUCKETS     256 /* of a path group with more than one leg */
-#define DP_NONE        UINT16_MAX
+#define DP_NONE	       UINT16_MAX
 
 /* ---- start and stop ---- */
 struct dp_port_conf {
 	char name[DP_NAME_MAX];
-	char device[128];  /* PCI address or vdev string */
-	uint16_t mtu;      /* IP bytes wanted; the device may refuse: dp_port_info tells what it took */
-	uint16_t queues;   /* rx queues wanted */
+	char device[128]; /* PCI address or vdev string */
+	uint16_t mtu; /* IP bytes wanted; the device may refuse: dp_port_info tells what it took */
+	uint16_t queues; /* rx queues wanted */
 };
 
 struct dp_conf {
@@ -41,13 +42,13 @@ struct dp_conf {
 	unsigned n_ports;
 	uint8_t cpus[DP_WORKERS_MAX]; /* one worker each */
 	unsigned n_workers;
-	bool adaptive;          /* poll mode: nap up to 100 us when idle; else busy */
-	bool hugepages;         /* false: --no-huge */
+	bool adaptive;		 /* poll mode: nap up to 100 us when idle; else busy */
+	bool hugepages;		 /* false: --no-huge */
 	uint32_t packet_buffers; /* per port; 0 = computed */
 };
 
-/* Starts EAL, pools, ports, the workers and the punt thread. On failure nothing is left running and err
- * (a line of at most len bytes: need, have, what to do) says why. Call once in a process. */
+/* Starts EAL, pools, ports, the workers and the punt thread. On failure nothing is left running and
+ * err (a line of at most len bytes: need, have, what to do) says why. Call once in a process. */
 int dp_start(const struct dp_conf *conf, char *err, size_t len);
 /* Workers finish their vector, ports stop; returns within a second. */
 void dp_stop(void);
@@ -59,8 +60,9 @@ struct dp_port_info {
 	bool up;
 	uint32_t speed_mbps; /* 0 = unknown */
 	uint16_t mtu, rx_queues, tx_queues;
-	int owner;           /* worker that transmits for all (too few tx queues), or -1 */
-	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors, rx_nombuf, tx_packets, tx_bytes, tx_errors;
+	int owner; /* worker that transmits for all (too few tx queues), or -1 */
+	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors, rx_nombuf, tx_packets, tx_bytes,
+		tx_errors;
 	unsigned buffers, buffers_in_use;
 };
 
@@ -70,36 +72,41 @@ int dp_port_info(unsigned port, struct dp_port_info *ret_info);
 enum dp_encap { DP_ENCAP_ETHER, DP_ENCAP_VXLAN };
 
 struct dp_link {
-	uint16_t id; /* 1..DP_LINKS_MAX-1, stable for as long as the link exists: counters hang on it */
+	uint16_t id; /* 1..DP_LINKS_MAX-1, stable for as long as the link exists: counters hang on
+			it */
 	char name[DP_NAME_MAX];
 	uint16_t vrf;
-	uint8_t encap;          /* enum dp_encap */
-	bool up;                /* administratively; carrier is the port's */
-	bool partner;           /* until zones exist: nothing is forwarded from or to it */
-	uint8_t mac[6];         /* equal to the port's for Ethernet links */
-	uint16_t mtu;           /* largest IP packet */
-	int tap;                /* descriptor of its kernel interface (IFF_TAP|IFF_NO_PI), or -1; not owned */
-	struct ip_addr src4, src6; /* what our ICMP errors are sent from; af 0 = 192.0.0.8 / none sent */
+	uint8_t encap;	/* enum dp_encap */
+	bool up;	/* administratively; carrier is the port's */
+	bool partner;	/* until zones exist: nothing is forwarded from or to it */
+	uint8_t mac[6]; /* equal to the port's for Ethernet links */
+	uint16_t mtu;	/* largest IP packet */
+	int tap; /* descriptor of its kernel interface (IFF_TAP|IFF_NO_PI), or -1; not owned */
+	struct ip_addr src4,
+		src6; /* what our ICMP errors are sent from; af 0 = 192.0.0.8 / none sent */
 	/* Ethernet links */
 	uint16_t port;
-	uint8_t n_tags;         /* 0, 1, 2; outer first */
+	uint8_t n_tags; /* 0, 1, 2; outer first */
 	uint16_t tpid[2], vid[2];
 	/* VXLAN links (RFC 7348): matched by (underlay VRF, local, remote, udp_port, vni) */
 	uint16_t underlay_vrf;
 	uint32_t vni;
 	struct ip_addr local, remote;
 	uint16_t udp_port;
-	uint32_t underlay_adj;  /* adjacency toward remote; 0 = unresolved: frames are dropped by name */
+	uint32_t underlay_adj; /* adjacency toward remote; 0 = unresolved: frames are dropped by
+				  name */
 };
 
-/* Replace the set of links. The array is copied. -EINVAL and nothing changed when two links claim the same
- * packets, an id repeats or an index is out of range. Counters of ids that vanish are zeroed at reuse. */
+/* Replace the set of links. The array is copied. -EINVAL and nothing changed when two links claim
+ * the same packets, an id repeats or an index is out of range. Counters of ids that vanish are
+ * zeroed at reuse. */
 int dp_publish(const struct dp_link *links, unsigned n);
 
 /* ---- VRFs and the FIB ---- */
 int dp_vrf_add(unsigned vrf); /* two empty FIBs: every lookup answers "no route" */
 int dp_vrf_del(unsigned vrf); /* routes go with it */
-/* Add or replace. A group may be used by any number of prefixes. -ENOSPC, -ENOMEM: FIB unchanged. */
+/* Add or replace. A group may be used by any number of prefixes. -ENOSPC, -ENOMEM: FIB unchanged.
+ */
 int dp_fib_set(unsigned vrf, const struct ip_prefix *prefix, uint32_t group);
 int dp_fib_del(unsigned vrf, const struct ip_prefix *prefix); /* -ENOENT */
 /* What a packet to addr would hit, in the structure the workers read; 0 = no route. */
@@ -107,7 +114,7 @@ uint32_t dp_fib_lookup(unsigned vrf, const struct ip_addr *addr);
 
 struct dp_fib_info {
 	uint64_t routes4, routes6;
-	uint64_t lookup_bytes;  /* what workers read */
+	uint64_t lookup_bytes;	/* what workers read */
 	uint64_t control_bytes; /* the control copy */
 };
 
@@ -115,27 +122,28 @@ int dp_fib_info(unsigned vrf, struct dp_fib_info *ret_info);
 
 /* ---- adjacencies and path groups ---- */
 enum dp_adj_kind {
-	DP_ADJ_NONE,        /* no route: ICMP unreachable, net */
-	DP_ADJ_LOCAL,       /* an address of ours: tunnel endpoint or punt */
+	DP_ADJ_NONE,	    /* no route: ICMP unreachable, net */
+	DP_ADJ_LOCAL,	    /* an address of ours: tunnel endpoint or punt */
 	DP_ADJ_BLACKHOLE,   /* silent */
 	DP_ADJ_UNREACHABLE, /* ICMP unreachable, host */
 	DP_ADJ_PROHIBIT,    /* ICMP unreachable, administratively prohibited */
-	DP_ADJ_GLEAN,       /* on link `link`, neighbour not known: hold the packet, report the miss. nexthop
-	                       af 0 = the packet's own destination is the neighbour */
-	DP_ADJ_FORWARD,     /* neighbour known: prepend header, send */
-	DP_ADJ_FAILED,      /* neighbour does not answer: ICMP unreachable, address */
-	DP_ADJ_BROADCAST,   /* subnet broadcast: local copy only, never forwarded */
+	DP_ADJ_GLEAN,	  /* on link `link`, neighbour not known: hold the packet, report the miss.
+			     nexthop     af 0 = the packet's own destination is the neighbour */
+	DP_ADJ_FORWARD,	  /* neighbour known: prepend header, send */
+	DP_ADJ_FAILED,	  /* neighbour does not answer: ICMP unreachable, address */
+	DP_ADJ_BROADCAST, /* subnet broadcast: local copy only, never forwarded */
 };
 
 struct dp_adj {
 	uint8_t kind;
-	uint16_t link;           /* egress link: GLEAN, FORWARD, FAILED, BROADCAST */
+	uint16_t link; /* egress link: GLEAN, FORWARD, FAILED, BROADCAST */
 	struct ip_addr nexthop;
-	uint8_t mac[6];          /* FORWARD: of the neighbour (the inner one on a tunnel link) */
+	uint8_t mac[6]; /* FORWARD: of the neighbour (the inner one on a tunnel link) */
 };
 
-/* The header is built here from the link's shape in the last snapshot; a tunnel's from its underlay_adj.
- * After dp_publish changed a link, or dp_adj_set an underlay adjacency, set what depends on it again. */
+/* The header is built here from the link's shape in the last snapshot; a tunnel's from its
+ * underlay_adj. After dp_publish changed a link, or dp_adj_set an underlay adjacency, set what
+ * depends on it again. */
 int dp_adj_set(uint32_t adj, const struct dp_adj *a);
 int dp_adj_del(uint32_t adj); /* -EBUSY never: the caller orders group, FIB, then adjacency */
 
@@ -143,34 +151,36 @@ struct dp_adj_info {
 	struct dp_adj adj;
 	uint16_t port, mtu;
 	uint16_t header_len;
-	uint8_t header[128]; /* exactly what is prepended; Ethernet type 0 where it depends on the packet */
+	uint8_t header[128]; /* exactly what is prepended; Ethernet type 0 where it depends on the
+				packet */
 };
 
 int dp_adj_info(uint32_t adj, struct dp_adj_info *ret_info);
 
 struct dp_leg {
-	uint64_t key;    /* identity that survives its adjacency's index: rendezvous ranks by it */
+	uint64_t key; /* identity that survives its adjacency's index: rendezvous ranks by it */
 	uint32_t adj;
 	uint16_t weight; /* 1..65535 */
-	uint8_t tier;    /* 0 = used first */
+	uint8_t tier;	 /* 0 = used first */
 	bool alive;
 };
 
-/* Replace a group whole. Buckets are a pure function of {(key, weight)} and of which legs of the best
- * living tier are alive; with none alive every packet meets the best tier's first adjacency. */
+/* Replace a group whole. Buckets are a pure function of {(key, weight)} and of which legs of the
+ * best living tier are alive; with none alive every packet meets the best tier's first adjacency.
+ */
 int dp_group_set(uint32_t group, const struct dp_leg *legs, unsigned n);
 int dp_group_del(uint32_t group);
 
 struct dp_group_info {
 	struct dp_leg legs[DP_LEGS_MAX];
 	uint16_t buckets_of[DP_LEGS_MAX]; /* how many buckets each leg owns */
-	unsigned n_legs, n_buckets;       /* 1 bucket: single leg */
+	unsigned n_legs, n_buckets;	  /* 1 bucket: single leg */
 };
 
 int dp_group_info(uint32_t group, struct dp_group_info *ret_info);
 /* The bucket a flow takes; ports may be 0. For `route get ... from`. */
-int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto,
-	uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj);
+int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst,
+	uint8_t proto, uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj);
 
 /* ---- events: from workers and the punt thread to control ---- */
 enum dp_event_kind { DP_EV_PORT_UP, DP_EV_PORT_DOWN, DP_EV_NEIGH_MISS };
@@ -182,7 +192,7 @@ struct dp_event {
 	struct ip_addr addr;
 };
 
-int dp_event_fd(void);                       /* readable while there is one; bounded, oldest kept */
+int dp_event_fd(void); /* readable while there is one; bounded, oldest kept */
 bool dp_event_next(struct dp_event *ret_event);
 /* A neighbour's fate is known: packets held for it are sent (ok) or answered with unreachable. */
 void dp_hold_release(uint16_t link, const struct ip_addr *addr, bool ok);
@@ -208,10 +218,12 @@ struct dp_drop_desc {
 extern const struct dp_drop_desc dp_drop_desc[DP_DROP_COUNT];
 
 uint64_t dp_drop_count(enum dp_drop reason);
-uint64_t dp_link_drop_count(uint16_t link, enum dp_drop reason); /* by ingress link; 0 = before a link was known */
-struct dp_count dp_pair_count(uint16_t in, uint16_t out);        /* the matrix; link 0 = this router itself */
-struct dp_count dp_link_rx(uint16_t link);                       /* a row's sum, and what was punted or dropped */
-struct dp_count dp_link_tx(uint16_t link);                       /* a column's sum */
+uint64_t dp_link_drop_count(
+	uint16_t link, enum dp_drop reason); /* by ingress link; 0 = before a link was known */
+struct dp_count dp_pair_count(
+	uint16_t in, uint16_t out);	   /* the matrix; link 0 = this router itself */
+struct dp_count dp_link_rx(uint16_t link); /* a row's sum, and what was punted or dropped */
+struct dp_count dp_link_tx(uint16_t link); /* a column's sum */
 
 enum dp_punt_class { /* order = priority */
 #define PUNT(name, text, budget) DP_PUNT_##name,
@@ -239,11 +251,11 @@ extern const unsigned dp_stage_count;
 
 struct dp_worker_stats {
 	unsigned cpu;
-	uint64_t vectors, packets;       /* packets / vectors = mean vector size */
+	uint64_t vectors, packets; /* packets / vectors = mean vector size */
 	uint64_t polls, idle_polls, naps;
-	uint64_t handed_over;            /* to another worker by ring */
-	uint64_t sampled_packets;        /* one vector in 256 is timed */
-	uint64_t stage_cycles[16];       /* of the sampled packets, by stage */
+	uint64_t handed_over;	   /* to another worker by ring */
+	uint64_t sampled_packets;  /* one vector in 256 is timed */
+	uint64_t stage_cycles[16]; /* of the sampled packets, by stage */
 };
 
 int dp_worker_stats(unsigned worker, struct dp_worker_stats *ret_stats); /* -ENOENT past the last */

@@ -1,6 +1,6 @@
-/* A worker and what it owns; the tables it reads; the seams between the pipeline's stages and the machinery
- * around them. Everything below is per worker and written by that worker only, unless a comment says:
- *   [published] immutable, replaced by control with one store, freed through reclaim.h;
+/* A worker and what it owns; the tables it reads; the seams between the pipeline's stages and the
+ * machinery around them. Everything below is per worker and written by that worker only, unless a
+ * comment says: [published] immutable, replaced by control with one store, freed through reclaim.h;
  *   [counter]   written by the worker, read by control, relaxed 64-bit. */
 #ifndef LINTAS_WORKER_H
 #define LINTAS_WORKER_H
@@ -11,43 +11,50 @@
 #include "dataplane.h"
 #include "fib.h"
 
-#define VECTOR_MAX   64
-#define HEADER_MAX   128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN + inner Ethernet */
-#define DECAPS_MAX   2
-#define TUN_MAX      56 /* IPv6 + UDP + VXLAN */
-#define ADJ_TAIL     24
-#define OWN_BITS     8192 /* of a VRF's filter of own addresses */
+#define VECTOR_MAX 64
+#define HEADER_MAX                                                                                \
+	128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN \
+	       + inner Ethernet */
+#define DECAPS_MAX 2
+#define TUN_MAX	   56 /* IPv6 + UDP + VXLAN */
+#define ADJ_TAIL   24
+#define OWN_BITS   8192 /* of a VRF's filter of own addresses */
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */
 struct link {
 	struct dp_link conf;
-	uint16_t port;    /* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
-	uint8_t l2_len;   /* Ethernet + tags */
-	uint8_t l2[22];   /* prebuilt: destination MAC left zero, source, tags; EtherType left zero */
-	uint8_t tun_len;  /* tunnels: outer IP, UDP and VXLAN header; lengths, checksum, source port left zero */
+	uint16_t port;	/* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
+	uint8_t l2_len; /* Ethernet + tags */
+	uint8_t l2[22]; /* prebuilt: destination MAC left zero, source, tags; EtherType left zero */
+	uint8_t tun_len; /* tunnels: outer IP, UDP and VXLAN header; lengths, checksum, source port
+			    left zero */
 	uint8_t tun[TUN_MAX];
 };
 
 struct snapshot; /* opaque outside snapshot.c, pipeline stages use the functions below */
 
-/* ---- [published] adjacency and group tables (adj.c, group.c): fixed arrays, entries replaced whole ---- */
+/* ---- [published] adjacency and group tables (adj.c, group.c): fixed arrays, entries replaced
+ * whole ---- */
 struct adj {
 	uint8_t kind; /* enum dp_adj_kind */
 	uint8_t header_len;
-	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel */
+	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel
+			       */
 	uint8_t outer_af;
-	uint16_t link;   /* egress link: matrix column, MTU, ICMP */
+	uint16_t link;		/* egress link: matrix column, MTU, ICMP */
 	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
-	uint16_t port;   /* wire to send on */
-	uint16_t mtu;    /* largest IP packet that may be rewritten with it; 0 = unusable now (link or tunnel down) */
-	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned: three stores */
+	uint16_t port;		/* wire to send on */
+	uint16_t mtu; /* largest IP packet that may be rewritten with it; 0 = unusable now (link or
+			 tunnel down) */
+	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned:
+				   three stores */
 	struct dp_adj conf;
 	uint8_t header[HEADER_MAX];
 };
 
 struct group {
 	uint32_t n_buckets; /* 1, or DP_BUCKETS */
-	uint32_t adj[];     /* n_buckets of them */
+	uint32_t adj[];	    /* n_buckets of them */
 };
 
 extern const struct adj *_Atomic adj_table[DP_ADJS_MAX];
@@ -56,22 +63,23 @@ extern const struct group *_Atomic group_table[DP_GROUPS_MAX];
 struct vrf_fib {
 	struct fib4 *v4;
 	struct fib6 *v6;
-	/* Host addresses of ours by hash: a clear bit says "not ours" for certain, a set one asks the FIB. */
+	/* Host addresses of ours by hash: a clear bit says "not ours" for certain, a set one asks
+	 * the FIB. */
 	_Atomic uint64_t own[OWN_BITS / 64];
 };
 extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
 
 /* ---- [counter] ----
- * The matrix: a packet is counted in one cell when it is certain to be handed to a port: [ingress][egress],
- * IP bytes without layer 2 and outer headers. Link 0 is this router itself:
- *   [0][out]       what we sent: ICMP errors, frames of the kernel, and on the underlay of a tunnel each outer
- *                  packet (outer IP bytes), beside its inner packet's [in][tunnel];
- *   [underlay][0]  outer packets that ended here (outer IP bytes); the inner one counts as [tunnel][out].
- * Neither what was punted nor what was dropped is in the matrix. */
+ * The matrix: a packet is counted in one cell when it is certain to be handed to a port:
+ * [ingress][egress], IP bytes without layer 2 and outer headers. Link 0 is this router itself:
+ *   [0][out]       what we sent: ICMP errors, frames of the kernel, and on the underlay of a tunnel
+ * each outer packet (outer IP bytes), beside its inner packet's [in][tunnel]; [underlay][0]  outer
+ * packets that ended here (outer IP bytes); the inner one counts as [tunnel][out]. Neither what was
+ * punted nor what was dropped is in the matrix. */
 struct counters {
 	struct dp_count (*pair)[DP_LINKS_MAX]; /* [in][out], lazily touched pages */
 	uint64_t (*drop)[DP_DROP_COUNT];       /* [ingress link][reason] */
-	struct dp_count *punted;               /* [ingress link]: given to the kernel; bytes behind Ethernet */
+	struct dp_count *punted; /* [ingress link]: given to the kernel; bytes behind Ethernet */
 	struct dp_punt_stats punt[DP_PUNT_COUNT];
 	struct dp_worker_stats stats;
 };
@@ -87,37 +95,41 @@ struct worker {
 	struct counters ctr;
 	struct tx_buffer tx[DP_PORTS_MAX];
 	struct rte_mempool *scratch; /* ICMP errors and fragments: a pool of their own */
-	struct rte_ring *inbox;      /* mbufs other workers hand over for ports this one owns */
+	struct rte_ring *inbox;	     /* mbufs other workers hand over for ports this one owns */
 	struct rte_ring *inject;     /* mbufs the punt thread read from TAPs, and released holds */
-	uint64_t now;                /* TSC at the start of the vector */
-	uint64_t random;             /* xorshift state: IP IDs, jitter */
+	uint64_t now;		     /* TSC at the start of the vector */
+	uint64_t random;	     /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
-	uint64_t busy_rounds;        /* [counter] rounds of its loop that found something to do */
-	uint32_t tx_pending;         /* bit = port: tx[port] is not empty */
-	bool sample;                 /* set by worker.c for one vector in 256: time its stages */
+	uint64_t busy_rounds; /* [counter] rounds of its loop that found something to do */
+	uint32_t tx_pending;  /* bit = port: tx[port] is not empty */
+	bool sample;	      /* set by worker.c for one vector in 256: time its stages */
 };
 
 /* ---- seams ---- */
-/* pipeline.c: run n <= VECTOR_MAX packets received on port through every stage. Frees or sends each. */
+/* pipeline.c: run n <= VECTOR_MAX packets received on port through every stage. Frees or sends
+ * each. */
 void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
-/* pipeline.c: frames from a link's kernel interface: complete Ethernet frames, untagged, to be put on the
- * wire as that link's (tags inserted, or the tunnel's header prepended). mbuf_link() names the link. */
+/* pipeline.c: frames from a link's kernel interface: complete Ethernet frames, untagged, to be put
+ * on the wire as that link's (tags inserted, or the tunnel's header prepended). mbuf_link() names
+ * the link. */
 void pipeline_inject(struct worker *w, struct rte_mbuf **pkts, unsigned n);
-/* pipeline.c: packets held for a neighbour that is now known: from route on, as if just received. */
+/* pipeline.c: packets held for a neighbour that is now known: from route on, as if just received.
+ */
 void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n);
-/* pipeline.c: packets held for a neighbour that does not answer: ICMP unreachable (host, or address for
- * IPv6), drop reason neigh_fail. mbuf_meta() is as hold_send was told: link, out_link, l3_off, af. */
+/* pipeline.c: packets held for a neighbour that does not answer: ICMP unreachable (host, or address
+ * for IPv6), drop reason neigh_fail. mbuf_meta() is as hold_send was told: link, out_link, l3_off,
+ * af. */
 void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 
-/* tx.c: hand a finished frame to a port: buffered, flushed by tx_flush after the vector; a port owned by
- * another worker goes by ring. Always consumes m. What the port does not take (tx_full, handover_full,
- * link_down when it has no carrier) is charged to mbuf_meta(m)->link, so set that once a packet's ingress
- * link is known (0 for what this router made itself). */
+/* tx.c: hand a finished frame to a port: buffered, flushed by tx_flush after the vector; a port
+ * owned by another worker goes by ring. Always consumes m. What the port does not take (tx_full,
+ * handover_full, link_down when it has no carrier) is charged to mbuf_meta(m)->link, so set that
+ * once a packet's ingress link is known (0 for what this router made itself). */
 void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m);
 void tx_flush(struct worker *w);
 
-/* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here; on a tunnel
- * link the data must already start at the inner Ethernet header. Consumes m. */
+/* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here; on
+ * a tunnel link the data must already start at the inner Ethernet header. Consumes m. */
 void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt_class class);
 /* hold.c: neighbour unknown. m is as it came, l3_off bytes before its IP header. Consumes m. */
 void hold_send(struct worker *w, struct rte_mbuf *m, uint16_t in_link, uint16_t out_link,
@@ -135,12 +147,13 @@ static inline void drop(struct worker *w, struct rte_mbuf *m, uint16_t link, enu
 	rte_pktmbuf_free(m);
 }
 
-/* What travels with an mbuf between threads: in the dynamic field registered at start (mbuf_meta.c). */
+/* What travels with an mbuf between threads: in the dynamic field registered at start
+ * (mbuf_meta.c). */
 struct mbuf_meta {
-	uint16_t link;    /* ingress link, or the link an injected frame belongs to */
-	uint16_t l3_off;  /* from the data start */
+	uint16_t link;	 /* ingress link, or the link an injected frame belongs to */
+	uint16_t l3_off; /* from the data start */
 	uint8_t af;
-	uint8_t class;    /* enum dp_punt_class */
+	uint8_t class;	   /* enum dp_punt_class */
 	uint16_t out_link; /* hold: where the neighbour is */
 };
 extern int mbuf_meta_offset;
@@ -150,12 +163,14 @@ static inline struct mbuf_meta *mbuf_meta(struct rte_mbuf *m)
 	return RTE_MBUF_DYNFIELD(m, mbuf_meta_offset, struct mbuf_meta *);
 }
 
-/* snapshot.c: what dp_publish published last, NULL before the first. worker.c loads it (acquire) into w->snap
- * before each vector and is quiescent only between vectors; without one it receives nothing. */
+/* snapshot.c: what dp_publish published last, NULL before the first. worker.c loads it (acquire)
+ * into w->snap before each vector and is quiescent only between vectors; without one it receives
+ * nothing. */
 extern const struct snapshot *_Atomic snapshot_published;
-/* punt.c, called by dp_publish after every check and allocation and just before the store: the punt thread's
- * own view of the links; descriptors are duplicated, so control may close its own as soon as dp_publish has
- * returned. -ENOMEM, -EMFILE: nothing changed, and dp_publish must change nothing either. */
+/* punt.c, called by dp_publish after every check and allocation and just before the store: the punt
+ * thread's own view of the links; descriptors are duplicated, so control may close its own as soon
+ * as dp_publish has returned. -ENOMEM, -EMFILE: nothing changed, and dp_publish must change nothing
+ * either. */
 int punt_publish(const struct dp_link *links, unsigned n);
 
 /* snapshot.c: all readers take w->snap. */

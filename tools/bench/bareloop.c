@@ -1,9 +1,10 @@
 /* The barest forwarding loop: what `make bench` measures lintasd against.
  *
- * One lcore, one pcap source, one null sink, one rte_fib (or rte_fib6). Per vector of 64: header checks with
- * checksum (RFC 1812 5.2.2), bulk lookup, TTL, checksum, new MAC addresses, send. It knows no neighbours, VRFs,
- * counters, ICMP, path groups or punt: what lintasd costs beyond this is the price of being a router.
- * Packets so far are published in a mapped file so that the bench can read them at any moment.
+ * One lcore, one pcap source, one null sink, one rte_fib (or rte_fib6). Per vector of 64: header
+ * checks with checksum (RFC 1812 5.2.2), bulk lookup, TTL, checksum, new MAC addresses, send. It
+ * knows no neighbours, VRFs, counters, ICMP, path groups or punt: what lintasd costs beyond this is
+ * the price of being a router. Packets so far are published in a mapped file so that the bench can
+ * read them at any moment.
  *
  *   bareloop EAL-ARGS -- 4|6 RX_PCAP ROUTES STATS      ROUTES: one prefix a line */
 #include <arpa/inet.h>
@@ -20,9 +21,9 @@
 #include <rte_fib6.h>
 #include <rte_ip.h>
 
-#define VECTOR 64
+#define VECTOR	  64
 #define NEXT_HOPS 256
-#define DROP 0 /* value of "no route" in both FIBs */
+#define DROP	  0 /* value of "no route" in both FIBs */
 
 static volatile sig_atomic_t stop;
 static uint64_t *packets; /* in the mapped file */
@@ -38,8 +39,8 @@ static void on_signal(int sig)
 
 static bool valid4(const struct rte_mbuf *m, const struct rte_ipv4_hdr *ip)
 {
-	return m->data_len >= sizeof(struct rte_ether_hdr) + sizeof(*ip) && ip->version_ihl == 0x45 &&
-	       rte_be_to_cpu_16(ip->total_length) >= sizeof(*ip) &&
+	return m->data_len >= sizeof(struct rte_ether_hdr) + sizeof(*ip) &&
+	       ip->version_ihl == 0x45 && rte_be_to_cpu_16(ip->total_length) >= sizeof(*ip) &&
 	       rte_be_to_cpu_16(ip->total_length) <= m->data_len - sizeof(struct rte_ether_hdr) &&
 	       rte_raw_cksum(ip, sizeof(*ip)) == 0xffff && ip->time_to_live > 1;
 }
@@ -90,9 +91,11 @@ static unsigned route6(struct rte_mbuf **in, unsigned n, struct rte_mbuf **out)
 		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(in[i], struct rte_ether_hdr *);
 		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(eth + 1);
 
-		if (eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6) || in[i]->data_len < sizeof(*eth) + sizeof(*ip) ||
+		if (eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6) ||
+			in[i]->data_len < sizeof(*eth) + sizeof(*ip) ||
 			(ip->vtc_flow & RTE_BE32(0xf0000000)) != RTE_BE32(0x60000000) ||
-			rte_be_to_cpu_16(ip->payload_len) > in[i]->data_len - sizeof(*eth) - sizeof(*ip) ||
+			rte_be_to_cpu_16(ip->payload_len) >
+				in[i]->data_len - sizeof(*eth) - sizeof(*ip) ||
 			ip->hop_limits <= 1) {
 			rte_pktmbuf_free(in[i]);
 			continue;
@@ -149,7 +152,8 @@ static void load_routes(const char *path, bool v4)
 		*slash = 0;
 		if (inet_pton(v4 ? AF_INET : AF_INET6, line, a) != 1)
 			rte_exit(1, "%s: not a prefix: %s\n", path, line);
-		if (v4 ? rte_fib_add(fib4, (uint32_t)a[0] << 24 | a[1] << 16 | a[2] << 8 | a[3], atoi(slash + 1), 1 + n % NEXT_HOPS)
+		if (v4 ? rte_fib_add(fib4, (uint32_t)a[0] << 24 | a[1] << 16 | a[2] << 8 | a[3],
+				 atoi(slash + 1), 1 + n % NEXT_HOPS)
 		       : rte_fib6_add(fib6, a, atoi(slash + 1), 1 + n % NEXT_HOPS))
 			rte_exit(1, "%s: route %u refused\n", path, n);
 		n++;
@@ -159,12 +163,15 @@ static void load_routes(const char *path, bool v4)
 
 static void make_fib(bool v4)
 {
-	struct rte_fib_conf c4 = { .type = RTE_FIB_DIR24_8, .max_routes = 1u << 21,
+	struct rte_fib_conf c4 = { .type = RTE_FIB_DIR24_8,
+		.max_routes = 1u << 21,
 		.dir24_8 = { .nh_sz = RTE_FIB_DIR24_8_4B, .num_tbl8 = 32767 } };
-	struct rte_fib6_conf c6 = { .type = RTE_FIB6_TRIE, .max_routes = 1u << 19,
+	struct rte_fib6_conf c6 = { .type = RTE_FIB6_TRIE,
+		.max_routes = 1u << 19,
 		.trie = { .nh_sz = RTE_FIB6_TRIE_4B, .num_tbl8 = 1u << 20 } };
 
-	if (v4 ? !(fib4 = rte_fib_create("bare", 0, &c4)) : !(fib6 = rte_fib6_create("bare", 0, &c6)))
+	if (v4 ? !(fib4 = rte_fib_create("bare", 0, &c4))
+	       : !(fib6 = rte_fib6_create("bare", 0, &c6)))
 		rte_exit(1, "no memory for the FIB: give more huge pages\n");
 	/* The widest lookup this machine has; refused where it has none, scalar stays. */
 	if (v4)
@@ -198,7 +205,8 @@ int main(int argc, char **argv)
 	if (fd < 0 || ftruncate(fd, 4096))
 		rte_exit(1, "%s: cannot be written\n", argv[4]);
 	packets = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	pool = rte_pktmbuf_pool_create("bare", 16383, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create(
+		"bare", 16383, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (packets == MAP_FAILED || !pool)
 		rte_exit(1, "no memory\n");
 	for (unsigned i = 1; i <= NEXT_HOPS; i++)
