@@ -26,7 +26,7 @@ MUTANTS = {
     "TTL": ("ip4.ttl", [("rewrite.c", "if ((k->af == AF_INET ? k->ip[8] : k->ip[7]) < 2) {", "if (0) {"),
                              ("rewrite.c", "(ttl < 2) |", "")]),
     "IPv6 hop limit of ND": ("ip6.nd_hop_limit", [("neigh.c", "ip[7] != 255", "0")]),
-    "ND option length": ("ip6.nd_option_zero", [("neigh.c", "!o[1] ||", "")]),
+    "ND option length": ("ip6.nd_option_zero", [("neigh.c", "if (len < fixed || !options_valid(", "if (len < fixed || 0 && !options_valid(")]),
     "error about error": ("icmp.no_error_about_error", [("icmp.c", "(hlen < k->len && is_query4(k->ip[hlen]))", "1")]),
     "limit by source": ("icmp.limit_by_source", [("icmp.c", "&s->tokens, &s->stamp, w->now, hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))\n\t\treturn false;", "&s->tokens, &s->stamp, w->now, hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))\n\t\t;")]),
     "VXLAN flag": ("tunnel.flag", [("decap.c", "if (!(vxlan[0] & VXLAN_VNI_VALID))", "if (0)")]),
