@@ -292,6 +292,22 @@ static bool bfd_is_used(void)
 	return strstr(sync_state.rendered.bytes, " bfd\n");
 }
 
+/* zebra -n adopts each namespace by itself, some time after it was made; a `netns` line that is
+ * given earlier makes a VRF without a namespace, for good. */
+static bool namespaces_adopted(void)
+{
+	const char *at = sync_state.rendered.bytes;
+	char line[64];
+
+	while ((at = strstr(at, "\n netns "))) {
+		snprintf(line, sizeof(line), "%.*s", (int)(strcspn(at + 1, "\n") + 2), at);
+		if (!strstr(sync_state.running.bytes, line))
+			return false;
+		at++;
+	}
+	return true;
+}
+
 static void on_shown(int status, int output, void *arg)
 {
 	int rc;
@@ -306,6 +322,10 @@ static void on_shown(int status, int output, void *arg)
 		return;
 	}
 	rc = text_read(output, &sync_state.running);
+	if (!rc && sync_state.daemon == FRR_ZEBRA && !namespaces_adopted()) {
+		round_failed("has not adopted every namespace yet (does it run with -n?)", 0);
+		return;
+	}
 	if (!rc)
 		rc = control_offload(compare, on_compared, NULL);
 	if (rc)

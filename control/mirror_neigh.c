@@ -215,7 +215,9 @@ int mirror_neigh_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool d
 	neigh->state = nl.state;
 	neigh->has_mac = nl.has_mac;
 	memcpy(neigh->mac, nl.mac, sizeof(neigh->mac));
-	mv->sync.changes += dump;
+	/* The kernel ages entries (reachable, stale, delay) without a word: that is nothing it kept
+	 * from us. */
+	mv->sync.changes += dump && (!same_mac || was_valid != neigh_valid(neigh));
 	settle(neigh, was_valid);
 	return 0;
 }
