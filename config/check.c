@@ -202,9 +202,10 @@ static const char *secret_flaw(const char *file)
 	ssize_t n = -1;
 	int fd;
 
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	if (fd < 0)
-		return strerror(errno);
+		return errno == ELOOP ? "a symbolic link: put the secret itself there"
+				      : strerror(errno);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		flaw = "not a regular file";
 	else if (st.st_mode & 077)

@@ -427,6 +427,22 @@ static void filters(const struct parse *p, const struct cfg_link *link,
 		parse_warning(p, path, "has IPv6 prefixes, but there is no session v6");
 }
 
+/* FRR tells neighbours of a VRF apart by address only; link-local ones repeat from link to link. */
+static void neighbour_twice(const struct parse *p, const struct cfg_link *link)
+{
+	char path[80];
+
+	for (const struct cfg_link *l = p->config->links; l < link; l++)
+		if (link->bgp.v6.present && l->bgp.v6.present && link->vrf && l->vrf == link->vrf &&
+			ip_addr_is_link_local(&link->bgp.v6.peer) &&
+			ip_addr_equal(&l->bgp.v6.peer, &link->bgp.v6.peer))
+			parse_error(p, AT("bgp.v6.peer"),
+				"link '%s' has this neighbour already in VRF %s: use addresses "
+				"that "
+				"differ",
+				l->name, link->vrf->name);
+}
+
 static bool bgp(const struct parse *p, const struct cfg_link *link)
 {
 	char path[80];
@@ -438,6 +454,7 @@ static bool bgp(const struct parse *p, const struct cfg_link *link)
 		parse_error(p, AT("bgp"), "has no session: give v4 = { ... }; or v6 = { ... };");
 	session(p, link, &link->bgp.v4, AF_INET, "v4");
 	session(p, link, &link->bgp.v6, AF_INET6, "v6");
+	neighbour_twice(p, link);
 	filters(p, link, &link->bgp.accept, "accept");
 	filters(p, link, &link->bgp.announce, "announce");
 	if (!link->zone && !link->bgp.accept.items && !parse_given(p, AT("bgp.accept")))

@@ -59,15 +59,18 @@ static const struct key gateway_keys[] = {
 };
 
 static const struct key defaults_keys[] = {
-	{ "readers", KEY_STRING, 0, AT(cfg_defaults, readers), .otherwise = "root only",
+	{ "readers", KEY_STRING, KEY_RESTART, AT(cfg_defaults, readers), .otherwise = "root only",
 		.text = "Group whose members may look with lintasctl." },
-	{ "writers", KEY_STRING, 0, AT(cfg_defaults, writers), .otherwise = "root only",
-		.text = "Group whose members may change things with lintasctl." },
+	{ "writers", KEY_STRING, KEY_RESTART, AT(cfg_defaults, writers), .otherwise = "root only",
+		.text = "Group whose members may change things with lintasctl; when readers is "
+			"given too, they must be among those as well." },
 	{ "keys", KEY_STRING, 0, AT(cfg_defaults, keys), .fallback = "keys",
 		.text = "Folder of secrets, relative to the main file's: one file a key, one line, "
 			"mode 0600." },
-	{ "frr_sockets", KEY_STRING, 0, AT(cfg_defaults, frr_sockets), .fallback = "/run/frr",
-		.text = "Folder of FRR's vty sockets." },
+	{ "frr_sockets", KEY_STRING, KEY_RESTART, AT(cfg_defaults, frr_sockets),
+		.fallback = "/run/frr",
+		.text = "Folder of FRR's vty sockets; lintas-keeper must be started with the same "
+			"--frr-sockets." },
 	LATER("metrics", "Address and port of the metrics listener."),
 	END,
 };

@@ -177,6 +177,13 @@ static int prepare_link(const struct cfg_link *cfg)
 	while (ether->underlay)
 		ether = ether->underlay;
 	if (bring_port_number(ether->circuit->port->name) < 0) {
+		if (link) { /* it forwards now, and would stop */
+			log_event(LOG_LVL_ERR, cfg->name,
+				"cannot move to port %s, which is new, before a restart: restart "
+				"lintasd, or leave it where it is",
+				ether->circuit->port->name);
+			return -EBUSY;
+		}
 		log_event(LOG_LVL_WARN, cfg->name, "waits for a restart: port %s is new",
 			ether->circuit->port->name);
 		return 0;
@@ -311,12 +318,19 @@ static void commit_link(struct link *link)
 	if (old && !same_interface(link))
 		bring_tap(link, link->cfg);
 	bring_link(link, old);
+	if (old && (old->statics.n || old->gateway[0].af || old->gateway[1].af))
+		bring_again(link->vrf); /* a route it gave up may be another's now */
 }
 
 static void remove_link(struct link *link)
 {
-	log_event(LOG_LVL_INFO, link->name, "removed from VRF %s", link->vrf->name);
+	struct vrf *vrf = link->vrf;
+
+	log_event(LOG_LVL_INFO, link->name, "removed from VRF %s", vrf->name);
+	if (link->ifindex > 0) /* its routes leave now, not with the last descriptor */
+		kernel_link_up(vrf, link->ifindex, false);
 	bring_gone(link);
+	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
 	link_release(link);
 }

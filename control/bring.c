@@ -463,6 +463,16 @@ void bring_link(struct link *link, const struct cfg_link *old)
 		dirty_set(link);
 }
 
+void bring_again(const struct vrf *vrf)
+{
+	for (struct link *link = link_next(NULL); link; link = link_next(link)) {
+		if (link->vrf != vrf)
+			continue;
+		sides[link->id].dirty = true;
+		sides[link->id].retry_ns = 0;
+	}
+}
+
 /* ---- carrier ---- */
 /* The kernel is told what link->carrier is, unless the link may still keep what it had before the
  * restart. */

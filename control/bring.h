@@ -17,6 +17,8 @@ int bring_tap(struct link *link, const struct cfg_link *cfg);
 /* Addresses, up or down, static routes: from what `old` (NULL: nothing) had put there to what
  * link->cfg wants. What fails is logged and tried again. */
 void bring_link(struct link *link, const struct cfg_link *old);
+/* Links of the VRF assert their routes again: another link has given some up. */
+void bring_again(const struct vrf *vrf);
 /* The link leaves: its interface goes with everything on it. The fast path no longer uses it, but
  * its punt thread may hold the descriptor's number for a moment: the number is closed later. */
 void bring_gone(struct link *link);

@@ -7,7 +7,8 @@
 #include "config/config.h"
 
 /* Write the complete frr.conf that config asks for. keys_dir is where MD5 secrets are read from:
- * the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but for reading the keys. */
+ * the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but for
+ * reading the keys; a session whose key cannot be had is rendered shut down, and logged. */
 int frr_render(const struct config *config, FILE *out);
 enum frr_daemon { FRR_ZEBRA, FRR_BFDD, FRR_BGPD, FRR_DAEMONS };
 

@@ -227,12 +227,11 @@ static void filters_write(const struct render *r)
 }
 
 /* ---- BGP ---- */
-static int neighbor_write(
+static void neighbor_write(
 	const struct render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
 {
 	char who[IP_STRLEN], profile[32];
 	FILE *out = r->out;
-	int rc = 0;
 
 	ip_addr_format(&peer->peer, who);
 	fprintf(out, " neighbor %s remote-as %u\n", who, peer->asn);
@@ -247,8 +246,9 @@ static int neighbor_write(
 		if (!bfd_is_default(&peer->bfd))
 			fprintf(out, " neighbor %s bfd profile %s\n", who, profile);
 	}
-	if (peer->key)
-		rc = password_write(r, link, peer, who);
+	/* Without its secret a session stays down; the others need not. */
+	if (peer->key && password_write(r, link, peer, who) && !link->shut)
+		fprintf(out, " neighbor %s shutdown\n", who);
 	if (peer->keepalive_s || peer->hold_s)
 		fprintf(out, " neighbor %s timers %u %u\n", who,
 			peer->keepalive_s ? peer->keepalive_s : peer->hold_s / 3,
@@ -257,7 +257,6 @@ static int neighbor_write(
 		fprintf(out, " neighbor %s interface %s\n", who, link->name);
 	if (link->shut)
 		fprintf(out, " neighbor %s shutdown\n", who);
-	return rc;
 }
 
 /* A prefix of our own, once, if some announce list of the VRF lets it out. */
@@ -337,17 +336,16 @@ static void family_write(const struct render *r, const struct cfg_vrf *vrf, bool
 		PATHS);
 }
 
-static int vrf_write(const struct render *r, const struct cfg_vrf *vrf)
+static void vrf_write(const struct render *r, const struct cfg_vrf *vrf)
 {
 	unsigned sessions[2] = { 0, 0 };
 	char text[IP_STRLEN];
-	int rc = 0;
 
 	for (unsigned i = 0; i < r->config->n_links * 2; i++)
 		if (r->config->links[i / 2].vrf == vrf && peer_of(&r->config->links[i / 2], i % 2))
 			sessions[i % 2]++;
 	if (!sessions[0] && !sessions[1])
-		return 0;
+		return;
 	fprintf(r->out, "router bgp %u vrf %s\n bgp router-id %s\n", r->config->gateway.asn,
 		vrf->name, ip_addr_format(&r->config->gateway.router_id, text));
 	fprintf(r->out, " no bgp default ipv4-unicast\n bgp bestpath as-path multipath-relax\n");
@@ -355,24 +353,19 @@ static int vrf_write(const struct render *r, const struct cfg_vrf *vrf)
 		const struct cfg_link *link = &r->config->links[i / 2];
 		const struct cfg_bgp_peer *peer = peer_of(link, i % 2);
 
-		if (link->vrf == vrf && peer) {
-			int failed = neighbor_write(r, link, peer);
-
-			rc = rc ? rc : failed;
-		}
+		if (link->vrf == vrf && peer)
+			neighbor_write(r, link, peer);
 	}
 	if (sessions[0])
 		family_write(r, vrf, false);
 	if (sessions[1])
 		family_write(r, vrf, true);
 	fprintf(r->out, "exit\n!\n");
-	return rc;
 }
 
 int frr_render(const struct config *config, FILE *out)
 {
 	struct render r = { .config = config, .out = out };
-	int rc = 0;
 
 	fprintf(out, "frr defaults traditional\nhostname %s\nno zebra nexthop kernel enable\n",
 		config->gateway.name);
@@ -380,15 +373,10 @@ int frr_render(const struct config *config, FILE *out)
 	for (unsigned i = 0; i < config->n_vrfs; i++)
 		fprintf(out, "vrf %s\n netns /run/netns/%s\nexit-vrf\n!\n", config->vrfs[i].name,
 			config->vrfs[i].name);
-	for (unsigned i = 0; i < config->n_vrfs; i++) {
-		int failed = vrf_write(&r, &config->vrfs[i]);
-
-		rc = rc ? rc : failed;
-	}
+	for (unsigned i = 0; i < config->n_vrfs; i++)
+		vrf_write(&r, &config->vrfs[i]);
 	filters_write(&r);
 	bfd_write(&r);
 	fprintf(out, "end\n");
-	if (!rc && ferror(out))
-		rc = -EIO;
-	return rc;
+	return ferror(out) ? -EIO : 0;
 }

@@ -50,7 +50,7 @@ static struct {
 	struct event *watch;
 	struct frr_status status;
 	struct text rendered;
-	/* with `rendered` the helper thread's while it compares */
+	bool comparing; /* then `rendered` and `running` are the helper thread's */
 	struct text running;
 	int commands; /* descriptor */
 	unsigned lines;
@@ -176,7 +176,7 @@ static void round_failed(const char *what, int rc)
 	status->failures++;
 	status->in_sync = false;
 	round_end();
-	sync_state.wanted = true;
+	sync_state.wanted |= !sync_state.look_only; /* a look that failed is a look again */
 	sync_state.retry_ns = now_ns() + sync_state.retry_ms * 1000000ull;
 	if ((sync_state.retry_ms *= 2) > RETRY_MAX_MS)
 		sync_state.retry_ms = RETRY_MAX_MS;
@@ -266,6 +266,7 @@ static void on_compared(void *arg)
 	int rc = sync_state.rc;
 
 	(void)arg;
+	sync_state.comparing = false;
 	if (rc) {
 		round_failed("comparing: ", rc);
 	} else if (sync_state.lines == 0) {
@@ -326,8 +327,11 @@ static void on_shown(int status, int output, void *arg)
 		round_failed("has not adopted every namespace yet (does it run with -n?)", 0);
 		return;
 	}
-	if (!rc)
+	if (!rc) {
+		sync_state.comparing = true;
 		rc = control_offload(compare, on_compared, NULL);
+		sync_state.comparing = !rc;
+	}
 	if (rc)
 		round_failed("show running-config: ", rc);
 }
@@ -428,6 +432,8 @@ void frr_stop(void)
 {
 	event_free(sync_state.watch);
 	sync_state.watch = NULL;
+	if (sync_state.comparing)
+		return; /* the thread reads them still; they go with the process */
 	text_wipe(&sync_state.running);
 	text_wipe(&sync_state.rendered);
 }

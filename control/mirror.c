@@ -245,10 +245,10 @@ void mirror_vrf_del(struct vrf *vrf)
 	struct mirror_vrf *mv = mirror_of(vrf);
 	struct timeval soon = { 0 };
 
+	kernel_batch_cancel(vrf);
 	if (!mv)
 		return;
 	resync_close(mv);
-	kernel_batch_cancel(vrf);
 	audit_vrf_gone(mv);
 	by_id[mv->id] = NULL;
 	LIST_REMOVE(mv, of_list);

@@ -182,7 +182,8 @@ uint64_t dp_drop_count(enum dp_drop reason)
 /* Reasons that only come after the meter: the packet is in its row of the matrix already. */
 static bool after_meter(enum dp_drop reason)
 {
-	return reason == DP_DROP_tx_full || reason == DP_DROP_handover_full;
+	return reason == DP_DROP_tx_full || reason == DP_DROP_handover_full ||
+	       reason == DP_DROP_no_carrier;
 }
 
 /* Dropped packets have no bytes: nobody knows the IP length of what is no IP packet. */

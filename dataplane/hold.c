@@ -85,11 +85,32 @@ static void hold_delete(struct hold *h)
 	of_link[h->key.link]--;
 }
 
-static struct hold *hold_new(const struct hold_key *key, uint64_t now)
+/* RFC 6583 7: a scan of unknown addresses fills its link's share; who came first makes room, so
+ * that a neighbour that is really there is asked for all the same. */
+static void hold_evict(struct worker *self, uint16_t link)
 {
-	struct hold *h = TAILQ_FIRST(&unused);
+	struct hold *old;
 
-	if (!h || of_link[key->link] >= HOLD_LINK_MAX)
+	TAILQ_FOREACH(old, &by_deadline, order)
+		if (old->key.link == link)
+			break;
+	if (!old)
+		return;
+	for (unsigned i = 0; i < old->n; i++)
+		drop(self, old->m[i], mbuf_meta(old->m[i])->link, DP_DROP_neigh_full);
+	atomic_fetch_sub_explicit(&held, old->n, memory_order_relaxed);
+	old->n = 0;
+	hold_delete(old);
+}
+
+static struct hold *hold_new(struct worker *self, const struct hold_key *key, uint64_t now)
+{
+	struct hold *h;
+
+	if (of_link[key->link] >= HOLD_LINK_MAX)
+		hold_evict(self, key->link);
+	h = TAILQ_FIRST(&unused);
+	if (!h)
 		return NULL;
 	h->key = *key;
 	h->n = 0;
@@ -131,7 +152,7 @@ void hold_add(struct worker *self, struct rte_mbuf *m, const struct ip_addr *nex
 	struct hold *h = hold_find(&key);
 
 	if (!h)
-		h = hold_new(&key, now);
+		h = hold_new(self, &key, now);
 	if (!h || (!h->n && hold_count() >= HOLD_MAX)) {
 		drop(self, m, mbuf_meta(m)->link, DP_DROP_neigh_full);
 		return;

@@ -195,13 +195,15 @@ static struct ip_addr source_of(const struct link *l, uint8_t af)
 }
 
 /* What the error may be in all: its limit, its way's MTU, and no more than there is to quote. */
-static unsigned total_of(const struct packet *k, const struct adj *a)
+static unsigned total_of(const struct worker *w, const struct packet *k, const struct adj *a)
 {
 	unsigned head = (k->af == AF_INET ? IP4_MIN : IP6_LEN) + ICMP_HEADER;
 	unsigned most = k->af == AF_INET ? QUOTE4_TOTAL : QUOTE6_TOTAL;
+	const struct link *out = snapshot_link(w->snap, a->link);
+	unsigned mtu = a->kind == DP_ADJ_FORWARD ? a->mtu : out ? out->conf.mtu : most;
 
-	if (a->kind == DP_ADJ_FORWARD && a->mtu < most)
-		most = RTE_MAX((unsigned)a->mtu, head);
+	if (mtu < most)
+		most = RTE_MAX(mtu, head);
 	return RTE_MIN(most, head + k->len);
 }
 
@@ -237,7 +239,7 @@ void icmp_error(struct worker *w, const struct packet *k, enum icmp_what what, u
 		return drop(w, k->m, k->in, DP_DROP_icmp_suppressed);
 	if (!within_budget(w, k))
 		return drop(w, k->m, k->in, DP_DROP_icmp_limited);
-	total = total_of(k, a);
+	total = total_of(w, k, a);
 	e = rte_pktmbuf_alloc(w->scratch);
 	hdr = e ? (uint8_t *)rte_pktmbuf_append(e, (uint16_t)total) : NULL;
 	if (!hdr) {

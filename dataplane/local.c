@@ -134,9 +134,11 @@ static void deliver6(struct worker *w, struct pass *p, const struct packet *k, c
 		return icmp_error(w, k, ICMP_PARAMETER, l4.rh + RH_TYPE, DP_DROP_ip6_rh);
 	if (l4.proto == IPPROTO_ICMPV6 && l4.frag != IP6_FRAG_LATER &&
 		l4.off + ICMP_MIN <= k->len) {
+		const struct vrf_fib *vrf = vrf_get(l->conf.vrf); /* gone since parse looked? */
 		uint8_t type = k->ip[l4.off];
 		if (type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT)
-			return neigh_nd(w, k, &l4, l, vrf_get(l->conf.vrf));
+			return vrf ? neigh_nd(w, k, &l4, l, vrf)
+				   : drop(w, k->m, k->in, DP_DROP_no_route);
 	}
 	deliver(w, p, k, l, l4.proto, l4.off, l4.frag != IP6_WHOLE, l4.frag == IP6_FRAG_LATER);
 }

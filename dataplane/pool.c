@@ -103,7 +103,8 @@ static unsigned class_buffers(int class)
 
 static unsigned scratch_buffers(void)
 {
-	return (in_tx_rings(false) + in_inboxes()) / port_workers + SCRATCH_SPARE;
+	/* Errors of ours wait for neighbours too, and all that wait may be one worker's. */
+	return (in_tx_rings(false) + in_inboxes()) / port_workers + HOLD_MAX + SCRATCH_SPARE;
 }
 
 static unsigned punt_buffers(void)

@@ -26,6 +26,7 @@ static void rx_vector(
 	}
 	uint64_t processed = rte_rdtsc();
 	tx_flush(w);
+	count_add(&stats->sampled_packets, n);
 	count_add(&stats->stage_cycles[STAGE_rx], received - begin);
 	count_add(&stats->stage_cycles[STAGE_tx], rte_rdtsc() - processed);
 }

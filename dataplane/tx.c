@@ -28,7 +28,7 @@ static void tx_port(struct worker *w, unsigned port)
 	buffer->n = 0;
 	w->tx_pending &= ~(UINT32_C(1) << port);
 	if (!atomic_load_explicit(&port_carrier[port], memory_order_relaxed)) {
-		tx_drop(w, buffer->pkts, n, DP_DROP_link_down);
+		tx_drop(w, buffer->pkts, n, DP_DROP_no_carrier);
 		return;
 	}
 	if (tx->owner >= 0) {

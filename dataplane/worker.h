@@ -123,7 +123,7 @@ void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 
 /* tx.c: hand a finished frame to a port: buffered, flushed by tx_flush after the vector; a port
  * owned by another worker goes by ring. Always consumes m. What the port does not take (tx_full,
- * handover_full, link_down when it has no carrier) is charged to mbuf_meta(m)->link, so set that
+ * handover_full, no_carrier) is charged to mbuf_meta(m)->link, so set that
  * once a packet's ingress link is known (0 for what this router made itself). */
 void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m);
 void tx_flush(struct worker *w);

@@ -204,7 +204,7 @@ def row_port_down(world):
     answer = world.run("port", port=1, up=False)
     p = IP(src="10.1.1.1", dst="10.2.1.1") / UDP(sport=7, dport=8)
     answer = world.send("a", world.eth("a", 0x0800) / p)
-    equal((answer["tx"], answer["drops"]), ([], {"link_down": 1}), "while down")
+    equal((answer["tx"], answer["drops"]), ([], {"no_carrier": 1}), "while down")
     world.run("port", port=1, up=True)
     equal(len(world.send("a", world.eth("a", 0x0800) / p)["tx"]), 1, "when back")
 row_port_down.own_world = {}

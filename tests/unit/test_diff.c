@@ -70,7 +70,7 @@ static void test_values(void)
 	expect("\"fd10::1/128\"", "\"fd10::2/128\"",
 		"~vrf.prod: loopback -fd10::1/128 +fd10::2/128\n");
 	expect("readers = \"lintas-ro\"", "readers = \"lintas-r\"",
-		"~defaults.defaults: readers lintas-ro->lintas-r\n");
+		"~defaults.defaults: readers lintas-ro->lintas-r RESTART\n");
 	expect("schema = 1;", "schema = 1; routing = \"external\";",
 		"~gateway.gateway: routing frr->external\n");
 	expect("[ \"169.254.10.2/30\", \"2001:db8:f::2/125\" ]",

@@ -209,24 +209,31 @@ static void test_golden(void)
 	sample_free(config);
 }
 
+/* Rendered without the secret, and so that the session stays down; the rest is as ever. */
+static void expect_down(const struct config *config)
+{
+	char *text;
+
+	CU_ASSERT_EQUAL(render(config, &text), 0);
+	CU_ASSERT_PTR_NULL(strstr(text, "s3cret"));
+	CU_ASSERT_PTR_NULL(strstr(text, " password "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " shutdown\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nend\n"));
+	free(text);
+}
+
 static void test_key_refused(void)
 {
 	struct config *config = sample_load();
-	char *text;
 
 	chmod(key_path, 0644); /* others may read it */
-	CU_ASSERT_EQUAL(render(config, &text), -EACCES);
-	CU_ASSERT_PTR_NULL(strstr(text, "s3cret"));
-	free(text);
+	expect_down(config);
 	write_file(key_path, "two words\n", 0600); /* would be more than one argument in FRR */
-	CU_ASSERT_EQUAL(render(config, &text), -EILSEQ);
-	free(text);
+	expect_down(config);
 	write_file(key_path, "\n", 0600);
-	CU_ASSERT_EQUAL(render(config, &text), -EMSGSIZE);
-	free(text);
+	expect_down(config);
 	unlink(key_path);
-	CU_ASSERT_EQUAL(render(config, &text), -ENOENT);
-	free(text);
+	expect_down(config);
 	sample_free(config);
 }
 
