@@ -156,11 +156,14 @@ def overlap_is_not_confused(lab):
     """10.40/16 is cloud-a's in VRF prod and the bank's in VRF bank: each VRF leads to its own."""
     check(lab.living("10.40.0.10", "prod") <= {"aws-dx1", "az-er"}, lab.get("10.40.0.10", "prod"))
     check(lab.living("10.40.0.10", "bank") <= {"bank-ll"}, lab.get("10.40.0.10", "bank"))
-    sniffers = Sniffers(lab, ("bank",), "OVERLAP")
-    shoot(lab, "cloud-b", "OVERLAP", B.addr[4], ["10.40.0.10"])
-    shoot(lab, "cloud-b", "OVERLAP", B.addr[6], ["2001:db8:40::10"])
+    sniffers = Sniffers(lab, ("bank", "cloud-a"), "OVERLAP")
+    sent = shoot(lab, "cloud-b", "OVERLAP", B.addr[4], ["10.40.0.10"])
+    sent += shoot(lab, "cloud-b", "OVERLAP", B.addr[6], ["2001:db8:40::10"])
     measure.settle(lab.world)
-    check(sniffers.stop() == {"bank": 0}, "the bank saw what was meant for cloud-a")
+    seen = sniffers.stop()
+    check(seen["bank"] == 0, "the bank saw what was meant for cloud-a")
+    check(seen["cloud-a"] == sent, f"cloud-a saw {seen['cloud-a']} of {sent}: these tests would not notice a leak")
+    return f"{sent} packets, all at cloud-a, none at the bank"
 
 
 @test

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -107,33 +108,37 @@ def several_requests_on_one_connection(lab):
     check(oks == [True, False, True], oks)
 
 
-def slowest_answer(lab, n=50):
-    """Of n requests that need nothing but the control thread."""
-    slowest = 0.0
+def answers(lab, n=50):
+    """(median, slowest) of n requests that need nothing but the control thread, in seconds."""
+    took = []
     for _ in range(n):
         begin = time.monotonic()
         check(ask(lab, b'{"cmd": "link show"}')["ok"], "link show refused")
-        slowest = max(slowest, time.monotonic() - begin)
-    return slowest
+        took.append(time.monotonic() - begin)
+    return statistics.median(took), max(took)
 
 
 @test
 def stalled_clients(lab):
-    """Twenty clients ask for every route and read nothing: others are served at once, traffic flows."""
-    alone, stuck = slowest_answer(lab), []
+    """Twenty clients ask for every route and read nothing: others are served at once, traffic flows.
+
+    The median is the promise; the slowest of fifty is mostly the machine's scheduler."""
+    alone, stuck = answers(lab), []
     try:
         for _ in range(20):
             s = raw(lab)
             s.sendall(b'{"cmd": "route show", "args": {"all": true}}\n' * 50)
             stuck.append(s)
-        results, beside = streams(lab.world, [(A, B, 4), (B, A, 6)], lambda: slowest_answer(lab), pps=1000)
-        check(beside < 0.1 + 2 * alone, f"an answer took {beside * 1e3:.0f} ms beside stalled clients, {alone * 1e3:.0f} alone")
+        results, beside = streams(lab.world, [(A, B, 4), (B, A, 6)], lambda: answers(lab), pps=1000)
+        said = " and ".join(f"median {m * 1e3:.1f} ms, slowest {w * 1e3:.1f} ms {where}"
+                            for (m, w), where in ((beside, "beside them"), (alone, "alone")))
+        check(beside[0] < 0.02 + 2 * alone[0] and beside[1] < 1 + 2 * alone[1], said)
         for r in results:
             check(r.lost == 0, r)
     finally:
         for s in stuck:
             s.close()
-    return f"slowest answer {beside * 1e3:.1f} ms, alone {alone * 1e3:.1f} ms"
+    return said
 
 
 @test

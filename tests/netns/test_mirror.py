@@ -108,23 +108,29 @@ def starts_equal(lab):
     check(m["synced"] and m["parse_errors"] == 0 and m["audit_fixed"] == 0, m)
 
 
+def kinds(lab, addr):
+    """What the legs toward an address are: forward, blackhole …"""
+    return [leg["to"].get("kind") for leg in (lab.get(addr)["path"] or {"legs": []})["legs"]]
+
+
 @test
 def every_kind_of_route(lab):
     """Multipath with weights, blackhole, unreachable, prohibit, metrics that compete, device routes, both families."""
-    batch(lab, [f"route add 172.20.0.0/16 proto {FOREIGN} nexthop via 10.61.255.2 dev gcp-vpc weight 3 nexthop via {VIA4} dev {DEV} weight 1",
-                f"route add blackhole 172.21.0.0/16 proto {FOREIGN}", f"route add unreachable 172.22.0.0/16 proto {FOREIGN}",
-                f"route add prohibit 172.23.0.0/16 proto {FOREIGN}",
-                f"route add 172.24.0.0/16 via {VIA4} metric 200 proto {FOREIGN}", f"route add 172.24.0.0/16 via 10.61.255.2 metric 100 proto {FOREIGN}"])
-    batch(lab, [f"route add 2001:db8:e0::/48 proto {FOREIGN} nexthop via 2001:db8:f:61::2 dev gcp-vpc weight 3 nexthop via {VIA6} dev {DEV}",
-                f"route add blackhole 2001:db8:e1::/48 proto {FOREIGN}", f"route add unreachable 2001:db8:e2::/48 proto {FOREIGN}",
-                f"route add prohibit 2001:db8:e3::/48 proto {FOREIGN}"], "-6")
+    own = f"proto {FOREIGN}"
+    batch(lab, [f"route add 172.20.0.0/16 {own} nexthop via 10.61.255.2 dev gcp-vpc weight 3 nexthop via {VIA4} dev {DEV}",
+                f"route add blackhole 172.21.0.0/16 {own}", f"route add unreachable 172.22.0.0/16 {own}",
+                f"route add prohibit 172.23.0.0/16 {own}", f"route add 172.24.0.0/16 via {VIA4} metric 200 {own}",
+                f"route add 172.24.0.0/16 via 10.61.255.2 metric 100 {own}"])
+    batch(lab, [f"route add 2001:db8:e0::/48 {own} nexthop via 2001:db8:f:61::2 dev gcp-vpc weight 3 "
+                f"nexthop via {VIA6} dev {DEV}", f"route add blackhole 2001:db8:e1::/48 {own}",
+                f"route add unreachable 2001:db8:e2::/48 {own}", f"route add prohibit 2001:db8:e3::/48 {own}"], "-6")
     for addr in ("172.20.0.1", "2001:db8:e0::1"):
         wait_for(f"{addr} has both legs", 5, lambda a=addr: lab.living(a) == {"gcp-vpc", DEV})
         share = {leg["to"]["link"]: leg["buckets"] for leg in lab.get(addr)["path"]["legs"]}
         check(150 < share["gcp-vpc"] < 230, f"weights 3:1 gave {share}")
     for addr, kind in (("172.21.0.1", "blackhole"), ("172.22.0.1", "unreachable"), ("172.23.0.1", "prohibit"),
                        ("2001:db8:e1::1", "blackhole"), ("2001:db8:e2::1", "unreachable"), ("2001:db8:e3::1", "prohibit")):
-        wait_for(f"{addr} is {kind}", 5, lambda a=addr, k=kind: (lab.get(a)["path"] or {"legs": [{"to": {}}]})["legs"][0]["to"].get("kind") == k)
+        wait_for(f"{addr} is {kind}", 5, lambda a=addr, k=kind: kinds(lab, a) == [k])
     wait_for("the lower metric wins", 5, lambda: lab.living("172.24.0.1") == {"gcp-vpc"})
     batch(lab, ["route del 172.24.0.0/16 metric 100"])
     wait_for("the higher metric takes over", 5, lambda: lab.living("172.24.0.1") == {DEV})
@@ -176,7 +182,8 @@ def six_too(lab):
 def next_hop_object_deleted_in_silence(lab):
     """20,000 routes by one next-hop object; deleting it announces one thing, and all of them must go."""
     start, many = fresh(lab), prefixes(20000, 30)
-    lab.world.ip("prod", f"nexthop add id 700 via {VIA4} dev {DEV} proto {FOREIGN}\nnexthop add id 701 via 10.61.255.2 dev gcp-vpc proto {FOREIGN}\n"
+    lab.world.ip("prod", f"nexthop add id 700 via {VIA4} dev {DEV} proto {FOREIGN}\n"
+                         f"nexthop add id 701 via 10.61.255.2 dev gcp-vpc proto {FOREIGN}\n"
                          f"nexthop add id 710 group 700,1/701,1 proto {FOREIGN}")
     batch(lab, [f"route add {p} nhid {700 if i % 2 else 710} proto {FOREIGN}" for i, p in enumerate(many)])
     wait_counts(lab, (start[0] + len(many), start[1]), 15, "added")

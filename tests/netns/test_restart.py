@@ -160,7 +160,8 @@ def sigterm(lab):
 def configuration_changed_while_dead(lab):
     """What the file dropped while nobody looked is gone after the start: the route, the link, its interface."""
     lab.gateway.settings.statics = ["10.63.0.0/16"]
-    lab.gateway.settings.links = ['  aws-dx2 = { circuit = "dx"; vlan = 102; vrf = "prod"; cloud = "aws"; address = [ "169.254.11.2/30" ]; };\n']
+    lab.gateway.settings.links = ['  aws-dx2 = { circuit = "dx"; vlan = 102; vrf = "prod"; cloud = "aws"; '
+                                  'address = [ "169.254.11.2/30" ]; };\n']
     lab.gateway.write()
     lab.gateway.hup()
     wait_for("both are there", 10, lambda: lab.living("10.63.0.1") == {"gcp-vpc6"} and

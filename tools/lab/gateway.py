@@ -50,7 +50,8 @@ class Settings:
                           for i, p in enumerate(topo.WIRES))
         return f"""# The lab's gateway; tools/lab writes this file.
 schema = 1;
-gateway = {{ name = "jkt1"; router_id = "10.255.0.1"; asn = "{peers.GATEWAY_AS}"; workers = "{self.workers}"; poll = "adaptive"; hugepages = {"true" if self.hugepages else "false"}; }};
+gateway = {{ name = "jkt1"; router_id = "10.255.0.1"; asn = "{peers.GATEWAY_AS}"; workers = "{self.workers}";
+            poll = "adaptive"; hugepages = {"true" if self.hugepages else "false"}; }};
 defaults = {{ keys = "{world.path('keys')}"; frr_sockets = "{peers.sockets(world, 'gw')}"; }};
 routing = "frr";
 ports = {{
@@ -106,7 +107,7 @@ links = {{
 class Gateway:
     def __init__(self, world, build):
         self.world, self.build = world, os.path.abspath(build)
-        self.settings = Settings(hugepages_free() >= 512)
+        self.settings = Settings(hugepages_free() >= 300)
         self.conf = world.path("lintas.conf")
         self.keeper_socket, self.api_socket = world.path("run", "keeper.sock"), world.path("api", "lintas.sock")
 

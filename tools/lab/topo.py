@@ -105,8 +105,8 @@ def build(world):
         world.run(None, "nsenter", f"--mount=/proc/{world.holder}/ns/mnt", "ip", "netns", "add", ns)
         world.run(ns, "sysctl", "-q", "-w", *SYSCTLS)
         world.ip(ns, "link set lo up")
-    for port, peer in WIRES.items():
-        lay_wire(world, port, peer)
+    for index, (port, peer) in enumerate(WIRES.items(), 100):
+        lay_wire(world, port, peer, index)
     for attachment in ATTACHMENTS:
         attach_tagged(world, attachment)
     for ns, addrs in HOSTS.items():
@@ -116,9 +116,12 @@ def build(world):
     world.ip("bank", "route add default via 192.0.2.66\nroute add default via 2001:db8:ba::66")
 
 
-def lay_wire(world, port, peer):
-    """A veth pair as a wire. Room for two tags on both ends; checksums are computed, tags stay in the frame."""
-    world.ip("gw", f"link add {port} mtu 1508 address {mac('gw ' + port)} type veth peer name wire "
+def lay_wire(world, port, peer, index):
+    """A veth pair as a wire. Room for two tags on both ends; checksums are computed, tags stay in the frame.
+
+    The index is one the other end does not have: Linux tells a veth's loss of carrier at once only if the
+    indexes of its ends differ, else with the rest of its link news, which may be a second late."""
+    world.ip("gw", f"link add {port} index {index} mtu 1508 address {mac('gw ' + port)} type veth peer name wire "
                    f"mtu 1508 address {mac(peer + ' wire')} netns /proc/{world.holder}/root/run/netns/{peer}")
     for ns, dev in (("gw", port), (peer, "wire")):
         plain(world, ns, dev)
