@@ -36,23 +36,25 @@ KEEPER_OBJ    := $(call obj,control,$(KEEPER_SRC))
 CTL_OBJ       := $(call obj,tools,$(CTL_SRC))
 UNIT_OBJ      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 
+LINK = $(if $(V),,@echo '  LD $@' &&) $(CC) $(CFLAGS) $(LDFLAGS)
+
 all: $(B)/lintasd $(B)/lintas-keeper $(B)/lintasctl
 
 $(B)/lintasd: $(CONTROL_OBJ) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
+	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
 $(B)/lintas-keeper: $(KEEPER_OBJ) $(B)/config/ip.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs libcap)
+	$(LINK) -o $@ $^ $$(pkg-config --libs libcap)
 $(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs jansson libconfig)
+	$(LINK) -o $@ $^ $$(pkg-config --libs jansson libconfig)
 # The mirror's tests put a fast path of their own between it and the real one: tests/unit/oracle.c.
 UNIT_WRAP := $(foreach f,fib_set fib_del fib_lookup group_set group_del group_info adj_set adj_del adj_info \
 	hold_release reclaim,-Wl,--wrap=dp_$(f))
 # Everything but main(): the unit tests meet the same objects the daemon is made of.
 $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ) \
 		$(filter-out %/lintasctl.o,$(CTL_OBJ))
-	$(CC) $(CFLAGS) $(LDFLAGS) $(UNIT_WRAP) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
+	$(LINK) $(UNIT_WRAP) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
 $(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
+	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -63,7 +65,7 @@ deps:
 
 # GROUP: core packet netns (all of them without T=); NAME runs one test of it: make test T=netns N=reload
 test: deps
-	@$(MAKE) --no-print-directory test-build
+	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns) $(if $(N),--only $(N))
 test-quick: test-build
 	@tests/run $(if $(SAN),--san) core packet
@@ -71,21 +73,21 @@ test-build: all $(B)/unit $(B)/pktrun
 
 # What takes longer than a test may; logs below tests/proofs/. T=mutants: is each check noticed when it is gone?
 proof: deps
-	@$(MAKE) --no-print-directory test-build
+	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	tests/proof $(or $(T),mutants)
 
 lab: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	tools/lab/lab run
 lab-down:
 	tools/lab/lab down
 
 # lintasd against the barest loop around rte_fib; ROWS="ip4-1k ip6-20k" for some.
 bench: deps
-	@$(MAKE) --no-print-directory all $(B)/bareloop
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/bareloop
 	tools/bench/bench --build $(abspath $(B)) $(ROWS)
 $(B)/bareloop: $(B)/tools/bench/bareloop.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs libdpdk)
+	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk)
 
 help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
@@ -95,7 +97,7 @@ help:
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'
 	@echo 'make deps           install what is missing from Debian'
 	@echo 'make bench          compare with the barest loop'
-	@echo 'make lint           format, layering, static analysis'
+	@echo 'make lint           warnings of clang, format, layering, lists that must agree'
 	@echo 'make install        to $$(DESTDIR)$$(PREFIX)'
 	@echo 'make clean'
 
