@@ -198,6 +198,14 @@ static const char *denied_by(uint32_t group)
 	return NULL;
 }
 
+static bool is_partners(const char *vrf)
+{
+	for (const struct link *link = link_next(NULL); link; link = link_next(link))
+		if (is_partner(link) && !strcmp(link->vrf->name, vrf))
+			return true;
+	return false;
+}
+
 /* One sentence: what happens, or why nothing does. */
 static json_t *verdict(
 	const struct found *f, uint32_t group, const struct ip_addr *dst, const char *vrf)
@@ -217,6 +225,11 @@ static json_t *verdict(
 			"the kernel's route to %s is not in the fast path; packets are dropped as "
 			"no_route, answered with ICMP network unreachable",
 			text);
+	if (!group && is_partners(vrf))
+		return json_sprintf(
+			"no route to %s in VRF %s: what its partner sends there is dropped "
+			"as partner_deny, without an answer",
+			text, vrf);
 	if (!group)
 		return json_sprintf(
 			"no route to %s in VRF %s: packets are dropped as no_route, answered with "
