@@ -2,9 +2,8 @@
 
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
-	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang llvm clang-format libc6-dev-i386 \
-	iproute2 ethtool bpftool frr frr-pythontools python3 python3-scapy python3-yaml tshark tcpdump iperf3 \
-	iputils-ping socat
+	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
+	iproute2 ethtool frr python3 python3-scapy iperf3 iputils-ping util-linux procps git
 
 CC      ?= gcc
 B       := build$(if $(SAN),-san)

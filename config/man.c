@@ -171,7 +171,7 @@ static void closing(FILE *out)
 	      "difference.\n"
 	      "The same files are no difference. What waits for a restart is named and left as it "
 	      "was.\n"
-	      ".SH SEE ALSO\n.BR lintasctl (1)\n",
+	      ".SH SEE ALSO\n.BR lintasctl (8)\n",
 		out);
 }
 

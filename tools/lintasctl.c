@@ -2,6 +2,7 @@
  *
  * Options may stand anywhere; the rest are words for ctl_commands.c and ctl_args.c. Reading order:
  * this file, ctl_commands.c, ctl_args.c, ctl_client.c, then the printers. */
+#include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,8 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 static int finish(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {
+		if (errno == EPIPE) /* `| head` has seen enough */
+			return status;
 		perror("lintasctl: writing the output");
 		return CTL_ERROR;
 	}
