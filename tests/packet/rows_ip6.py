@@ -160,3 +160,13 @@ def row_payload_zero(world):
         drops(world, "a", bytes(world.eth("a", 0x86DD) / p) + bytes(20), "ip6_trunc")
     p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5", nh=59, plen=0)
     forwards(world, "a", p, "b", frame=bytes(world.eth("a", 0x86DD) / p) + bytes(6))
+
+
+def row_routing_header(world):
+    """P50: a routing header with segments left, to us: parameter problem that points at its type; in transit it passes."""
+    p = IPv6(src=world.fresh(family=6), dst="2001:db8:1::1") / \
+        IPv6ExtHdrRouting(type=0, segleft=1, addresses=["2001:db8:2::9"]) / UDP(sport=7, dport=8) / b"x"
+    icmp6(world, "a", world.eth("a", 0x86DD) / p, "ip6_rh", 4, 0, 42, packet=p)
+    p = IPv6(src="2001:db8:1::5", dst="2001:db8:2::5") / IPv6ExtHdrRouting(type=0, segleft=0, addresses=["2001:db8:2::9"]) / \
+        UDP(sport=7, dport=8) / b"x"
+    forwards(world, "a", p, "b")

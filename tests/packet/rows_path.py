@@ -218,3 +218,18 @@ def row_refused(world):
         answer = world.run("publish", may_fail=True, links=bad)
         equal(answer.get("errno"), "EINVAL", "refused")
     forwards(world, "a", IP(src="10.1.1.1", dst="10.2.1.1") / UDP(), "b")
+
+
+def row_next_hop_of_other_family(world):
+    """RFC 8950: an IPv4 route by an IPv6 next hop forwards; unresolved, it is the IPv6 neighbour that is missed."""
+    world.run("adj_set", adj=51, kind="forward", link=2, mac="02:aa:00:00:51:06", nexthop="fe80::51")
+    world.run("group_set", group=51, legs=[{"adj": 51, "key": 51, "weight": 1, "tier": 0, "alive": True}])
+    world.run("fib_set", vrf=0, prefix="10.151.0.0/16", group=51)
+    p = IP(src="10.1.1.1", dst="10.151.1.1") / UDP(sport=7, dport=8) / b"by six"
+    answer = world.send("a", world.eth("a", 0x0800) / p)
+    want = bytes(world.eth("b", 0x0800, src=world.mac[1], dst="02:aa:00:00:51:06")) + world.forwarded(p, "b")[14:]
+    equal((answer["drops"], tx(answer)), ({}, [(1, want)]), "sent")
+    world.run("adj_set", adj=51, kind="glean", link=2, nexthop="fe80::51")
+    answer = world.send("a", world.eth("a", 0x0800) / p)
+    equal([(e["kind"], e["link"], e["addr"]) for e in answer["events"]], [("neigh_miss", 2, "fe80::51")], "events")
+row_next_hop_of_other_family.own_world = {}
