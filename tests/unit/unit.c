@@ -34,28 +34,17 @@ int main(int argc, char **argv)
 			only = argv[i + 1];
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
-	if (unit_ip)
-		unit_ip();
-	if (unit_config)
-		unit_config();
-	if (unit_diff)
-		unit_diff();
-	if (unit_fib)
-		unit_fib();
-	if (unit_group)
-		unit_group();
-	if (unit_reclaim)
-		unit_reclaim();
-	if (unit_rib)
-		unit_rib();
-	if (unit_netlink)
-		unit_netlink();
-	if (unit_frr)
-		unit_frr();
-	if (unit_keeper)
-		unit_keeper();
-	if (unit_api)
-		unit_api();
+	unit_ip();
+	unit_config();
+	unit_diff();
+	unit_fib();
+	unit_group();
+	unit_reclaim();
+	unit_rib();
+	unit_netlink();
+	unit_frr();
+	unit_keeper();
+	unit_api();
 	CU_set_test_complete_handler(test_done);
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext)
 		if (!only || strstr(s->pName, only))

@@ -4,18 +4,7 @@
 
 #include <CUnit/CUnit.h>
 
-/* Each adds a suite to the registry. Weak while the parts are being written side by side. */
-#pragma weak unit_ip
-#pragma weak unit_config
-#pragma weak unit_diff
-#pragma weak unit_fib
-#pragma weak unit_group
-#pragma weak unit_reclaim
-#pragma weak unit_rib
-#pragma weak unit_netlink
-#pragma weak unit_frr
-#pragma weak unit_keeper
-#pragma weak unit_api
+/* Each adds a suite to the registry. */
 void unit_ip(void);
 void unit_config(void);
 void unit_diff(void);
