@@ -26,7 +26,10 @@ void fib4_destroy(struct fib4 *fib);		/* no reader left; NULL is fine */
 int fib4_set(struct fib4 *fib, const uint8_t prefix[4], unsigned len, uint32_t value);
 /* 0, -ENOENT, -ENOMEM (table unchanged). */
 int fib4_del(struct fib4 *fib, const uint8_t prefix[4], unsigned len);
-/* n lookups, each in its own table: addr in host order. Readers only. */
+/* n lookups, all in one table: addr in host order. Readers only. */
+void fib4_lookup_same(
+	const struct fib4 *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n);
+/* The same, each in its own table. */
 void fib4_lookup_bulk(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n);
 
@@ -35,6 +38,8 @@ void fib6_destroy(struct fib6 *fib);
 int fib6_set(struct fib6 *fib, const uint8_t prefix[16], unsigned len, uint32_t value);
 int fib6_del(struct fib6 *fib, const uint8_t prefix[16], unsigned len);
 /* addr: pointers to 16 bytes in network order, unaligned allowed. */
+void fib6_lookup_same(
+	const struct fib6 *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n);
 void fib6_lookup_bulk(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n);
 

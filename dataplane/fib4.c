@@ -141,6 +141,14 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct fib4
 	}
 }
 
+void fib4_lookup_same(const struct fib4 *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+{
+	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
+		chunk = n < CHUNK ? n : CHUNK;
+		lookup_chunk(&fib, addr, ret_value, chunk, false);
+	}
+}
+
 void fib4_lookup_bulk(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {

@@ -199,6 +199,15 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct fib6
 	}
 }
 
+void fib6_lookup_same(
+	const struct fib6 *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
+{
+	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
+		chunk = n < CHUNK ? n : CHUNK;
+		lookup_chunk(&fib, addr, ret_value, chunk, false);
+	}
+}
+
 void fib6_lookup_bulk(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {

@@ -64,9 +64,10 @@ static inline uint32_t host_order(const uint8_t *b)
 
 #define BULK 64u
 
-/* At most BULK addresses. */
+/* At most BULK addresses, all in one table as the fast path's straight line asks, or (mixed) each in
+ * a table of its own. */
 static inline void table_lookup(
-	const struct table *t, uint8_t (*addr)[16], uint32_t *ret_value, unsigned n)
+	const struct table *t, uint8_t (*addr)[16], uint32_t *ret_value, unsigned n, bool mixed)
 {
 	const struct fib4 *v4[BULK];
 	const struct fib6 *v6[BULK];
@@ -79,10 +80,14 @@ static inline void table_lookup(
 		addr4[i] = host_order(addr[i]);
 		addr6[i] = addr[i];
 	}
-	if (t->v4)
+	if (t->v4 && mixed)
 		fib4_lookup_bulk(v4, addr4, ret_value, n);
-	else
+	else if (t->v4)
+		fib4_lookup_same(t->v4, addr4, ret_value, n);
+	else if (mixed)
 		fib6_lookup_bulk(v6, addr6, ret_value, n);
+	else
+		fib6_lookup_same(t->v6, addr6, ret_value, n);
 }
 
 static inline struct fib_usage table_usage(const struct table *t)

@@ -92,7 +92,7 @@ static void check_list(
 
 	for (unsigned i = 0; i < 8; i++)
 		near(i < 4 || !l->n ? p : &l->at[random_below(l->n)].prefix, t->bits, addr[i]);
-	table_lookup(t, addr, got, 8);
+	table_lookup(t, addr, got, 8, random_below(2));
 	for (unsigned i = 0; i < 8; i++)
 		*ret_ok = *ret_ok && got[i] == list_lookup(l, addr[i]);
 }
@@ -217,7 +217,7 @@ static void against_hash(unsigned bits)
 			near(&p, bits, addr[1]);
 			near(&known[random_below(n_known)], bits, addr[2]);
 			random_bytes(addr[3], bits);
-			table_lookup(&t, addr, got, 4);
+			table_lookup(&t, addr, got, 4, op % 3);
 			for (unsigned j = 0; j < 4; j++)
 				ok = ok && got[j] == hash_lookup(h, addr[j], bits);
 		}
@@ -254,12 +254,12 @@ static void edges(void)
 
 	CU_ASSERT(!table_set(&t, &any, 1) && !table_set(&t, &half, 2) && !table_set(&t, &pair, 3));
 	CU_ASSERT(!table_set(&t, &host, FIB_VALUE_MAX) && !table_set(&t, &last, 5));
-	table_lookup(&t, addr, got, 6);
+	table_lookup(&t, addr, got, 6, false);
 	CU_ASSERT(got[0] == 1 && got[1] == 2 && got[2] == 3 && got[3] == FIB_VALUE_MAX);
 	CU_ASSERT(got[4] == 2 && got[5] == 5);
 	CU_ASSERT(
 		!table_del(&t, &half) && !table_del(&t, &host) && table_del(&t, &host) == -ENOENT);
-	table_lookup(&t, addr, got, 6);
+	table_lookup(&t, addr, got, 6, false);
 	CU_ASSERT(got[0] == 1 && got[1] == 1 && got[2] == 3 && got[3] == 3 && got[4] == 1 &&
 		  got[5] == 5);
 
@@ -271,10 +271,10 @@ static void edges(void)
 	}
 	CU_ASSERT(!table_set(&t6, &any, 1) && !table_set(&t6, &pair6, 2) &&
 		  !table_set(&t6, &host6, 3));
-	table_lookup(&t6, addr6, got, 4);
+	table_lookup(&t6, addr6, got, 4, false);
 	CU_ASSERT(got[0] == 1 && got[1] == 2 && got[2] == 3 && got[3] == 1);
 	CU_ASSERT(!table_del(&t6, &any) && !table_del(&t6, &pair6));
-	table_lookup(&t6, addr6, got, 4);
+	table_lookup(&t6, addr6, got, 4, false);
 	CU_ASSERT(got[0] == 0 && got[1] == 0 && got[2] == 3 && got[3] == 0);
 	table_destroy(&t);
 	table_destroy(&t6);

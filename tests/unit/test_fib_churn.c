@@ -44,6 +44,7 @@ static bool in_rows(uint64_t from, uint64_t to, unsigned probe, uint32_t value)
 static void *churn_reader(void *arg)
 {
 	unsigned worker = *(const unsigned *)arg;
+	bool mixed = false;
 
 	reclaim_online(worker);
 	while (!atomic_load_explicit(&churn.stop, memory_order_relaxed)) {
@@ -51,7 +52,8 @@ static void *churn_reader(void *arg)
 		uint32_t got[PROBES];
 		unsigned wrong = 0;
 
-		table_lookup(&churn.table, churn.probe, got, PROBES);
+		table_lookup(&churn.table, churn.probe, got, PROBES, mixed);
+		mixed = !mixed;
 		to = atomic_load_explicit(&churn.announced, memory_order_acquire);
 		for (unsigned i = 0; i < PROBES; i++)
 			wrong += !in_rows(from, to, i, got[i]);
