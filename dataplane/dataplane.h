@@ -253,9 +253,11 @@ struct dp_worker_stats {
 	unsigned cpu;
 	uint64_t vectors, packets; /* packets / vectors = mean vector size */
 	uint64_t polls, idle_polls, naps;
-	uint64_t handed_over;	   /* to another worker by ring */
-	uint64_t sampled_packets;  /* one vector in 256 is timed */
-	uint64_t stage_cycles[16]; /* of the sampled packets, by stage */
+	uint64_t handed_over;			   /* to another worker by ring */
+	uint64_t sampled_vectors, sampled_packets; /* one vector in 256 is timed */
+	uint64_t stage_cycles[16]; /* of the sampled packets, by stage, less clock_cycles a reading
+				    */
+	unsigned clock_cycles;	   /* what reading the clock costs, measured at start */
 };
 
 int dp_worker_stats(unsigned worker, struct dp_worker_stats *ret_stats); /* -ENOENT past the last */

@@ -45,6 +45,16 @@ struct lane {
 	uint8_t note[VECTOR_MAX];
 };
 
+/* Timing a vector: what passed between two readings of the clock, less what a reading costs. */
+static inline uint64_t clock_spent(const struct worker *w, uint64_t from, uint64_t to)
+{
+	uint64_t cycles = to - from, cost = w->ctr.stats.clock_cycles;
+
+	return cycles > cost ? cycles - cost : 0;
+}
+
+unsigned pipeline_clock_cost(void); /* pipeline.c: measure it */
+
 /* One packet, for code off the straight line. */
 struct packet {
 	struct rte_mbuf *m;

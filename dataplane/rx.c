@@ -10,6 +10,12 @@
 
 #define SAMPLE_EVERY 256
 
+/* One in each 256, and not always the same: where queues take turns, every one is met. */
+static bool sampled(uint64_t vector)
+{
+	return (vector + vector / SAMPLE_EVERY) % SAMPLE_EVERY == 0;
+}
+
 static void rx_vector(
 	struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
 {
@@ -26,9 +32,11 @@ static void rx_vector(
 	}
 	uint64_t processed = rte_rdtsc();
 	tx_flush(w);
+	uint64_t end = rte_rdtsc();
+	count_add(&stats->sampled_vectors, 1);
 	count_add(&stats->sampled_packets, n);
-	count_add(&stats->stage_cycles[STAGE_rx], received - begin);
-	count_add(&stats->stage_cycles[STAGE_tx], rte_rdtsc() - processed);
+	count_add(&stats->stage_cycles[STAGE_rx], clock_spent(w, begin, received));
+	count_add(&stats->stage_cycles[STAGE_tx], clock_spent(w, processed, end));
 }
 
 unsigned rx_poll(struct worker *w)
@@ -40,7 +48,7 @@ unsigned rx_poll(struct worker *w)
 	for (unsigned i = 0; i < pw->n_rx; i++) {
 		const struct port_rx *rx = &pw->rx[i];
 
-		w->sample = w->ctr.stats.vectors % SAMPLE_EVERY == 0;
+		w->sample = sampled(w->ctr.stats.vectors);
 		uint64_t begin = w->sample ? rte_rdtsc() : 0;
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
 		if (!n)

@@ -17,6 +17,7 @@
 #include <rte_random.h>
 #include "counters.h"
 #include "dp.h"
+#include "pipeline.h"
 #include "port.h"
 #include "punt.h"
 #include "reclaim.h"
@@ -185,9 +186,11 @@ int worker_launch(bool adaptive, struct dp_err *err)
 {
 	atomic_store(&stopping, false);
 	atomic_store(&adaptive_poll, adaptive);
+	unsigned clock_cycles = pipeline_clock_cost();
 	for (unsigned i = 0; i < DP_WORKERS_MAX && worker_table[i]; i++) {
 		struct worker *w = worker_table[i];
 		w->ctr.stats.cpu = worker_cpu(w->lcore);
+		w->ctr.stats.clock_cycles = clock_cycles;
 		int ret = rte_eal_remote_launch(worker_main, w, w->lcore);
 		if (ret)
 			return dp_fail(err, ret, "worker %u: its thread does not start: %s", i,
