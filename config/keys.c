@@ -111,6 +111,7 @@ static const struct key partner_keys[] = {
 	{ "prefixes", KEY_NETWORKS, 0, LIST(cfg_zone, prefixes, PREFIXES_MAX),
 		.text = "Networks it owns; may overlap with another partner's." },
 	{ "noc", KEY_STRING, 0, AT(cfg_zone, noc), .text = "Whom to call; shown." },
+	LATER("nat", "Translation of its addresses where they overlap."),
 	END,
 };
 
@@ -236,6 +237,8 @@ static const struct key link_keys[] = {
 		.otherwise = "no static routes", .text = "Static routes over this link." },
 	LATER("profile", "The provider's rules."),
 	LATER("charges", "What it costs, by tariff."),
+	LATER("nat", "Translation of addresses on the link."),
+	LATER("ipsec", "IPsec of a tunnel."),
 	LATER("tunnels", "Several tunnels of one connection."),
 	END,
 };
@@ -286,11 +289,14 @@ const struct key keys_top[] = {
 	{ "circuits", KEY_OBJECTS, .kind = KIND_CIRCUIT },
 	{ "links", KEY_OBJECTS, .kind = KIND_LINK },
 	{ "paths", KEY_OBJECTS, .kind = KIND_PATH },
+	LATER("zones", "Zones that are neither a cloud nor a partner."),
 	LATER("profiles", "Version of the provider profiles."),
 	LATER("tariffs", "Prices."),
 	LATER("guards", "Limits of what one change may do."),
 	LATER("reach", "Which clouds may talk to which."),
 	LATER("tenants", "Who pays within a zone."),
+	LATER("nat", "Translation of addresses."),
+	LATER("ipsec", "Proposals and keys of IPsec tunnels."),
 	LATER("services", "Endpoints published across zones."),
 	LATER("canaries", "Gradual moves of traffic."),
 	END,

@@ -340,6 +340,20 @@ static bool is_group(struct parse *p, const config_setting_t *setting, const cha
 	return false;
 }
 
+static bool is_group_or_bool(
+	struct parse *p, const config_setting_t *setting, const struct key *key)
+{
+	if (!(key->flags & KEY_OR_BOOL))
+		return is_group(p, setting, key->name);
+	if (config_setting_is_group(setting))
+		return true;
+	complain(p, setting, key->name,
+		"must be true or false without quotes, or a group: %.40s = true; or %.40s = { ... "
+		"};",
+		key->name, key->name);
+	return false;
+}
+
 /* What holds for the keys of a group that is not in the file. */
 static void parse_defaults(struct parse *p, const struct key *keys, char *base)
 {
@@ -363,7 +377,7 @@ static void parse_subgroup(
 		given = config_setting_get_bool(setting);
 		if (given)
 			parse_defaults(p, key->keys, base);
-	} else if (is_group(p, setting, key->name)) {
+	} else if (is_group_or_bool(p, setting, key)) {
 		size_t n = enter(p, key->name);
 
 		parse_group(p, key->keys, setting, base);
