@@ -83,10 +83,19 @@ lab-down:
 
 # lintasd against the barest loop around rte_fib; ROWS="ip4-1k ip6-20k" for some.
 bench: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(B)/bareloop
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-build
 	tools/bench/bench --build $(abspath $(B)) $(ROWS)
+bench-build: $(B)/bareloop $(B)/net_bench.so
 $(B)/bareloop: $(B)/tools/bench/bareloop.o
 	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk)
+# The bench's source and sink, a DPDK driver. It alone needs headers that Debian does not package.
+SOURCE_OBJ := $(patsubst %,$(B)/tools/bench/%.o,source source_burst source_frames source_fifo)
+$(SOURCE_OBJ): CFLAGS += -fPIC -fvisibility=hidden -DALLOW_INTERNAL_API -isystem $(B)/dpdk
+$(SOURCE_OBJ): | $(B)/dpdk/version
+$(B)/dpdk/version:
+	tools/bench/headers $(@D)
+$(B)/net_bench.so: $(SOURCE_OBJ)
+	$(LINK) -shared -o $@ $^ $$(pkg-config --libs libdpdk) -lrte_bus_vdev
 
 help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
@@ -121,5 +130,5 @@ install: all
 clean:
 	rm -rf build build-san build-clang
 
-.PHONY: all deps test test-quick test-build proof lab lab-down bench lint install clean help
+.PHONY: all deps test test-quick test-build proof lab lab-down bench bench-build lint install clean help
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)

@@ -1,0 +1,135 @@
+/* net_bench: what its files share, and the two files that other programs read.
+ *
+ * STATS, 4096 bytes, little-endian u64 words. Lines of 64 bytes, each with one writer:
+ *   byte   64 * q       rx queue q (0..15): packets, bytes, bursts that were not empty, failed
+ *                       allocations
+ *   byte 1024 + 64 * q  tx queue q (0..15): packets, bytes, bursts, sampled frames
+ *   byte 2048           control: generation, hold, limit, burst, first, count
+ *   byte 2112           facts, written before the device is there: magic, frames in the file
+ * Bytes are of frames without FCS. The driver fills control from its arguments and afterwards only
+ * reads it: whoever maps the file may write the words and then add one to generation, which each rx
+ * queue looks at before a burst. hold != 0: nothing is handed out. limit: frames to hand out from
+ * this change on, 0 = endless. burst: packets a receive at most, 0 = 64. first, count: the frames
+ * of the file that are handed out in turn from now on, beginning with the first of them; count 0 =
+ * all that follow. So one process can be measured with this traffic and that in alternation.
+ *
+ * SAMPLE, `slots` slots of 2,048 bytes: u64 sequence, u32 length, u32 tx queue, 2,032 bytes of
+ * frame (zero behind it). The n-th sample of the device, counted from 1, lies in slot
+ * (n - 1) % slots; sequence is n, and 0 while the slot is written: read it before and after. */
+#ifndef LINTAS_BENCH_SOURCE_H
+#define LINTAS_BENCH_SOURCE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <rte_ethdev.h>
+#include <rte_log.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#define SOURCE_QUEUES	 16
+#define SOURCE_BURST	 64
+#define SOURCE_FRAME_MAX (9600 + 14 + 2 * 4)
+#define SOURCE_BLOCK	 64
+#define SOURCE_MAGIC	 UINT64_C(0x3168636e65626c) /* "lbench1" */
+
+extern int source_log;
+#define LOG(level, ...) rte_log(RTE_LOG_##level, source_log, "net_bench: " __VA_ARGS__)
+
+struct rx_line {
+	uint64_t packets, bytes, bursts, no_mbufs, spare[4];
+};
+
+struct tx_line {
+	uint64_t packets, bytes, bursts, sampled, spare[4];
+};
+
+struct control_line {
+	_Atomic uint64_t generation;
+	uint64_t hold, limit, burst, first, count, spare[2];
+};
+
+struct stats_file {
+	struct rx_line rx[SOURCE_QUEUES];
+	struct tx_line tx[SOURCE_QUEUES];
+	struct control_line control;
+	uint64_t magic, frames, spare[6];
+	uint8_t rest[4096 - 2176];
+};
+_Static_assert(sizeof(struct stats_file) == 4096, "as described above");
+
+struct sample {
+	_Atomic uint64_t sequence;
+	uint32_t length, queue;
+	uint8_t data[2032];
+};
+_Static_assert(sizeof(struct sample) == 2048, "as described above");
+
+/* source_frames.c: the frames of a pcap in memory, constant once read */
+struct frame {
+	uint32_t at; /* its first block */
+	uint16_t len;
+	uint16_t blocks; /* of 64 bytes, the last filled up with zeros */
+};
+
+struct frames {
+	struct frame *frame; /* n_frames of them, and zeros that a look ahead may read */
+	uint8_t *block;
+	uint32_t n_frames;
+	unsigned longest; /* blocks of the longest */
+	size_t frame_bytes, block_bytes;
+	bool frame_mapped, block_mapped; /* not from EAL's heap */
+};
+
+#define FRAMES_AHEAD \
+	16 /* frames that a queue prefetches; times queues is what a look ahead reads */
+
+int frames_read(struct frames *frames, const char *path);
+void frames_free(struct frames *frames);
+
+/* source_fifo.c: mbufs that come back only after all others */
+struct fifo {
+	struct rte_mempool *pool;
+	struct rte_ring *ring;
+	unsigned size;
+};
+
+int fifo_open(struct rte_mempool *pool, unsigned size, const char *name, struct fifo **ret_fifo);
+void fifo_close(struct fifo *fifo);
+/* The FIFO of a pool's mbufs, or NULL. */
+struct fifo *fifo_of(const struct rte_mempool *pool);
+unsigned fifo_get(struct fifo *fifo, struct rte_mbuf **pkts, unsigned n);
+void fifo_put(struct fifo *fifo, struct rte_mbuf **pkts, unsigned n);
+
+/* source_burst.c: receive and transmit */
+struct rx_queue {
+	const struct frames *frames;
+	struct rte_mempool *pool;
+	struct fifo *fifo;
+	const struct control_line *control;
+	struct rx_line *line;
+	uint64_t generation; /* of control, as far as it was read */
+	uint64_t left;	     /* frames to hand out */
+	uint64_t rearm;	     /* data_off, refcnt, nb_segs, port of a fresh mbuf */
+	uint32_t first, end; /* this queue's frames: first, first + stride, ... below end */
+	uint32_t next;
+	uint16_t stride, index;
+	uint16_t burst; /* 0: on hold */
+} __rte_cache_aligned;
+
+struct tx_queue {
+	struct tx_line *line;
+	struct sample *samples; /* or NULL */
+	_Atomic uint64_t *sequence;
+	uint32_t slots, every;
+	uint64_t until; /* frames until one is sampled */
+	uint64_t random;
+	uint16_t index;
+} __rte_cache_aligned;
+
+/* Reads control again. */
+void burst_control(struct rx_queue *queue);
+/* The functions for this machine. */
+eth_rx_burst_t burst_rx(const struct frames *frames);
+eth_tx_burst_t burst_tx(void);
+
+#endif
