@@ -20,6 +20,8 @@ const struct api_command api_commands[] = {
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },
+	{ "stats cycles", "[interval_s]", "cycles a packet by stage and worker, over an interval",
+		false, view_stats_cycles },
 	{ "stages", "", "the packet's way, from the program's own table", false, view_stages },
 	{ "config show", "", "the running configuration with defaults filled in, line by line",
 		false, view_config_show },
@@ -42,5 +44,6 @@ int views_start(void)
 
 void views_stop(void)
 {
+	view_cycles_stop();
 	view_rates_stop();
 }

@@ -31,6 +31,10 @@ bool view_args(
 #define VIEW_ARGS(request, args, table) \
 	view_args(request, args, table, sizeof(table) / sizeof((table)[0]))
 
+/* The VRFs (VIEW_VRF) or links there are, for an error: "prod, bank". Returns buf, or a text when
+ * there is none. */
+const char *view_names(enum view_type type, char *buf, size_t size);
+
 /* ---- small makers of JSON, NULL when memory ran out ---- */
 json_t *view_addr(const struct ip_addr *addr); /* "10.0.0.1", or null for af 0 */
 json_t *view_prefix(const struct ip_prefix *prefix);
@@ -54,6 +58,7 @@ view_handler view_route_get;						     /* views_get.c */
 view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */
 view_handler view_bgp_show;						     /* views_bgp.c */
 view_handler view_stats, view_stats_drops, view_stages;			     /* views_stats.c */
+view_handler view_stats_cycles;						     /* views_cycles.c */
 view_handler view_config_show, view_config_errors, view_reload, view_resync; /* views_config.c */
 view_handler view_events, view_monitor;					     /* views_events.c */
 
@@ -80,6 +85,10 @@ struct view_rate {
 int view_rates_start(void);
 void view_rates_stop(void);
 struct view_rate view_drop_rate(enum dp_drop reason);
+
+/* ---- views_cycles.c ---- */
+json_t *view_cycles(void); /* of all workers since start */
+void view_cycles_stop(void);
 
 /* ---- views_events.c ---- */
 void view_events_start(void);

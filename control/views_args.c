@@ -24,8 +24,7 @@ static const char *type_name(enum view_type type)
 	return names[type];
 }
 
-/* The names there are, for an error: "prod, bank". */
-static const char *known_names(enum view_type type, char *buf, size_t size)
+const char *view_names(enum view_type type, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -53,7 +52,7 @@ static bool object_find(struct api_request *request, const struct view_arg *arg,
 	if (found)
 		return true;
 	api_fail(request, "no %s \"%.32s\": there is %s", arg->type == VIEW_VRF ? "VRF" : "link",
-		text, known_names(arg->type, names, sizeof(names)));
+		text, view_names(arg->type, names, sizeof(names)));
 	return false;
 }
 

@@ -118,15 +118,51 @@ static int level_number(const char *name)
 	return -1;
 }
 
+static bool in_ring(const char *subject)
+{
+	struct log_entry entries[BATCH];
+	uint64_t seq = 0;
+	unsigned n;
+
+	while ((n = log_read(seq, entries, BATCH, &seq)))
+		for (unsigned i = 0; i < n; i++)
+			if (!strcmp(entries[i].subject, subject))
+				return true;
+	return false;
+}
+
+/* Somebody waits for ever for the events of a misspelt link. What is gone may still have some. */
+static bool subject_known(const char *subject)
+{
+	const struct config *config = control.running;
+
+	if (!strcmp(subject, "lintasd") || !strcmp(subject, "frr") || link_by_name(subject) ||
+		vrf_by_name(subject))
+		return true;
+	for (unsigned i = 0; i < config->n_ports; i++)
+		if (!strcmp(config->ports[i].name, subject))
+			return true;
+	return in_ring(subject);
+}
+
 static struct event_stream *stream_new(
 	struct api_request *request, const char *level, const char *subject)
 {
 	int number = level ? level_number(level) : LOG_LVL_DEBUG;
 	struct event_stream *s;
+	char names[400];
 
 	if (number < 0) {
 		api_fail(request,
 			"argument \"level\" must be error, warning, notice, info or debug");
+		return NULL;
+	}
+	if (subject && !subject_known(subject)) {
+		api_fail(request,
+			"no link \"%.32s\", nor a port, a VRF or a past event of that name: there "
+			"is "
+			"%s",
+			subject, view_names(VIEW_LINK, names, sizeof(names)));
 		return NULL;
 	}
 	s = calloc(1, sizeof(*s));

@@ -120,26 +120,6 @@ static json_t *punt_json(void)
 	return classes;
 }
 
-/* Cycles a packet of each stage, over all workers. */
-static json_t *cycles_json(void)
-{
-	uint64_t cycles[16] = { 0 }, packets = 0;
-	struct dp_worker_stats s;
-	json_t *stages = json_array();
-
-	for (unsigned w = 0; !dp_worker_stats(w, &s); w++) {
-		packets += s.sampled_packets;
-		for (unsigned i = 0; i < 16; i++)
-			cycles[i] += s.stage_cycles[i];
-	}
-	for (unsigned i = 0; i < dp_stage_count && i < 16; i++)
-		json_array_append_new(stages,
-			json_pack("{s:s, s:o}", "name", dp_stage_desc[i].name, "cycles_per_packet",
-				packets ? json_real((double)cycles[i] / (double)packets)
-					: json_null()));
-	return json_pack("{s:I, s:o}", "sampled_packets", (json_int_t)packets, "stages", stages);
-}
-
 static json_t *workers_json(void)
 {
 	struct dp_worker_stats s;
@@ -190,7 +170,7 @@ void view_stats(struct api_request *request, const json_t *args)
 		return;
 	api_reply(request,
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "drops", drops_json(NULL, false),
-			"punt", punt_json(), "cycles", cycles_json(), "workers", workers_json(),
+			"punt", punt_json(), "cycles", view_cycles(), "workers", workers_json(),
 			"mirror", mirror_json(), "control", control_json()));
 }
 

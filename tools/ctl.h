@@ -35,6 +35,8 @@ struct ctl_command {
 	struct ctl_arg args[CTL_ARGS_MAX];
 	void (*item)(
 		struct ctl_print *print, const json_t *item); /* each element, or the one object */
+	/* --json, when it is not json_out_part */
+	void (*json)(const json_t *data, bool more, void *json_out);
 	const char *columns; /* of its table, NULL: none; see table_new */
 	const char *empty;   /* said when there is nothing to show */
 	const char *help;
@@ -47,7 +49,9 @@ extern const struct ctl_command ctl_commands[]; /* ends with object NULL */
  * Returns how many words it used, or -1 with the error printed. */
 int command_find(int argc, char **argv, const struct ctl_command **ret_command);
 void command_usage(const struct ctl_command *command, FILE *out); /* one line */
-void commands_list(FILE *out);					  /* --commands: for completion */
+/* What `--help` says after used words: the command, or, after an object alone, all it can do. */
+void command_help(const struct ctl_command *command, int used, FILE *out);
+void commands_list(FILE *out); /* --commands: for completion */
 void commands_help(FILE *out);
 
 /* ---- ctl_args.c ---- */
@@ -63,9 +67,14 @@ int client_call(const char *socket_path, const char *api, json_t *args, bool end
 /* ---- ctl_json.c: --json ---- */
 struct json_out {
 	FILE *out;
-	bool in_array, any;
+	bool in_array, any, failed;
+	FILE *text; /* ctl_config.c: lines so far */
+	char *bytes;
+	size_t len;
 };
 void json_out_part(const json_t *data, bool more, void *json_out);
+/* ctl_config.c: lines of libconfig's language as one JSON document. */
+void config_json_part(const json_t *data, bool more, void *json_out);
 
 /* ---- ctl_table.c ---- */
 struct table;
@@ -108,6 +117,7 @@ void print_bgp(struct ctl_print *print, const json_t *item);
 void print_status(struct ctl_print *print, const json_t *item); /* ctl_status.c */
 void print_get(struct ctl_print *print, const json_t *item);	/* ctl_get.c */
 void print_stats(struct ctl_print *print, const json_t *item);	/* ctl_stats.c */
+void print_cycles(struct ctl_print *print, const json_t *item); /* ctl_cycles.c */
 void print_drop(struct ctl_print *print, const json_t *item);
 void print_stage(struct ctl_print *print, const json_t *item);
 void print_event(struct ctl_print *print, const json_t *item); /* ctl_log.c */

@@ -98,6 +98,12 @@ const struct ctl_command ctl_commands[] = {
 		.columns = "REASON|>PACKETS|>PER SECOND|SEVERITY|TEXT|REFERENCE",
 		.empty = "nothing was dropped",
 		.help = "drops by reason, of all links or one" },
+	{ .object = "stats",
+		.verb = "cycles",
+		.api = "stats cycles",
+		.args = { { CTL_DURATION, "interval", "interval_s", "TIME", false, NULL } },
+		.item = print_cycles,
+		.help = "cycles a packet by stage and worker, over TIME (1s) from now" },
 	{ .object = "stages",
 		.verb = "",
 		.api = "stages",
@@ -107,6 +113,7 @@ const struct ctl_command ctl_commands[] = {
 		.verb = "show",
 		.api = "config show",
 		.item = print_line,
+		.json = config_json_part,
 		.help = "the running configuration, defaults filled in" },
 	{ .object = "config",
 		.verb = "errors",
@@ -192,14 +199,14 @@ int command_find(int argc, char **argv, const struct ctl_command **ret_command)
 {
 	const struct ctl_command *standard = NULL, *verb = NULL;
 	const char *object = find_object(argv[0]);
-	unsigned n = 0;
+	unsigned n = 0, dashes = argc > 1 && !strncmp(argv[1], "--", 2) ? 2 : 0;
 
 	if (!object)
 		return -1;
 	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
 		if (strcmp(c->object, object))
 			continue;
-		int m = argc > 1 ? match(argv[1], c->verb) : 0;
+		int m = argc > 1 ? match(argv[1] + dashes, c->verb) : 0;
 		if (!standard)
 			standard = c; /* the first of an object is meant when no verb is given */
 		if (m == 2) {
@@ -229,6 +236,16 @@ void command_usage(const struct ctl_command *command, FILE *out)
 			a->word && a->shown ? " " : "", a->shown ? a->shown : "",
 			a->required ? "" : "]");
 	fputs("\n", out);
+}
+
+void command_help(const struct ctl_command *command, int used, FILE *out)
+{
+	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
+		if (used > 1 ? c != command : strcmp(c->object, command->object))
+			continue;
+		command_usage(c, out);
+		fprintf(out, "        %s\n", c->help);
+	}
 }
 
 /* A line a command: its words, then its arguments: NAME:what (by position), word=what, word (flag).

@@ -50,12 +50,11 @@ static void print_punt(FILE *out, const json_t *classes)
 	table_free(t);
 }
 
-static void print_cycles(FILE *out, const json_t *cycles)
+static void print_stages(FILE *out, const json_t *cycles)
 {
 	struct table *t = table_new(out, "STAGE|>CYCLES A PACKET");
 	json_t *s;
 	size_t i;
-	double sum = 0;
 
 	json_array_foreach(json_object_get(cycles, "stages"), i, s) {
 		const json_t *per_packet = json_object_get(s, "cycles_per_packet");
@@ -66,13 +65,15 @@ static void print_cycles(FILE *out, const json_t *cycles)
 		else
 			table_cell(t, "-");
 		table_row(t);
-		sum += json_number_value(per_packet);
 	}
-	table_cell(t, "all");
-	table_cellf(t, "%.1f", sum);
+	table_cell(t, "whole");
+	table_cellf(t, "%.1f", get_real(cycles, "cycles_per_packet"));
 	table_row(t);
 	table_free(t);
-	fprintf(out, "(one vector in 256 is timed: %lld packets so far)\n",
+	fprintf(out,
+		"(since start; one vector in 256 is timed: %lld packets so far; now: lintasctl "
+		"stats "
+		"cycles)\n",
 		(long long)get_int(cycles, "sampled_packets"));
 }
 
@@ -124,7 +125,7 @@ void print_stats(struct ctl_print *print, const json_t *s)
 	fputc('\n', out);
 	print_punt(out, json_object_get(s, "punt"));
 	fputc('\n', out);
-	print_cycles(out, json_object_get(s, "cycles"));
+	print_stages(out, json_object_get(s, "cycles"));
 	fputc('\n', out);
 	print_workers(out, json_object_get(s, "workers"));
 	fputc('\n', out);

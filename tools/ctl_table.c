@@ -6,7 +6,7 @@
 #include <string.h>
 #include "ctl.h"
 
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX 32
 #define HELD	    256
 
 struct table {

@@ -102,9 +102,11 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 
 	if (command->run)
 		return command->run(args, o->json);
-	if (o->json)
-		return client_call(o->socket_path, command->api, args, command->endless,
-			json_out_part, &json_out);
+	if (o->json) {
+		status = client_call(o->socket_path, command->api, args, command->endless,
+			command->json ? command->json : json_out_part, &json_out);
+		return json_out.failed ? CTL_ERROR : status;
+	}
 	status = client_call(
 		o->socket_path, command->api, args, command->endless, output_part, &output);
 	if (status != CTL_OK)
@@ -152,8 +154,7 @@ int main(int argc, char **argv)
 	if (used < 0)
 		return CTL_ERROR;
 	if (o.help) {
-		command_usage(command, stdout);
-		printf("        %s\n", command->help);
+		command_help(command, used, stdout);
 		return finish(CTL_OK);
 	}
 	args = args_parse(command, n - used, argv + used);

@@ -58,6 +58,7 @@ static void test_words(void)
 		{ "link aws-dx1", "link show" },
 		{ "stats", "stats " },
 		{ "stats d", "stats drops" },
+		{ "stats --cycles", "stats cycles" },
 		{ "neighbour", "neighbor show" },
 		{ "neighbou s", "neighbor show" },
 		{ "n", NULL },
@@ -98,6 +99,7 @@ static void test_arguments(void)
 		{ "events --since 1h30m", "{\"since_s\":5400}" },
 		{ "events since 90 level warning aws",
 			"{\"level\":\"warning\",\"since_s\":90,\"subject\":\"aws\"}" },
+		{ "stats --cycles --interval 30s", "{\"interval_s\":30}" },
 		{ "route get 10.0.0.1", "error" }, /* a VRF is needed */
 		{ "route get vrf prod", "error" },
 		{ "route show vrf", "error" },
@@ -143,6 +145,32 @@ static void test_same_commands(void)
 			c++;
 		CU_ASSERT_PTR_NOT_NULL(c->object);
 	}
+}
+
+static void expect_help(const char *words, const char *has, const char *has_not)
+{
+	const struct ctl_command *command;
+	char copy[32], *argv[2] = { copy, NULL }, *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	argv[1] = strchr(copy, ' ');
+	if (argv[1])
+		*argv[1]++ = '\0';
+	command_help(command, command_find(argv[1] ? 2 : 1, argv, &command), out);
+	fclose(out);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, has));
+	CU_ASSERT_PTR_NULL(strstr(text, has_not));
+	free(text);
+}
+
+/* An object alone: all it can do. */
+static void test_help(void)
+{
+	expect_help("route", "lintasctl route get ADDRESS", "lintasctl neighbor");
+	expect_help("route", "lintasctl route show", "lintasctl neighbor");
+	expect_help("route get", "lintasctl route get ADDRESS", "lintasctl route show");
 }
 
 /* ---- numbers ---- */
@@ -427,6 +455,53 @@ static void test_status(void)
 		"NEIGHBOURS only 1024\n");
 }
 
+#define STAGES(a, b)                                                 \
+	"\"stages\":[{\"name\":\"rx\",\"cycles_per_packet\":" a "}," \
+	"{\"name\":\"parse\",\"cycles_per_packet\":" b "}]"
+
+static void test_cycles(void)
+{
+	static const char *const two[] = {
+		"{\"interval_s\":1.0004,\"workers\":[{\"worker\":0,\"cpu\":2,\"packets_per_"
+		"second\":"
+		"4512000,\"packets_per_vector\":63.9,\"busy_polls\":0.998,\"cycles_per_packet\":"
+		"21.27," STAGES("11.25",
+			"10.02") "},{\"worker\":1,\"cpu\":3,\"packets_per_second\":"
+				 "0,\"packets_per_vector\":null,\"busy_polls\":0.0,\"cycles_per_"
+				 "packet\":null," STAGES("null",
+					 "null") "}],\"all\":{\"packets_per_second\":4512000,"
+						 "\"packets_per_vector\":63.9,\"busy_polls\":0.499,"
+						 "\"sampled_vectors\":276,"
+						 "\"packets_per_sampled_vector\":63.8,\"clock_"
+						 "cycles\":22,\"cycles_per_packet\":21.27," STAGES(
+							 "11.25", "10.02") "}}",
+		NULL
+	};
+	static const char *const idle[] = {
+		"{\"interval_s\":1.0,\"workers\":[{\"worker\":0,\"cpu\":2,\"packets_per_second\":3,"
+		"\"packets_per_vector\":1.0,\"busy_polls\":0.0,\"cycles_per_packet\":null," STAGES(
+			"null",
+			"null") "}],\"all\":{\"vectors\":3,\"sampled_vectors\":0," STAGES("null",
+			"null") "}}",
+		NULL
+	};
+
+	expect("stats cycles", two,
+		"WORKER  CPU  PACKETS/S  PACKETS/VECTOR  BUSY POLLS    RX  PARSE  WHOLE\n"
+		"0         2      4.51M            63.9       99.8%  11.2   10.0   21.3\n"
+		"1         3          0               -        0.0%     -      -      -\n"
+		"all              4.51M            63.9       49.9%  11.2   10.0   21.3\n"
+		"cycles a packet over 1.0 s, from 276 timed vectors (one in 256) of 63.8 packets; "
+		"22 cycles\n"
+		"a stage and vector, which reading the clock costs, are subtracted\n");
+	expect("stats cycles", idle,
+		"WORKER  CPU  PACKETS/S  PACKETS/VECTOR  BUSY POLLS  RX  PARSE  WHOLE\n"
+		"0         2        3.0             1.0        0.0%   -      -      -\n"
+		"3 vectors came in 1.0 s and none was timed, which one in 256 is: ask for longer, "
+		"as "
+		"in\n`lintasctl stats cycles interval 30s`\n");
+}
+
 static void test_small_ones(void)
 {
 	static const char *const drops[] = {
@@ -502,12 +577,45 @@ static void test_json(void)
 	free(text);
 }
 
+/* The language as JSON, and a part may end anywhere between lines. */
+static void test_config_json(void)
+{
+	static const char *const parts[] = {
+		"[\"schema = 1;\",\"gateway = {\",\" name = \\\"a \\\\\\\"b\\\";\"]",
+		"[\" hugepages = false;\",\"};\",\"paths = { aws = { tiers = ( [ \\\"x\\\", "
+		"\\\"y\\\" ], [ \\\"z\\\" ] ); }; };\"]",
+		"[]"
+	};
+	char *text = NULL;
+	size_t len;
+	struct json_out o = { .out = open_memstream(&text, &len) };
+
+	for (int i = 0; i < 3; i++) {
+		json_t *part = json_loads(parts[i], 0, NULL);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(part);
+		config_json_part(part, i < 2, &o);
+		json_decref(part);
+	}
+	fclose(o.out);
+	json_t *got = json_loads(text, 0, NULL),
+	       *wanted = json_pack("{s:i, s:{s:s, s:b}, s:{s:{s:[[s,s],[s]]}}}", "schema", 1,
+		       "gateway", "name", "a \"b", "hugepages", 0, "paths", "aws", "tiers", "x",
+		       "y", "z");
+	CU_ASSERT_FALSE(o.failed);
+	CU_ASSERT(json_equal(got, wanted));
+	json_decref(got);
+	json_decref(wanted);
+	free(text);
+}
+
 void unit_ctl(void)
 {
 	static const struct unit_test tests[] = {
 		{ "words", test_words },
 		{ "arguments", test_arguments },
 		{ "same_commands", test_same_commands },
+		{ "help", test_help },
 		{ "numbers", test_numbers },
 		{ "routes", test_routes },
 		{ "long_table", test_long_table },
@@ -516,7 +624,9 @@ void unit_ctl(void)
 		{ "get", test_get },
 		{ "status", test_status },
 		{ "small_ones", test_small_ones },
+		{ "cycles", test_cycles },
 		{ "json", test_json },
+		{ "config_json", test_config_json },
 	};
 
 	UNIT_SUITE("ctl", tests);
