@@ -87,7 +87,7 @@ static void client_unschedule(struct client *client)
 /* One line. Takes the reference; NULL means that memory ran out while it was made. */
 static void client_send(struct client *client, json_t *answer)
 {
-	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 
 	json_decref(answer);
 	if (!text) {

@@ -18,7 +18,7 @@ COMMANDS = [("status",), ("port", "show"), ("port", "show", "colo0"), ("link", "
             ("route", "show", "vrf", "prod", "10.40.0.0/16"), ("route", "show", "vrf", "prod", "10.0.0.0/8", "longer"),
             ("route", "get", "10.41.0.10", "vrf", "prod"), ("route", "get", "2001:db8:41::10", "vrf", "prod"),
             ("route", "get", "203.0.113.1", "vrf", "prod"), ("route", "get", "10.40.0.10", "vrf", "bank"),
-            ("neighbor", "show"), ("nexthop", "show"), ("bgp", "show"), ("stats",), ("stages",), ("config", "show"),
+            ("neighbor", "show"), ("nexthop", "show"), ("bgp", "show"), ("stats",), ("stats", "--cycles"), ("stages",), ("config", "show"),
             ("events",)]
 
 
@@ -74,10 +74,62 @@ def unknown_things(lab):
     """Exit status 1 and a sentence that says what to do, as text and as JSON."""
     for words in (("link", "show", "nope"), ("vrf", "show", "nope"), ("route", "get", "300.1.1.1", "vrf", "prod"),
                   ("route", "get", "10.0.0.1", "vrf", "nope"), ("route", "show", "vrf", "prod", "10.0.0.0/99"), ("no", "such"),
-                  ("route", "get"), ("port", "show", "x" * 5000)):
+                  ("route", "get"), ("port", "show", "x" * 5000), ("events", "nope"), ("monitor", "nope")):
         done = lab.gateway.ctl(*words, check=False)
         check(done.returncode == 1, f"{words[:3]}: status {done.returncode}")
         check((done.stderr + done.stdout).strip(), f"{words[:3]}: no reason given")
+
+
+@test
+def events_of_nobody(lab):
+    """A misspelt link is told so, with the links there are; what exists and has no events yet is not."""
+    done = lab.gateway.ctl("events", "aws-dx2", check=False)
+    check('no link "aws-dx2"' in done.stderr and "aws-dx1" in done.stderr, done)
+    for name in ("aws-dx1", "bank", "colo0", "frr", "lintasd"):
+        check(lab.gateway.ctl("events", name, check=False).returncode == 0, name)
+
+
+@test
+def cycles_of_now(lab):
+    """What is counted is the interval's, not since start; every stage of the picture has a number once traffic flows."""
+    quiet = lab.gateway.json("stats", "--cycles")
+    stages = [s["name"] for s in lab.gateway.json("stages")]
+    results, busy = streams(lab.world, [(A, B, 4), (B, A, 6)], lambda: lab.gateway.json("stats", "cycles", "interval", "2s"), pps=2000)
+    total = sum(w["packets"] for w in lab.gateway.json("stats")["workers"])
+    check(all(r.lost == 0 for r in results), results)
+    check(quiet["all"]["packets"] < 1000 < busy["all"]["packets"] < total, quiet["all"], busy["all"], total)
+    check(1.9 < busy["interval_s"] < 10, busy["interval_s"])
+    check([s["name"] for s in busy["all"]["stages"]] == stages, busy["all"])
+    check(0 < busy["all"]["sampled_vectors"] <= busy["all"]["vectors"] / 256 + 2, busy["all"])
+    cycles = {s["name"]: s["cycles_per_packet"] for s in busy["all"]["stages"]}
+    check(all(cycles[s] > 0 for s in ("rx", "parse", "route", "rewrite", "tx")), cycles)
+    check(abs(sum(cycles.values()) - busy["all"]["cycles_per_packet"]) < 1, busy["all"])
+    return f"{busy['all']['cycles_per_packet']:.0f} cycles a packet, {busy['all']['packets_per_vector']:.1f} packets a vector"
+
+
+@test
+def configuration_as_json(lab):
+    """`config show --json` is a configuration: the same objects, and `check` takes it as a file."""
+    shown = lab.gateway.json("config", "show")
+    check(set(shown["links"]) == {link["name"] for link in lab.gateway.json("link", "show")}, shown["links"])
+    check(shown["links"]["aws-dx1"]["vlan"] == 101 and shown["gateway"]["hugepages"] in (True, False), shown)
+    file = lab.world.path("shown.json")
+    with open(file, "w") as f:
+        json.dump(shown, f)
+    done = subprocess.run([f"{lab.gateway.build}/lintasctl", "check", file], capture_output=True, text=True, timeout=20)
+    check(done.returncode == 0, done.stderr)
+
+
+@test
+def lab_command(lab):
+    """`lab status | head` ends quietly; `lab up` leaves a lab that is up alone and says so."""
+    me = [os.path.join(os.path.dirname(os.path.abspath(measure.__file__)), "lab"), "--dir", lab.world.folder, "--build", lab.gateway.build]
+    piped = subprocess.run(["bash", "-c", '"$@" status | head -1', "bash", *me], capture_output=True, text=True, timeout=20)
+    check(len(piped.stdout.splitlines()) == 1 and not piped.stderr, piped)
+    before = lab.gateway.pid()
+    up = subprocess.run([*me, "up"], capture_output=True, text=True, timeout=20)
+    check(up.returncode == 1 and "is up already" in up.stderr, up)
+    check(lab.gateway.pid() == before and lab.gateway.json("status")["uptime_s"] >= 0, "it was started anew")
 
 
 @test

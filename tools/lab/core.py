@@ -42,6 +42,14 @@ class Lab:
         self.world.attach()
         return self
 
+    def is_up(self):
+        """An earlier command left a whole lab up: its holders and its lintasd run."""
+        try:
+            self.attach()
+        except LabError:
+            return False
+        return bool(self.gateway.pid())
+
     def down(self):
         self.world.down()
 
