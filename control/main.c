@@ -36,6 +36,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "keeper", required_argument, NULL, 'k' },
 	{ "socket", required_argument, NULL, 's' },
+	{ "driver", required_argument, NULL, 'D' },
 	{ "check", no_argument, NULL, 'C' },
 	{ "stages", no_argument, NULL, 'S' },
 	{ "man", no_argument, NULL, 'M' },
@@ -49,23 +50,28 @@ static struct {
 	const char *config, *keeper, *socket;
 	bool debug;
 	int mode; /* the option that only prints something, or 0 */
-} options = { CONFIG_PATH, KEEPER_SOCKET, API_SOCKET, false, 0 };
+	const char *drivers[DP_DRIVERS_MAX];
+	unsigned n_drivers;
+} options = { CONFIG_PATH, KEEPER_SOCKET, API_SOCKET, false, 0, { NULL }, 0 };
 
 static struct event *events[8];
 static unsigned n_events;
 
 static void usage(FILE *out)
 {
-	fprintf(out, "lintasd [-c FILE] [--keeper SOCKET] [--socket SOCKET] [-d]\n"
-		     "  -c, --config FILE  the configuration (" CONFIG_PATH ")\n"
-		     "  --keeper SOCKET    where lintas-keeper listens (" KEEPER_SOCKET ")\n"
-		     "  --socket SOCKET    where lintasctl is answered (" API_SOCKET ")\n"
-		     "  --check            read and check the configuration, print every error, "
-		     "end with 0 or 1\n"
-		     "  --stages           the packet's way, as the fast path has it\n"
-		     "  --man              lintas.conf(5) from the table of keys\n"
-		     "  --version\n"
-		     "  -d, --debug        log more\n");
+	fprintf(out,
+		"lintasd [-c FILE] [--keeper SOCKET] [--socket SOCKET] [--driver FILE]... [-d]\n"
+		"  -c, --config FILE  the configuration (" CONFIG_PATH ")\n"
+		"  --keeper SOCKET    where lintas-keeper listens (" KEEPER_SOCKET ")\n"
+		"  --socket SOCKET    where lintasctl is answered (" API_SOCKET ")\n"
+		"  --driver FILE      a DPDK driver to load before the devices are opened; up "
+		"to 8 times\n"
+		"  --check            read and check the configuration, print every error, "
+		"end with 0 or 1\n"
+		"  --stages           the packet's way, as the fast path has it\n"
+		"  --man              lintas.conf(5) from the table of keys\n"
+		"  --version\n"
+		"  -d, --debug        log more\n");
 }
 
 static int parse_options(int argc, char **argv)
@@ -82,6 +88,14 @@ static int parse_options(int argc, char **argv)
 			break;
 		case 's':
 			options.socket = optarg;
+			break;
+		case 'D':
+			if (options.n_drivers == DP_DRIVERS_MAX) {
+				fprintf(stderr, "lintasd: --driver %s: %d are the most\n", optarg,
+					DP_DRIVERS_MAX);
+				return -EINVAL;
+			}
+			options.drivers[options.n_drivers++] = optarg;
 			break;
 		case 'd':
 			options.debug = true;
@@ -311,6 +325,8 @@ static int start_fast_path(const struct config *config)
 	conf.adaptive = config->gateway.poll == CFG_POLL_ADAPTIVE;
 	conf.hugepages = config->gateway.hugepages;
 	conf.packet_buffers = config->gateway.packet_buffers;
+	memcpy(conf.drivers, options.drivers, sizeof(conf.drivers));
+	conf.n_drivers = options.n_drivers;
 	if (!dp_start(&conf, err, sizeof(err)))
 		return 0;
 	fprintf(stderr, "lintasd: cannot start: %s\n", err);

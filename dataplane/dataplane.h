@@ -20,6 +20,7 @@
 
 #define DP_NAME_MAX    16
 #define DP_PORTS_MAX   32
+#define DP_DRIVERS_MAX 8
 #define DP_WORKERS_MAX 16
 #define DP_VRFS_MAX    256
 #define DP_LINKS_MAX   1024
@@ -42,9 +43,11 @@ struct dp_conf {
 	unsigned n_ports;
 	uint8_t cpus[DP_WORKERS_MAX]; /* one worker each */
 	unsigned n_workers;
-	bool adaptive;		 /* poll mode: nap up to 100 us when idle; else busy */
-	bool hugepages;		 /* false: --no-huge */
-	uint32_t packet_buffers; /* per port; 0 = computed */
+	bool adaptive;			     /* poll mode: nap up to 100 us when idle; else busy */
+	bool hugepages;			     /* false: --no-huge */
+	uint32_t packet_buffers;	     /* per port; 0 = computed */
+	const char *drivers[DP_DRIVERS_MAX]; /* DPDK plug-ins to load, files */
+	unsigned n_drivers;
 };
 
 /* Starts EAL, pools, ports, the workers and the punt thread. On failure nothing is left running and

@@ -17,10 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_version.h>
 #include "dp.h"
 #include "event.h"
 #include "port.h"
@@ -28,7 +30,7 @@
 #include "reclaim.h"
 #include "worker.h"
 
-#define ARGS_MAX    (32 + 2 * DP_PORTS_MAX)
+#define ARGS_MAX    (32 + 2 * DP_PORTS_MAX + 2 * DP_DRIVERS_MAX)
 #define ARG_MAX	    512
 #define OTHER_BYTES (64u << 20) /* EAL's, the drivers', the rings' own memory */
 
@@ -177,6 +179,30 @@ static void devices_add(const struct dp_conf *conf, struct args *a)
 		arg_add(a, "--no-pci");
 }
 
+/* EAL would look for what is not there among the system's libraries, and take a folder for all its
+ * files. */
+static int drivers_add(const struct dp_conf *conf, struct args *a, struct dp_err *err)
+{
+	for (unsigned i = 0; i < conf->n_drivers && i < DP_DRIVERS_MAX; i++) {
+		const char *path = conf->drivers[i];
+		struct stat st;
+
+		if (stat(path, &st))
+			return dp_fail(err, -errno,
+				"driver %s: need a DPDK driver in that file, have: %s: correct "
+				"--driver",
+				path, strerror(errno));
+		if (!S_ISREG(st.st_mode) || strlen(path) >= ARG_MAX)
+			return dp_fail(err, -EINVAL,
+				"driver %s: need a file with a path of up to %d characters: "
+				"correct --driver",
+				path, ARG_MAX - 1);
+		arg_add(a, "-d");
+		arg_add(a, "%s", path);
+	}
+	return 0;
+}
+
 /* Threads made from here on leave the process's signals to the control thread. Real-time signals
  * stay open: by one of them control drops every thread's privileges. */
 static void signals_block(sigset_t *ret_before)
@@ -209,6 +235,8 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 		ret = lcores_add(conf, &a, err);
 	if (!ret)
 		ret = memory_add(conf, &a, err);
+	if (!ret)
+		ret = drivers_add(conf, &a, err);
 	if (ret)
 		return ret;
 	devices_add(conf, &a);
@@ -220,8 +248,10 @@ int dp_eal_start(const struct dp_conf *conf, struct dp_err *err)
 	ret = rte_eal_init(a.n, a.argv);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (ret < 0)
-		return dp_fail(err, -rte_errno, "DPDK does not start (%s): see its lines above",
-			rte_strerror(rte_errno));
+		return dp_fail(err, -rte_errno, "DPDK does not start (%s): see its lines above%s%s",
+			rte_strerror(rte_errno),
+			conf->n_drivers ? "; a --driver has to be made for this " : "",
+			conf->n_drivers ? rte_version() : "");
 	eal_up = true;
 	/* Nothing is kept there; gone now, it is not left behind on kill either. */
 	rmdir(rte_eal_get_runtime_dir());
