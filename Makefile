@@ -3,7 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
-	iproute2 ethtool frr python3 python3-scapy iperf3 iputils-ping util-linux procps git
+	iproute2 ethtool frr python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
@@ -53,7 +53,7 @@ $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(
 		$(filter-out %/lintasctl.o,$(CTL_OBJ))
 	$(LINK) $(UNIT_WRAP) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
 $(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
+	$(LINK) -Wl,--wrap=rte_eal_init -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -62,10 +62,10 @@ $(B)/%.o: %.c
 deps:
 	tools/deps $(DEPS)
 
-# GROUP: core packet netns (all of them without T=); NAME runs one test of it: make test T=netns N=reload
+# GROUP: core packet netns speed (all of them without T=); NAME runs one test of it: make test T=netns N=reload
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) test-build
-	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns) $(if $(N),--only $(N))
+	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed) $(if $(N),--only $(N))
 test-quick: test-build
 	@tests/run $(if $(SAN),--san) core packet
 test-build: all $(B)/unit $(B)/pktrun
@@ -99,7 +99,7 @@ $(B)/net_bench.so: $(SOURCE_OBJ)
 
 help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
-	@echo 'sudo make test      every test; T=core|packet|netns one group, N=NAME one test; SAN=1 with ASan and UBSan'
+	@echo 'sudo make test      every test; T=core|packet|netns|speed one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
 	@echo 'make proof T=NAME   evidence that takes longer: mutants; its log is committed below tests/proofs/'
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'

@@ -57,6 +57,13 @@
  *
  *   {"cmd":"flood", "port":0, "frame":H, "count":1000}   the same frame so often; answers as send
  *        does, but "tx" and "punt" are counts: {"1": 1000}
+ *   {"cmd":"stream", "flows":[{"port":0, "queue":0, "frame":H}], "count":1000}   so many of each,
+ *        in turn, numbered in their last 12 bytes; optional "in_flight":1024, and "during":[{...}],
+ *        "every":1000: after each 1000 packets the next of these commands; answers as send does,
+ *        without "tx", and "flows":[{"sent", "received", "reordered", "exits":[{"port", "mac" of
+ *        the next hop, "packets", "changes"}]}], "strange": frames of no flow
+ *   {"cmd":"push", "flows":[...], "vectors":1, "size":64}   vectors of these flows in turn, each
+ *        through one round of the worker in this thread; no other command that moves packets after
  *   {"cmd":"stats"} -> "workers":[{...}], "ports":[{...}]
  *   {"cmd":"stop"}  -> "leaked", "ms" it took; the program ends at end of file */
 #include <rte_eal.h>
@@ -398,15 +405,13 @@ static int cmd_stats(json_t *in, json_t *answer)
 }
 
 /* ---- commands ---- */
-static int run(json_t *in, json_t *answer);
-
 static int cmd_batch(json_t *in, json_t *answer)
 {
 	json_t *list = json_object_get(in, "cmds"), *j;
 	size_t i;
 
 	json_array_foreach(list, i, j) {
-		int ret = run(j, answer);
+		int ret = command_run(j, answer);
 		if (ret) {
 			json_object_set_new(answer, "index", json_integer(i));
 			return ret;
@@ -422,6 +427,8 @@ static const struct command commands[] = {
 	{ "send", cmd_send },
 	{ "from_kernel", cmd_from_kernel },
 	{ "flood", cmd_flood },
+	{ "stream", cmd_stream },
+	{ "push", cmd_push },
 	{ "hold_release", cmd_hold_release },
 	{ "wait", cmd_wait },
 	{ "settle", cmd_settle },
@@ -441,7 +448,7 @@ static const struct command *command_find(const char *name)
 	return NULL;
 }
 
-static int run(json_t *in, json_t *answer)
+int command_run(json_t *in, json_t *answer)
 {
 	const char *name = json_string_value(json_object_get(in, "cmd"));
 	const struct command *command = name ? command_find(name) : NULL;
@@ -466,7 +473,7 @@ int main(void)
 	while (getline(&line, &room, stdin) > 0) {
 		json_error_t e;
 		json_t *in = json_loads(line, 0, &e), *answer = json_object();
-		int ret = in ? run(in, answer)
+		int ret = in ? command_run(in, answer)
 			     : fail(-EINVAL, "not JSON: %s at %d", e.text, e.position);
 
 		json_object_set_new(answer, "ok", json_boolean(!ret));

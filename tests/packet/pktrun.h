@@ -56,6 +56,7 @@ uint64_t deadline_of(const json_t *in);
 unsigned collect(void); /* takes what is there; how much it was */
 unsigned collect_port(unsigned p);
 unsigned collect_tap(unsigned link);
+extern void (*out_take)(unsigned p, struct rte_mbuf *m); /* looks at frames instead, if set */
 void out_reset(void);
 void out_count(void);	      /* from here to the next answer only count */
 bool out_carrier(unsigned p); /* as the last event said */
@@ -68,5 +69,10 @@ struct command {
 	int (*run)(json_t *in, json_t *answer);
 };
 extern const struct command table_commands[];
+
+/* pktrun.c: what a line on stdin runs; pktrun_stream.c: two of the commands. */
+int command_run(json_t *in, json_t *answer);
+int cmd_stream(json_t *in, json_t *answer);
+int cmd_push(json_t *in, json_t *answer);
 
 #endif
