@@ -37,8 +37,10 @@ static void build_ether(struct adj *a, const struct link *l)
 	memcpy(a->header, a->conf.mac, sizeof(a->conf.mac));
 	a->header_len = l->l2_len;
 	a->port = l->port;
-	a->mtu = l->conf.up ? l->conf.mtu : 0;
+	a->mtu = a->plain_mtu = l->conf.up ? l->conf.mtu : 0;
 	memcpy(a->tail + ADJ_TAIL - a->header_len, a->header, a->header_len);
+	a->tail[ADJ_TAIL - 2] = RTE_ETHER_TYPE_IPV4 >> 8;
+	a->tail[ADJ_TAIL - 1] = RTE_ETHER_TYPE_IPV4 & 0xff;
 }
 
 static void build_tunnel(struct adj *a, const struct link *l)

@@ -26,7 +26,6 @@ int worker_create(
 int worker_launch(bool adaptive, struct dp_err *err);
 void worker_join(void); /* tells them to finish and waits until they have */
 void worker_free(void); /* rings are drained, every packet in them freed */
-int mbuf_meta_register(void);
 
 /* rx.c: a worker, one vector from each of its queues. Returns packets received. */
 unsigned rx_poll(struct worker *w);

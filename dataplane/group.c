@@ -1,12 +1,12 @@
 /* Path groups: which adjacency each flow of a set of routes takes.
  *
- * Control sets a group from its legs; the workers see an array of adjacencies by bucket, built
- * whole and replaced by one store. The layout is weighted rendezvous: for every bucket each leg has
- * a score that depends on nothing but its key, its weight and the bucket, and the best score of the
- * legs in use owns the bucket. So {A, B, C} less C is {A, B}: a leg that dies gives its buckets to
- * whoever ranks next and moves no other. In use are the living legs of the best tier that has one;
- * with none alive anywhere every bucket meets the best tier's first leg, whose adjacency will say
- * why.
+ * Control sets a group from its legs; the workers see an array of adjacencies by bucket, or just
+ * the one there is, built whole and replaced by one store. The layout is weighted rendezvous: for
+ * every bucket each leg has a score that depends on nothing but its key, its weight and the bucket,
+ * and the best score of the legs in use owns the bucket. So {A, B, C} less C is {A, B}: a leg that
+ * dies gives its buckets to whoever ranks next and moves no other. In use are the living legs of
+ * the best tier that has one; with none alive anywhere every bucket meets the best tier's first
+ * leg, whose adjacency will say why.
  *
  * Score: each leg draws u in (0, 1) for the bucket and bids -log(u) / weight, lowest wins; then a
  * leg's chance is its share of the weights. Independent draws would scatter the shares as coin
@@ -31,7 +31,7 @@ struct group_legs {
 	struct dp_leg legs[];
 };
 
-const struct group *_Atomic group_table[DP_GROUPS_MAX];
+_Atomic uintptr_t group_table[DP_GROUPS_MAX];
 static struct group_legs *group_legs[DP_GROUPS_MAX];
 
 /* -log2((i + 0.5) / DP_BUCKETS): the bits of log2(2i + 1) by repeated squaring. */
@@ -149,48 +149,49 @@ static bool legs_valid(const struct dp_leg *legs, unsigned n)
 	return true;
 }
 
-static struct group *group_build(const struct dp_leg *legs, unsigned n)
+/* The group's word; 0: no memory. */
+static uintptr_t group_build(const struct dp_leg *legs, unsigned n)
 {
-	unsigned n_buckets = n == 1 ? 1 : DP_BUCKETS;
-	struct group *g = malloc(sizeof(*g) + n_buckets * sizeof(g->adj[0]));
 	uint8_t owner[DP_BUCKETS];
+	struct group *g;
 
+	if (n == 1)
+		return (uintptr_t)legs[0].adj << 1 | GROUP_SINGLE;
+	g = malloc(sizeof(*g));
 	if (!g)
-		return NULL;
+		return 0;
 	assign(legs, n, owner);
-	g->n_buckets = n_buckets;
-	for (unsigned b = 0; b < n_buckets; b++)
+	for (unsigned b = 0; b < DP_BUCKETS; b++)
 		g->adj[b] = legs[owner[b]].adj;
-	return g;
+	return (uintptr_t)g;
 }
 
-static void publish(uint32_t group, const struct group *g, struct group_legs *legs)
+static void publish(uint32_t group, uintptr_t word, struct group_legs *legs)
 {
-	const struct group *old =
-		atomic_exchange_explicit(&group_table[group], g, memory_order_acq_rel);
+	uintptr_t old = atomic_exchange_explicit(&group_table[group], word, memory_order_acq_rel);
 
 	free(group_legs[group]);
 	group_legs[group] = legs;
-	if (old)
-		reclaim_defer(free, (void *)(uintptr_t)old);
+	if (old && !(old & GROUP_SINGLE))
+		reclaim_defer(free, (void *)old);
 }
 
 int dp_group_set(uint32_t group, const struct dp_leg *legs, unsigned n)
 {
 	struct group_legs *copy;
-	struct group *g;
+	uintptr_t word;
 
 	if (!group || group >= DP_GROUPS_MAX || !legs_valid(legs, n))
 		return -EINVAL;
 	copy = malloc(sizeof(*copy) + n * sizeof(copy->legs[0]));
-	g = copy ? group_build(legs, n) : NULL;
-	if (!g) {
+	word = copy ? group_build(legs, n) : 0;
+	if (!word) {
 		free(copy);
 		return -ENOMEM;
 	}
 	copy->n = n;
 	memcpy(copy->legs, legs, n * sizeof(legs[0]));
-	publish(group, g, copy);
+	publish(group, word, copy);
 	return 0;
 }
 
@@ -200,7 +201,7 @@ int dp_group_del(uint32_t group)
 		return -EINVAL;
 	if (!group_legs[group])
 		return -ENOENT;
-	publish(group, NULL, NULL);
+	publish(group, 0, NULL);
 	return 0;
 }
 
@@ -224,7 +225,7 @@ int dp_group_info(uint32_t group, struct dp_group_info *ret_info)
 int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst,
 	uint8_t proto, uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj)
 {
-	const struct group *g = group < DP_GROUPS_MAX ? group_table[group] : NULL;
+	const struct group_legs *g = group < DP_GROUPS_MAX ? group_legs[group] : NULL;
 	uint32_t ports = (uint32_t)sport << 16 | dport, hash;
 
 	if (!g)
@@ -236,7 +237,7 @@ int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_a
 	hash = src->af == AF_INET
 		       ? flow_hash4(flow_be32(src->bytes), flow_be32(dst->bytes), proto, ports)
 		       : flow_hash6(src->bytes, dst->bytes, proto, ports, 0);
-	*ret_bucket = hash & (g->n_buckets - 1);
-	*ret_adj = g->adj[*ret_bucket];
+	*ret_bucket = g->n == 1 ? 0 : hash % DP_BUCKETS;
+	*ret_adj = route_word_adj(group_table[group], hash);
 	return 0;
 }

@@ -12,19 +12,22 @@ void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, 
 	count_add(&c->bytes, bytes);
 }
 
-static inline void meter_lane(struct worker *w, const struct lane *v)
+static inline void meter_lane(struct worker *w, struct lane *v)
 {
 	unsigned i = 0;
 
+	v->n_runs = 0;
 	while (i < v->n) {
-		uint16_t in = v->in[i], out = v->adj[i]->link;
+		const struct adj *a = v->adj[i];
+		uint16_t in = v->in[i];
 		unsigned first = i;
 		uint64_t bytes = 0;
 
 		do
 			bytes += v->len[i++];
-		while (i < v->n && v->in[i] == in && v->adj[i]->link == out);
-		meter_count(w, in, out, i - first, bytes);
+		while (i < v->n && v->in[i] == in && v->adj[i]->way == a->way);
+		meter_count(w, in, a->link, i - first, bytes);
+		v->run[v->n_runs++] = (struct run){ (uint8_t)first, (uint8_t)(i - first), a->port };
 	}
 }
 

@@ -9,6 +9,7 @@
  * refuse.
  *
  * No byte is read before the length that covers it was checked; no byte is written. */
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <rte_ether.h>
@@ -19,10 +20,9 @@
 #include "snapshot.h"
 #include "vrf.h"
 
-#define PREFETCH_AHEAD 4
-#define MAC_MASK       0xffffffffffffu /* of eight bytes read in memory order */
-#define MAC_MULTICAST  UINT64_C(1)
-#define ETH_SLOW       0x8809 /* IEEE 802.3 57A: LACP */
+#define MAC_MASK      0xffffffffffffu /* of eight bytes read in memory order */
+#define MAC_MULTICAST UINT64_C(1)
+#define ETH_SLOW      0x8809 /* IEEE 802.3 57A: LACP */
 
 _Static_assert(
 	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "MACs are compared as little-endian words");
@@ -42,6 +42,14 @@ static inline uint64_t load64(const void *p)
 	return x;
 }
 
+static inline uint32_t load32(const void *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
 static inline uint16_t load16(const void *p)
 {
 	uint16_t x;
@@ -50,84 +58,60 @@ static inline uint16_t load16(const void *p)
 	return x;
 }
 
-static inline void lane_put4(struct lane *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len,
-	uint16_t in, uint8_t note, const struct vrf_fib *vrf)
+/* Is x, which is not 0, a multiple of 0xffff? One multiplication by the inverse of that odd number
+ * modulo 2^64: the multiples, and they alone, become their quotients. */
+static inline bool multiple_of_ffff(uint64_t x)
 {
-	unsigned i = v->n++;
-
-	v->m[i] = m;
-	v->ip[i] = ip;
-	v->len[i] = len;
-	v->in[i] = in;
-	v->note[i] = note;
-	v->fib4[i] = vrf->v4;
-	v->dst4[i] = flow_be32(ip + 16);
+	return x * -UINT64_C(0x0001000100010001) <= UINT64_C(0x0001000100010001);
 }
 
-static inline void lane_put6(struct lane *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len,
-	uint16_t in, uint8_t note, const struct vrf_fib *vrf)
+static inline uint64_t add_around(uint64_t a, uint64_t b)
 {
-	unsigned i = v->n++;
+	uint64_t sum;
 
-	v->m[i] = m;
-	v->ip[i] = ip;
-	v->len[i] = len;
-	v->in[i] = in;
-	v->note[i] = note;
-	v->fib6[i] = vrf->v6;
-	v->dst6[i] = ip + 24;
+	return __builtin_add_overflow(a, b, &sum) + sum;
 }
 
-/* 1 when x is below min: the borrow, so that conditions can be joined without a branch each. */
-static inline unsigned below(unsigned x, unsigned min)
+/* Every check of RFC 1812 5.2.2, 5.3.7 and 5.3.8; parse4.c has them one by one. The order of bytes
+ * does not matter to a one's complement sum (RFC 1071 2 (B)), nor how wide its words are, and it is
+ * right when 0xffff divides it. more: room beyond the least header. */
+static __rte_always_inline bool plain4(const uint8_t *ip, unsigned more, const struct vrf_fib *vrf,
+	uint32_t *ret_dst, uint16_t *ret_len)
 {
-	return (x - min) >> 31;
+	uint64_t first = load64(ip), second = load64(ip + 8), sum;
+	uint32_t src = (uint32_t)(second >> 32), dst = load32(ip + 16);
+	unsigned total = flow_be16(ip + 2);
+
+	sum = add_around(add_around(first, second), dst);
+	*ret_dst = rte_be_to_cpu_32(dst);
+	*ret_len = (uint16_t)total;
+	return likely((uint8_t)first == 0x45) && likely(total - IP4_MIN <= more) &&
+	       likely(!(load32(ip + 4) & (uint32_t)RTE_BE16(IP4_MF | IP4_OFFSET) << 16)) &&
+	       likely(multiple_of_ffff(sum)) && likely(!(odd4[src & 0xff] | odd4[dst & 0xff])) &&
+	       likely(src != dst) && likely(!vrf_may_own(vrf, vrf_own_bit4(src)));
 }
 
-/* Every check of RFC 1812 5.2.2, 5.3.7 and 5.3.8 as one condition; parse4.c has them one by one. */
-static __rte_always_inline bool plain4(const uint8_t *ip, unsigned room, const struct vrf_fib *vrf)
+/* RFC 8200 3, and addresses that need no second look. */
+static __rte_always_inline bool plain6(
+	const uint8_t *ip, unsigned more, const struct vrf_fib *vrf, uint16_t *ret_len)
 {
-	uint64_t first, second, sum;
-	uint32_t src, dst, odd;
-	unsigned total;
+	uint64_t first = load64(ip), src = load64(ip + 8), dst = load64(ip + 24);
+	unsigned payload = flow_be16(ip + 4);
 
-	if (unlikely(room < IP4_MIN))
-		return false;
-	memcpy(&first, ip, sizeof(first));
-	memcpy(&second, ip + 8, sizeof(second));
-	memcpy(&src, ip + 12, sizeof(src));
-	memcpy(&dst, ip + 16, sizeof(dst));
-	total = flow_be16(ip + 2);
-	sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + dst;
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16); /* at most 0x10001, so right exactly when 0xffff */
-	odd = (ip[0] ^ 0x45u) | ((uint32_t)(first >> 32) & RTE_BE32(IP4_MF | IP4_OFFSET)) |
-	      (uint32_t)(sum ^ 0xffff) | odd4[ip[12]] | odd4[ip[16]] | below(total, IP4_MIN) |
-	      below(room, total) | (src == dst) |
-	      vrf_may_own(vrf, vrf_own_bit4(rte_be_to_cpu_32(src)));
-	return !odd;
-}
-
-static __rte_always_inline bool plain6(const uint8_t *ip, unsigned room, const struct vrf_fib *vrf)
-{
-	unsigned payload, odd;
-
-	if (unlikely(room < IP6_LEN))
-		return false;
-	payload = flow_be16(ip + 4);
-	odd = ((ip[0] & 0xf0) ^ 0x60u) | below(room, payload + IP6_LEN) | (payload == 0) |
-	      odd6[ip[8]] | odd6[ip[24]] | vrf_may_own(vrf, vrf_own_bit6(ip + 8)) |
-	      (((load64(ip + 8) ^ load64(ip + 24)) | (load64(ip + 16) ^ load64(ip + 32))) == 0);
-	return !odd;
+	*ret_len = (uint16_t)(payload + IP6_LEN);
+	return likely((first & 0xf0) == 0x60) && likely(payload - 1 < more) &&
+	       likely(!(odd6[src & 0xff] | odd6[dst & 0xff])) &&
+	       likely(src != dst || load64(ip + 16) != load64(ip + 32)) &&
+	       likely(!vrf_may_own(vrf, vrf_own_bit6(ip + 8)));
 }
 
 /* To our MAC, from somebody else's; ether_check has it one by one. */
-static __rte_always_inline bool plain_ether(const uint8_t *d, const struct link *l)
+static __rte_always_inline bool plain_ether(const uint8_t *d, uint64_t own)
 {
-	uint64_t dst = load64(d) << 16, src = load64(d + 6) << 16, own = load64(l->conf.mac) << 16;
+	uint64_t src = load64(d + 6) << 16;
 
-	return !((dst ^ own) | (src & MAC_MULTICAST << 16)) && src && src != own;
+	return likely(!((load64(d) ^ own) & (MAC_MASK | MAC_MULTICAST << 48))) && likely(src) &&
+	       likely(src != own << 16);
 }
 
 /* Ethernet addresses, one by one. False: dropped. */
@@ -170,12 +154,12 @@ static __rte_noinline void odd(struct worker *w, struct pass *p, struct rte_mbuf
 	case RTE_ETHER_TYPE_IPV4:
 		k.af = AF_INET;
 		if (parse4_check(w, p, &k, room, l, vrf))
-			lane_put4(&p->v4, m, k.ip, k.len, in, k.note, vrf);
+			pass_put(p, &k, vrf);
 		return;
 	case RTE_ETHER_TYPE_IPV6:
 		k.af = AF_INET6;
 		if (parse6_check(w, p, &k, room, l, vrf))
-			lane_put6(&p->v6, m, k.ip, k.len, in, k.note, vrf);
+			pass_put(p, &k, vrf);
 		return;
 	case RTE_ETHER_TYPE_ARP:
 		return neigh_arp(w, m, l3, l, vrf);
@@ -190,17 +174,21 @@ static __rte_always_inline void frame(struct worker *w, struct pass *p, struct r
 {
 	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + l3;
 	unsigned room = rte_pktmbuf_data_len(m) - l3;
-	const struct vrf_fib *vrf = vrf_get(l->conf.vrf);
+	const struct vrf_fib *vrf = vrf_get(l->vrf);
+	uint32_t dst;
+	uint16_t len;
 
-	mbuf_meta(m)->link = l->conf.id;
-	if (likely(plain_ether(d, l) && l->conf.up && vrf)) {
-		if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) && likely(plain4(ip, room, vrf)))
-			return lane_put4(&p->v4, m, ip, flow_be16(ip + 2), l->conf.id, note, vrf);
-		if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6) && likely(plain6(ip, room, vrf)))
-			return lane_put6(&p->v6, m, ip, (uint16_t)(flow_be16(ip + 4) + IP6_LEN),
-				l->conf.id, note, vrf);
-	}
-	odd(w, p, m, l, l3, type_be, note);
+	mbuf_meta(m)->link = l->id;
+	if (unlikely(!vrf || room < IP4_MIN || !plain_ether(d, l->own)))
+		return odd(w, p, m, l, l3, type_be, note);
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+		likely(plain4(ip, room - IP4_MIN, vrf, &dst, &len)))
+		lane_put(&p->v4, m, ip, dst, len, l->id, note, vrf, AF_INET);
+	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6) && likely(room > IP6_LEN) &&
+		 likely(plain6(ip, room - IP6_LEN, vrf, &len)))
+		lane_put(&p->v6, m, ip, 0, len, l->id, note, vrf, AF_INET6);
+	else
+		odd(w, p, m, l, l3, type_be, note);
 }
 
 static bool is_tag(uint16_t type_be)
@@ -208,71 +196,113 @@ static bool is_tag(uint16_t type_be)
 	return type_be == RTE_BE16(RTE_ETHER_TYPE_VLAN) || type_be == RTE_BE16(RTE_ETHER_TYPE_QINQ);
 }
 
-/* The link that claims the tags, NULL when nobody does or they are cut or reserved. VLAN id 0 is a
- * priority tag (IEEE 802.1Q 9.6): as if it were not there. */
-static const struct link *tagged(const struct snapshot *s, const struct port_match *pm,
-	const uint8_t *d, unsigned have, unsigned *ret_l3, uint16_t *ret_type_be)
+/* Whose a frame is and where its IP header begins. */
+struct whose {
+	const struct link *link; /* NULL: nobody claims the tags, or they are cut or reserved */
+	unsigned l3;
+	uint16_t type_be;
+};
+
+/* VLAN id 0 is a priority tag (IEEE 802.1Q 9.6): as if it were not there. */
+static struct whose tagged(
+	const struct snapshot *s, const struct port_match *pm, const uint8_t *d, unsigned have)
 {
 	const struct tag_slot *slot = NULL;
-	unsigned l3 = ETH_MIN;
-	uint16_t type = *ret_type_be, id = pm->untagged ? pm->untagged->conf.id : 0;
+	unsigned l3 = ETH_MIN, at = 0;
+	uint16_t type = load16(d + 12);
 
 	for (unsigned tags = 0; is_tag(type); tags++, l3 += 4) {
 		if (tags == 2 || have < l3 + 4)
-			return NULL;
+			return (struct whose){ 0 };
 		unsigned vid = flow_be16(d + l3) & (VLAN_IDS - 1);
 		bool inner = tags == 1;
 		if (vid == VLAN_IDS - 1 || (inner && type != RTE_BE16(RTE_ETHER_TYPE_VLAN)))
-			return NULL;
+			return (struct whose){ 0 };
 		if (vid && !inner) {
 			slot = &pm->tag[type == RTE_BE16(RTE_ETHER_TYPE_QINQ)][vid];
-			id = slot->link;
+			at = slot->at;
 		} else if (vid) {
 			if (!slot || !slot->inner)
-				return NULL;
-			id = s->inner[slot->inner - 1][vid];
+				return (struct whose){ 0 };
+			at = s->inner[slot->inner - 1][vid];
 		}
 		type = load16(d + l3 + 2);
 	}
-	*ret_l3 = l3;
-	*ret_type_be = type;
-	return snapshot_link_at(s, id);
+	if (l3 == ETH_MIN && type == RTE_BE16(ETH_SLOW)) /* the port's, not a link's */
+		return (struct whose){ NULL, l3, type };
+	if (!slot)
+		return (struct whose){ pm->untagged, l3, type };
+	return (struct whose){ at ? &s->links[at - 1] : NULL, l3, type };
 }
 
+/* Untagged, or one tag that a link claims, before IP; everything else asks tagged(). */
+static __rte_always_inline struct whose whose(
+	const struct snapshot *s, const struct port_match *pm, const uint8_t *d, unsigned have)
+{
+	uint16_t type = load16(d + 12);
+
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+		return (struct whose){ pm->untagged, ETH_MIN, type };
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_VLAN) && have >= ETH_MIN + 4)) {
+		unsigned at = pm->tag[0][flow_be16(d + ETH_MIN) & (VLAN_IDS - 1)].at;
+		uint16_t inner = load16(d + ETH_MIN + 2);
+		if (likely(at && !is_tag(inner)))
+			return (struct whose){ &s->links[at - 1], ETH_MIN + 4, inner };
+	}
+	return tagged(s, pm, d, have);
+}
+
+/* Whatever it is, whoever it is for. */
+static __rte_always_inline void any_frame(struct worker *w, struct pass *p, struct rte_mbuf *m,
+	const struct snapshot *s, const struct port_match *pm)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+	unsigned have = rte_pktmbuf_data_len(m);
+	struct whose is;
+
+	if (unlikely(have < ETH_MIN)) /* IEEE 802.3 3.1.1 */
+		return drop(w, m, 0, DP_DROP_eth_short);
+	is = whose(s, pm, d, have);
+	if (likely(is.link))
+		frame(w, p, m, is.link, is.l3, is.type_be, 0);
+	else if (is.type_be == RTE_BE16(ETH_SLOW) && is.l3 == ETH_MIN)
+		punt_send(w, m, 0, DP_PUNT_lacp);
+	else
+		drop(w, m, 0, DP_DROP_eth_vlan);
+}
+
+/* What most packets are, plain IPv4 without a tag, asks the link nothing that is not the same for
+ * the whole vector. */
 void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n)
 {
-	const struct port_match *pm = w->snap->ports[port];
+	const struct snapshot *s = w->snap;
+	const struct port_match *pm = s->ports[port] ? s->ports[port] : &no_links;
+	const struct link *l = pm->untagged;
+	const struct vrf_fib *vrf = l ? vrf_get(l->vrf) : NULL;
+	uint64_t own = l ? l->own : 0;
+	uint16_t id = l ? l->id : 0, len;
+	unsigned least = vrf ? ETH_MIN + IP4_MIN : UINT_MAX;
+	uint32_t dst;
 
-	if (unlikely(!pm))
-		pm = &no_links;
-	for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+	for (unsigned i = 0; i < PREFETCH_AHEAD; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[RTE_MIN(i, n - 1)], void *));
+		pkts[n + i] = pkts[n - 1];
+	}
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
-		const struct link *l = pm->untagged;
-		unsigned l3 = ETH_MIN;
-		uint16_t type_be;
+		uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN;
+		unsigned have = rte_pktmbuf_data_len(m);
 
-		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
-		if (unlikely(rte_pktmbuf_data_len(m) < ETH_MIN)) { /* IEEE 802.3 3.1.1 */
-			drop(w, m, 0, DP_DROP_eth_short);
-			continue;
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
+		if (likely(have >= least) &&
+			likely(load16(d + 12) == RTE_BE16(RTE_ETHER_TYPE_IPV4)) &&
+			likely(plain_ether(d, own)) &&
+			likely(plain4(ip, have - ETH_MIN - IP4_MIN, vrf, &dst, &len))) {
+			mbuf_meta(m)->link = id;
+			lane_put(&p->v4, m, ip, dst, len, id, 0, vrf, AF_INET);
+		} else {
+			any_frame(w, p, m, s, pm);
 		}
-		type_be = load16(d + 12);
-		if (is_tag(type_be))
-			l = tagged(w->snap, pm, d, rte_pktmbuf_data_len(m), &l3, &type_be);
-		else if (unlikely(type_be ==
-				  RTE_BE16(ETH_SLOW))) { /* of the port, before any link */
-			punt_send(w, m, 0, DP_PUNT_lacp);
-			continue;
-		}
-		if (unlikely(!l)) {
-			drop(w, m, 0, DP_DROP_eth_vlan);
-			continue;
-		}
-		frame(w, p, m, l, l3, type_be, 0);
 	}
 }
 
@@ -281,11 +311,11 @@ void parse_inner(
 {
 	uint16_t type_be;
 
-	mbuf_meta(m)->link = l->conf.id;
+	mbuf_meta(m)->link = l->id;
 	if (rte_pktmbuf_data_len(m) < ETH_MIN)
-		return drop(w, m, l->conf.id, DP_DROP_eth_short);
+		return drop(w, m, l->id, DP_DROP_eth_short);
 	type_be = load16(rte_pktmbuf_mtod_offset(m, uint8_t *, 12));
 	if (is_tag(type_be)) /* RFC 7348 6.1: an inner tag was not agreed upon */
-		return drop(w, m, l->conf.id, DP_DROP_eth_vlan);
+		return drop(w, m, l->id, DP_DROP_eth_vlan);
 	frame(w, p, m, l, ETH_MIN, type_be, note);
 }

@@ -128,7 +128,7 @@ static bool source_check(struct worker *w, const struct packet *k, const struct 
 	}
 	/* RFC 1812 5.3.8: from ourselves, or to itself (LAND) */
 	if (src == dst ||
-		(vrf_may_own(vrf, vrf_own_bit4(src)) &&
+		(vrf_may_own(vrf, vrf_own_bit4(rte_cpu_to_be_32(src))) &&
 			route_group_adj(route_lookup(vrf, AF_INET, k->ip + 12), 0)->kind ==
 				DP_ADJ_LOCAL)) {
 		drop(w, k->m, k->in, DP_DROP_ip4_self_src);

@@ -37,6 +37,20 @@ void lane_compact(struct lane *v)
 	v->gone = 0;
 }
 
+/* With the first packet the lane's VRF is its own; with the first of another VRF there is none for
+ * all any more. */
+void lane_mix(struct lane *v, const struct vrf_fib *vrf, uint8_t af)
+{
+	if (!v->n) {
+		v->vrf = vrf;
+		return;
+	}
+	for (unsigned i = 0; v->vrf && i < v->n; i++)
+		af == AF_INET ? (void)(v->fib4[i] = v->vrf->v4) : (void)(v->fib6[i] = v->vrf->v6);
+	v->vrf = NULL;
+	af == AF_INET ? (void)(v->fib4[v->n] = vrf->v4) : (void)(v->fib6[v->n] = vrf->v6);
+}
+
 /* ---- timing: one vector in 256 ---- */
 
 struct clock {
@@ -75,8 +89,8 @@ unsigned pipeline_clock_cost(void)
 
 static void tx_lane(struct worker *w, const struct lane *v)
 {
-	for (unsigned i = 0; i < v->n; i++)
-		tx_send(w, v->adj[i]->port, v->m[i]);
+	for (unsigned i = 0; i < v->n_runs; i++)
+		tx_send_bulk(w, v->run[i].port, v->m + v->run[i].first, v->run[i].n);
 }
 
 static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
@@ -104,10 +118,16 @@ static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
 	clock_stage(w, c, STAGE_tx);
 }
 
+static inline void lane_init(struct lane *v)
+{
+	v->n = v->gone = 0;
+	v->vrf = NULL;
+}
+
 static inline void pass_init(struct pass *p)
 {
-	p->v4.n = p->v4.gone = 0;
-	p->v6.n = p->v6.gone = 0;
+	lane_init(&p->v4);
+	lane_init(&p->v6);
 	p->n_decap = 0;
 }
 
@@ -161,24 +181,6 @@ static void resume_own(struct worker *w, const struct packet *k, const struct vr
 		route_find(vrf, k->af, src, src + ip_size(k->af), proto));
 }
 
-static void lane_append(struct lane *v, const struct packet *k, const struct vrf_fib *vrf)
-{
-	unsigned i = v->n++;
-
-	v->m[i] = k->m;
-	v->ip[i] = k->ip;
-	v->len[i] = k->len;
-	v->in[i] = k->in;
-	v->note[i] = k->note;
-	if (k->af == AF_INET) {
-		v->fib4[i] = vrf->v4;
-		v->dst4[i] = flow_be32(k->ip + 16);
-	} else {
-		v->fib6[i] = vrf->v6;
-		v->dst6[i] = k->ip + 24;
-	}
-}
-
 void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct clock c = { 0 };
@@ -194,7 +196,7 @@ void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n)
 		if (!k.in)
 			resume_own(w, &k, vrf);
 		else
-			lane_append(k.af == AF_INET ? &p.v4 : &p.v6, &k, vrf);
+			pass_put(&p, &k, vrf);
 	}
 	run_from_route(w, &p, &c);
 }

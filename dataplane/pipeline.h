@@ -9,6 +9,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
+#include "flow.h"
 #include "worker.h"
 
 enum stage {
@@ -28,10 +29,11 @@ enum note {
 
 struct lane {
 	unsigned n, gone;
+	const struct vrf_fib *vrf; /* where all are to be looked up; NULL: see fib4, fib6 */
 	struct rte_mbuf *m[VECTOR_MAX];
 	uint8_t *ip[VECTOR_MAX]; /* the IP header; checked, len bytes from here are in the frame */
 	const struct adj *adj[VECTOR_MAX]; /* from route on */
-	union {
+	union {				   /* when packets differ in their VRF */
 		const struct fib4 *fib4[VECTOR_MAX];
 		const struct fib6 *fib6[VECTOR_MAX];
 	};
@@ -43,6 +45,11 @@ struct lane {
 	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
 	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];
+	unsigned n_runs; /* from meter on: what is to be sent */
+	struct run {
+		uint8_t first, n;
+		uint16_t port;
+	} run[VECTOR_MAX];
 };
 
 /* Timing a vector: what passed between two readings of the clock, less what a reading costs. */
@@ -82,6 +89,39 @@ static inline void lane_take(struct lane *v, unsigned i)
 }
 
 void lane_compact(struct lane *v); /* pipeline.c: close the gaps */
+/* pipeline.c: packet n of the lane, not yet counted in it, is of another VRF than those before. */
+void lane_mix(struct lane *v, const struct vrf_fib *vrf, uint8_t af);
+
+/* One more packet; dst: dst4, IPv6: ignored. */
+static __rte_always_inline void lane_put(struct lane *v, struct rte_mbuf *m, uint8_t *ip,
+	uint32_t dst, uint16_t len, uint16_t in, uint8_t note, const struct vrf_fib *vrf,
+	uint8_t af)
+{
+	unsigned i = v->n;
+
+	if (unlikely(v->vrf != vrf))
+		lane_mix(v, vrf, af);
+	v->m[i] = m;
+	v->ip[i] = ip;
+	v->len[i] = len;
+	v->in[i] = in;
+	v->note[i] = note;
+	if (af == AF_INET)
+		v->dst4[i] = dst;
+	else
+		v->dst6[i] = ip + 24;
+	v->n = i + 1;
+}
+
+/* A packet of either family, from off the straight line. */
+static inline void pass_put(struct pass *p, const struct packet *k, const struct vrf_fib *vrf)
+{
+	if (k->af == AF_INET)
+		lane_put(&p->v4, k->m, k->ip, flow_be32(k->ip + 16), k->len, k->in, k->note, vrf,
+			AF_INET);
+	else
+		lane_put(&p->v6, k->m, k->ip, 0, k->len, k->in, k->note, vrf, AF_INET6);
+}
 
 static inline uint64_t worker_random(struct worker *w)
 {
@@ -105,7 +145,10 @@ static inline bool budget_take(
 	return have >= cost;
 }
 
+#define PREFETCH_AHEAD 4
+
 /* ---- the stages, in packet order; each per family, a lane without packets costs one test ---- */
+/* n >= 1 of them; pkts has room for PREFETCH_AHEAD more, which parse uses. */
 void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n);
 /* parse.c: a frame that came out of a tunnel, as if received on link l. Appends to p, or consumes
  * m. */

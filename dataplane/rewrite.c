@@ -59,20 +59,21 @@ static inline void put_be16(uint8_t *p, unsigned x)
 	p[1] = (uint8_t)x;
 }
 
+/* TTL, protocol and checksum are one word, read as little-endian: TTL loses 1; its 16 bits lose
+ * 0x0100 in network order, so the checksum above them gains that, which is 1 here, end-around, and
+ * never becomes 0xffff (RFC 1624 3). */
 static __rte_always_inline void decrement(uint8_t *ip, uint8_t af)
 {
-	uint16_t sum;
+	uint32_t word, carry;
 
 	if (af == AF_INET6) {
 		ip[7]--;
 		return;
 	}
-	/* the word of TTL and protocol loses 0x0100, so the checksum gains it, end-around */
-	ip[8]--;
-	memcpy(&sum, ip + 10, sizeof(sum));
-	uint32_t more = sum + (uint32_t)RTE_BE16(0x0100);
-	sum = (uint16_t)(more + (more >= 0xffff));
-	memcpy(ip + 10, &sum, sizeof(sum));
+	memcpy(&word, ip + 8, sizeof(word));
+	carry = (uint32_t)((word + UINT64_C(0x20000)) >> 32);
+	word += 0x10000 - 1 + (carry << 16);
+	memcpy(ip + 8, &word, sizeof(word));
 }
 
 void rewrite_outer(
@@ -120,7 +121,8 @@ static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, uint
 	uint8_t af, const struct adj *a, unsigned off)
 {
 	memcpy(ip - ADJ_TAIL, a->tail, ADJ_TAIL);
-	put_type(ip, af);
+	if (af == AF_INET6)
+		put_type(ip, af);
 	set_data(m, off - a->header_len, a->header_len + len);
 }
 
@@ -207,8 +209,8 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
 		unsigned off = offset_of(m, ip);
 
-		if (unlikely((ttl < 2) | (v->len[i] > a->mtu) | (a->outer_ip_off != 0) |
-			     (off < ADJ_TAIL) | ((v->note[i] & NOTE_ODD) != 0))) {
+		if (unlikely(ttl < 2) || unlikely(v->len[i] > a->plain_mtu) ||
+			unlikely(off < ADJ_TAIL) || unlikely(v->note[i] & NOTE_ODD)) {
 			struct packet k = lane_packet(v, i, af);
 			if (!rewrite_odd(w, &k, a))
 				lane_take(v, i);

@@ -73,9 +73,8 @@ static bool adj_is_neighbour(const struct adj *a, uint16_t link, uint8_t af, con
 bool route_on_link(const struct vrf_fib *vrf, uint16_t link, uint8_t af, const uint8_t *addr)
 {
 	uint32_t g = route_lookup(vrf, af, addr);
-	const struct group *group = atomic_load_explicit(&group_table[g], memory_order_acquire);
 
-	for (uint32_t b = 0; group && b < group->n_buckets; b++)
+	for (uint32_t b = 0; b < DP_BUCKETS; b++)
 		if (adj_is_neighbour(route_group_adj(g, b), link, af, addr))
 			return true;
 	return false;
@@ -152,6 +151,18 @@ static __rte_noinline void route_odd(
 	}
 }
 
+static inline void lookup(struct lane *v, unsigned from, uint8_t af)
+{
+	unsigned n = v->n - from;
+
+	if (af == AF_INET)
+		v->vrf ? fib4_lookup_same(v->vrf->v4, v->dst4 + from, v->group + from, n)
+		       : fib4_lookup_bulk(v->fib4 + from, v->dst4 + from, v->group + from, n);
+	else
+		v->vrf ? fib6_lookup_same(v->vrf->v6, v->dst6 + from, v->group + from, n)
+		       : fib6_lookup_bulk(v->fib6 + from, v->dst6 + from, v->group + from, n);
+}
+
 static __rte_always_inline void route_lane(
 	struct worker *w, struct pass *p, struct lane *v, unsigned from, uint8_t af)
 {
@@ -159,22 +170,16 @@ static __rte_always_inline void route_lane(
 
 	if (from == n)
 		return;
-	if (af == AF_INET)
-		fib4_lookup_bulk(v->fib4 + from, v->dst4 + from, v->group + from, n - from);
-	else
-		fib6_lookup_bulk(v->fib6 + from, v->dst6 + from, v->group + from, n - from);
+	lookup(v, from, af);
 	for (unsigned i = from; i < n; i++) {
-		const struct group *g = atomic_load_explicit(
+		uintptr_t word = atomic_load_explicit(
 			&group_table[v->group[i] % DP_GROUPS_MAX], memory_order_acquire);
-		const struct adj *a = NULL;
+		uint32_t hash = 0;
 
-		if (likely(g != NULL)) {
-			uint32_t bucket = 0;
-
-			if (g->n_buckets > 1)
-				bucket = flow_hash(v->ip[i], v->len[i], af) & (g->n_buckets - 1);
-			a = atomic_load_explicit(&adj_table[g->adj[bucket]], memory_order_acquire);
-		}
+		if (!(word & GROUP_SINGLE) && likely(word))
+			hash = flow_hash(v->ip[i], v->len[i], af);
+		const struct adj *a = atomic_load_explicit(
+			&adj_table[route_word_adj(word, hash)], memory_order_acquire);
 		v->adj[i] = a;
 		if (unlikely(!a || a->kind != DP_ADJ_FORWARD)) {
 			struct packet k = lane_packet(v, i, af);

@@ -8,18 +8,22 @@
 
 extern const struct adj adj_none; /* adj.c: kind NONE, what every unknown index means */
 
+/* The index of a flow's adjacency, from its group's word; 0 = none. */
+static inline uint32_t route_word_adj(uintptr_t word, uint32_t hash)
+{
+	if (word & GROUP_SINGLE)
+		return (uint32_t)(word >> 1);
+	return word ? ((const struct group *)word)->adj[hash % DP_BUCKETS] : 0;
+}
+
 /* Group g's adjacency for a flow hash; never NULL. */
 static inline const struct adj *route_group_adj(uint32_t g, uint32_t hash)
 {
-	const struct group *group =
-		g < DP_GROUPS_MAX ? atomic_load_explicit(&group_table[g], memory_order_acquire)
-				  : NULL;
-	const struct adj *a;
+	uintptr_t word =
+		g < DP_GROUPS_MAX ? atomic_load_explicit(&group_table[g], memory_order_acquire) : 0;
+	const struct adj *a =
+		atomic_load_explicit(&adj_table[route_word_adj(word, hash)], memory_order_acquire);
 
-	if (!group)
-		return &adj_none;
-	a = atomic_load_explicit(
-		&adj_table[group->adj[hash & (group->n_buckets - 1)]], memory_order_acquire);
 	return a ? a : &adj_none;
 }
 

@@ -11,6 +11,7 @@
  *
  * Two links that claim the same packets are refused by the same insertion that fills the tables. */
 #include <errno.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,10 @@ uint16_t snapshot_match(const struct snapshot *s, uint16_t port, uint16_t tpid, 
 	if (table < 0 || outer_vid >= VLAN_IDS)
 		return DP_NONE;
 	const struct tag_slot *slot = &pm->tag[table][outer_vid];
-	uint16_t id = slot->link;
+	uint16_t at = slot->at;
 	if (inner_vid != VID_NONE)
-		id = slot->inner && inner_vid < VLAN_IDS ? s->inner[slot->inner - 1][inner_vid] : 0;
-	return id ? id : DP_NONE;
+		at = slot->inner && inner_vid < VLAN_IDS ? s->inner[slot->inner - 1][inner_vid] : 0;
+	return at ? s->links[at - 1].id : DP_NONE;
 }
 
 static unsigned vxlan_hash(const struct vxlan_key *k)
@@ -209,7 +210,7 @@ static int claim_tags(struct snapshot *s, const struct link *l)
 {
 	const struct dp_link *c = &l->conf;
 	struct port_match *pm = s->ports[c->port];
-	uint16_t *id;
+	uint16_t *at;
 
 	if (!pm)
 		pm = s->ports[c->port] = calloc(1, sizeof(*pm));
@@ -225,13 +226,13 @@ static int claim_tags(struct snapshot *s, const struct link *l)
 	if (c->n_tags == 2) {
 		if (!slot->inner)
 			slot->inner = (uint16_t)++s->n_inner;
-		id = &s->inner[slot->inner - 1][c->vid[1]];
+		at = &s->inner[slot->inner - 1][c->vid[1]];
 	} else {
-		id = &slot->link;
+		at = &slot->at;
 	}
-	if (*id)
+	if (*at)
 		return -EINVAL;
-	*id = c->id;
+	*at = (uint16_t)(l - s->links + 1);
 	return 0;
 }
 
@@ -268,7 +269,7 @@ static int allocate(struct snapshot *s, const struct dp_link *links, unsigned n)
 	}
 	while (slots < 2 * KEYS_PER_LINK * n_vxlan)
 		slots *= 2;
-	s->links = calloc(n ? n : 1, sizeof(*s->links));
+	s->links = aligned_alloc(alignof(struct link), (n ? n : 1) * sizeof(*s->links));
 	s->inner = n_inner ? calloc(n_inner, sizeof(*s->inner)) : NULL;
 	s->vxlan = n_vxlan ? malloc(slots * sizeof(*s->vxlan)) : NULL;
 	if (!s->links || (n_inner && !s->inner) || (n_vxlan && !s->vxlan))
@@ -287,7 +288,10 @@ static int fill(struct snapshot *s, const struct dp_link *links, unsigned n)
 
 		if (!conf_valid(&links[i]) || s->index[links[i].id])
 			return -EINVAL;
-		l->conf = links[i];
+		*l = (struct link){ .id = links[i].id,
+			.vrf = links[i].up ? links[i].vrf : VRF_NONE,
+			.conf = links[i] };
+		memcpy(&l->own, l->conf.mac, sizeof(l->conf.mac));
 		s->index[links[i].id] = (uint16_t)++s->n;
 		s->partners |= links[i].partner;
 		build_headers(l);

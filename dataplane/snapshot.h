@@ -7,7 +7,7 @@
 #define VLAN_IDS 4096
 
 struct tag_slot {
-	uint16_t link;	/* claimed with this tag alone; 0 = nobody */
+	uint16_t at;	/* position in links + 1 of who claims this tag alone; 0 = nobody */
 	uint16_t inner; /* index + 1 of the table of second tags; 0 = none */
 };
 
@@ -33,7 +33,7 @@ struct snapshot {
 	bool partners;				/* one at least: policy has work */
 	uint16_t index[DP_LINKS_MAX];		/* id -> position in links + 1; 0 = no such link */
 	struct port_match *ports[DP_PORTS_MAX]; /* NULL: no link on it */
-	uint16_t (*inner)[VLAN_IDS];
+	uint16_t (*inner)[VLAN_IDS];		/* position in links + 1 by second tag */
 	unsigned n_inner;
 	struct vxlan_slot *vxlan; /* open addressing; vxlan_mask + 1 slots, at most half used */
 	unsigned vxlan_mask;

@@ -4,6 +4,7 @@
  * relaxed, so a producer that the scheduler takes away in the middle holds up nobody. A worker
  * never waits for a port either: what the port does not take at the second try is dropped and
  * counted for the link it came from. */
+#include <string.h>
 #include <rte_ethdev.h>
 #include "dp.h"
 #include "port.h"
@@ -32,6 +33,8 @@ static void tx_port(struct worker *w, unsigned port)
 		return;
 	}
 	if (tx->owner >= 0) {
+		for (unsigned i = 0; i < n; i++)
+			buffer->pkts[i]->port = (uint16_t)port; /* tx_inbox asks */
 		sent = rte_ring_enqueue_burst(
 			worker_table[tx->owner]->inbox, (void **)buffer->pkts, n, NULL);
 		count_add(&w->ctr.stats.handed_over, sent);
@@ -44,15 +47,20 @@ static void tx_port(struct worker *w, unsigned port)
 	tx_drop(w, buffer->pkts + sent, n - sent, DP_DROP_tx_full);
 }
 
-void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m)
+void tx_send_bulk(struct worker *w, uint16_t port, struct rte_mbuf *const *pkts, unsigned n)
 {
 	struct tx_buffer *buffer = &w->tx[port];
 
-	m->port = port; /* for the owner, should it go by ring */
-	buffer->pkts[buffer->n++] = m;
-	w->tx_pending |= UINT32_C(1) << port;
-	if (buffer->n == RTE_DIM(buffer->pkts))
+	if (buffer->n + n > RTE_DIM(buffer->pkts))
 		tx_port(w, port);
+	memcpy(buffer->pkts + buffer->n, pkts, n * sizeof(pkts[0]));
+	buffer->n += n;
+	w->tx_pending |= UINT32_C(1) << port;
+}
+
+void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m)
+{
+	tx_send_bulk(w, port, &m, 1);
 }
 
 void tx_flush(struct worker *w)

@@ -26,7 +26,7 @@ struct vrf {
 	struct own *own;    /* control's */
 };
 
-struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
+struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX + 1];
 
 static void vrf_free(void *ptr)
 {
@@ -83,7 +83,10 @@ int dp_vrf_del(unsigned vrf)
 
 static unsigned own_bit(const struct ip_addr *a)
 {
-	return a->af == AF_INET ? vrf_own_bit4(flow_be32(a->bytes)) : vrf_own_bit6(a->bytes);
+	uint32_t addr4;
+
+	memcpy(&addr4, a->bytes, sizeof(addr4));
+	return a->af == AF_INET ? vrf_own_bit4(addr4) : vrf_own_bit6(a->bytes);
 }
 
 static void own_set_word(struct vrf *v, unsigned word)

@@ -8,7 +8,7 @@
 
 _Static_assert(OWN_BITS == 8192, "the shifts below");
 
-static inline unsigned vrf_own_bit4(uint32_t addr)
+static inline unsigned vrf_own_bit4(uint32_t addr) /* network order */
 {
 	return (addr * 0x9e3779b1u) >> 19;
 }

@@ -12,7 +12,6 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_malloc.h>
-#include <rte_mbuf_dyn.h>
 #include <rte_errno.h>
 #include <rte_random.h>
 #include "counters.h"
@@ -28,23 +27,9 @@
 #define NAP_MAX_NS  100000
 
 struct worker *worker_table[DP_WORKERS_MAX];
-int mbuf_meta_offset = -1;
 
 static atomic_bool stopping, adaptive_poll;
 static unsigned launched;
-
-int mbuf_meta_register(void)
-{
-	static const struct rte_mbuf_dynfield field = {
-		.name = "lintas_meta",
-		.size = sizeof(struct mbuf_meta),
-		.align = __alignof__(struct mbuf_meta),
-	};
-
-	if (mbuf_meta_offset < 0)
-		mbuf_meta_offset = rte_mbuf_dynfield_register(&field);
-	return mbuf_meta_offset < 0 ? -ENOSPC : 0;
-}
 
 /* ---- the loop ---- */
 /* From the punt thread: the kernel's frames and the hold queue's packets, each kind in order. */
@@ -159,10 +144,6 @@ static struct worker *worker_new(unsigned index)
 
 int worker_create(unsigned n, struct dp_err *err)
 {
-	int ret = mbuf_meta_register();
-
-	if (ret)
-		return dp_fail(err, ret, "no room in DPDK's packet buffers for our own field");
 	for (unsigned i = 0; i < n; i++) {
 		worker_table[i] = worker_new(i);
 		if (!worker_table[i])

@@ -22,6 +22,11 @@
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */
 struct link {
+	/* what a plain packet asks of its ingress link: one cache line */
+	uint64_t own; /* the MAC as parse reads it from a frame */
+	uint16_t id;
+	uint16_t vrf; /* VRF_NONE while it is shut: no frame is plain then */
+
 	struct dp_link conf;
 	uint16_t port;	/* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
 	uint8_t l2_len; /* Ethernet + tags */
@@ -29,7 +34,9 @@ struct link {
 	uint8_t tun_len; /* tunnels: outer IP, UDP and VXLAN header; lengths, checksum, source port
 			    left zero */
 	uint8_t tun[TUN_MAX];
-};
+} __rte_cache_aligned;
+
+#define VRF_NONE DP_VRFS_MAX
 
 struct snapshot; /* opaque outside snapshot.c, pipeline stages use the functions below */
 
@@ -41,33 +48,40 @@ struct adj {
 	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel
 			       */
 	uint8_t outer_af;
-	uint16_t link;		/* egress link: matrix column, MTU, ICMP */
-	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
-	uint16_t port;		/* wire to send on */
+	union {
+		struct {
+			uint16_t link; /* egress link: matrix column, MTU, ICMP */
+			uint16_t port; /* wire to send on */
+		};
+		uint32_t way; /* both: what is equal goes the same way */
+	};
 	uint16_t mtu; /* largest IP packet that may be rewritten with it; 0 = unusable now (link or
 			 tunnel down) */
-	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned:
-				   three stores */
+	uint16_t plain_mtu;	/* the same for the straight line: 0 for tunnels too */
+	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
+	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned,
+				   with IPv4's EtherType */
 	struct dp_adj conf;
 	uint8_t header[HEADER_MAX];
 };
 
 struct group {
-	uint32_t n_buckets; /* 1, or DP_BUCKETS */
-	uint32_t adj[];	    /* n_buckets of them */
+	uint32_t adj[DP_BUCKETS];
 };
 
 extern const struct adj *_Atomic adj_table[DP_ADJS_MAX];
-extern const struct group *_Atomic group_table[DP_GROUPS_MAX];
+/* A word a group: 0 = none, its one adjacency << 1 | GROUP_SINGLE, or a struct group's address. */
+#define GROUP_SINGLE 1u
+extern _Atomic uintptr_t group_table[DP_GROUPS_MAX];
 
 struct vrf_fib {
-	struct fib4 *v4;
-	struct fib6 *v6;
 	/* Host addresses of ours by hash: a clear bit says "not ours" for certain, a set one asks
 	 * the FIB. */
 	_Atomic uint64_t own[OWN_BITS / 64];
+	struct fib4 *v4;
+	struct fib6 *v6;
 };
-extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX];
+extern struct vrf_fib *_Atomic vrf_table[DP_VRFS_MAX + 1]; /* the last is never there */
 
 /* ---- [counter] ----
  * The matrix: a packet is counted in one cell when it is certain to be handed to a port:
@@ -106,8 +120,8 @@ struct worker {
 };
 
 /* ---- seams ---- */
-/* pipeline.c: run n <= VECTOR_MAX packets received on port through every stage. Frees or sends
- * each. */
+/* pipeline.c: run 1..VECTOR_MAX packets received on port through every stage. Frees or sends
+ * each. pkts: as parse_run wants it. */
 void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
 /* pipeline.c: frames from a link's kernel interface: complete Ethernet frames, untagged, to be put
  * on the wire as that link's (tags inserted, or the tunnel's header prepended). mbuf_link() names
@@ -126,6 +140,8 @@ void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n);
  * handover_full, no_carrier) is charged to mbuf_meta(m)->link, so set that
  * once a packet's ingress link is known (0 for what this router made itself). */
 void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m);
+/* n <= VECTOR_MAX of them. */
+void tx_send_bulk(struct worker *w, uint16_t port, struct rte_mbuf *const *pkts, unsigned n);
 void tx_flush(struct worker *w);
 
 /* punt.c: up to the kernel. The frame is as it came; on an Ethernet link tags are removed here; on
@@ -147,8 +163,8 @@ static inline void drop(struct worker *w, struct rte_mbuf *m, uint16_t link, enu
 	rte_pktmbuf_free(m);
 }
 
-/* What travels with an mbuf between threads: in the dynamic field registered at start
- * (mbuf_meta.c). */
+/* What travels with an mbuf between threads: where a NIC would leave its hash, which we do not
+ * trust, in the cache line that is written anyway. */
 struct mbuf_meta {
 	uint16_t link;	 /* ingress link, or the link an injected frame belongs to */
 	uint16_t l3_off; /* from the data start */
@@ -156,11 +172,11 @@ struct mbuf_meta {
 	uint8_t class;	   /* enum dp_punt_class */
 	uint16_t out_link; /* hold: where the neighbour is */
 };
-extern int mbuf_meta_offset;
+_Static_assert(sizeof(struct mbuf_meta) <= sizeof(((struct rte_mbuf *)0)->hash), "it fits");
 
 static inline struct mbuf_meta *mbuf_meta(struct rte_mbuf *m)
 {
-	return RTE_MBUF_DYNFIELD(m, mbuf_meta_offset, struct mbuf_meta *);
+	return (struct mbuf_meta *)(void *)&m->hash;
 }
 
 /* snapshot.c: what dp_publish published last, NULL before the first. worker.c loads it (acquire)
