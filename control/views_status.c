@@ -156,6 +156,42 @@ static json_t *frr_json(void)
 		!external && !f.in_sync && *f.last_error ? f.last_error : NULL);
 }
 
+/* ---- memory ---- */
+
+static json_t *per(uint64_t bytes, uint64_t n)
+{
+	return n ? json_integer((json_int_t)((bytes + n / 2) / n)) : json_null();
+}
+
+/* What workers read of a route and what control keeps of it apart: in the fast path's own copy, and
+ * in the mirror, from which the kernel's routes are listed. A link's and a VRF's share is of all
+ * there is for links and VRFs. */
+static json_t *memory_json(const struct mirror_stats *mirror)
+{
+	struct dp_memory m;
+	bool counted;
+
+	dp_memory(&m);
+	counted = m.counter_bytes >= 0;
+	uint64_t links = m.link_bytes + (counted ? (uint64_t)m.counter_bytes : 0);
+	uint64_t vrfs = m.vrf_bytes + m.lookup_bytes + m.control_bytes;
+	return json_pack("{s:{s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:o},"
+			 " s:{s:i, s:I, s:o}, s:{s:i, s:I, s:o, s:o},"
+			 " s:{s:i, s:I}, s:{s:i, s:I}}",
+		"routes", "count", (json_int_t)m.routes, "lookup_bytes", (json_int_t)m.lookup_bytes,
+		"control_bytes", (json_int_t)m.control_bytes, "lookup_bytes_each",
+		per(m.lookup_bytes, m.routes), "control_bytes_each", per(m.control_bytes, m.routes),
+		"mirrored", (json_int_t)mirror->routes, "mirror_bytes",
+		(json_int_t)mirror->route_bytes, "mirror_bytes_each",
+		per(mirror->route_bytes, mirror->routes), "vrfs", "count", (int)m.vrfs, "bytes",
+		(json_int_t)vrfs, "bytes_each", per(vrfs, m.vrfs), "links", "count", (int)m.links,
+		"shape_bytes", (json_int_t)m.link_bytes, "counter_bytes",
+		counted ? json_integer(m.counter_bytes) : json_null(), "bytes_each",
+		counted ? per(links, m.links) : json_null(), "groups", "count", (int)m.groups,
+		"bytes", (json_int_t)m.group_bytes, "adjacencies", "count", (int)m.adjacencies,
+		"bytes", (json_int_t)m.adjacency_bytes);
+}
+
 static json_t *workers_json(void)
 {
 	struct dp_worker_stats s;
@@ -210,6 +246,7 @@ static void reply_status(const json_t *bgp, void *arg)
 	json_object_set_new(o, "drops", drops_json());
 	json_object_set_new(o, "mirror", mirror_json(&m));
 	json_object_set_new(o, "frr", frr_json());
+	json_object_set_new(o, "memory", memory_json(&m));
 	json_object_set_new(o, "neighbours", neighbours_json(m.neighbours));
 	json_object_set_new(o, "reload",
 		json_pack("{s:I, s:I, s:I, s:i}", "reloads", (json_int_t)control.reloads,

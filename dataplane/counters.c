@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "counters.h"
+#include "memory.h"
 #include "worker.h"
 
 #define PAIR_BYTES ((size_t)DP_LINKS_MAX * sizeof(struct dp_count[DP_LINKS_MAX]))
@@ -23,9 +24,10 @@
 static struct counters *_Atomic slots[COUNTERS_SLOTS];
 
 /* Written by control, read by anyone: what counters_clear_link subtracts. */
-static struct dp_count pair_base[DP_LINKS_MAX][DP_LINKS_MAX];
-static uint64_t drop_base[DP_LINKS_MAX][DP_DROP_COUNT];
-static struct dp_count punted_base[DP_LINKS_MAX];
+#define PAGE 4096
+static struct dp_count pair_base[DP_LINKS_MAX][DP_LINKS_MAX] __attribute__((aligned(PAGE)));
+static uint64_t drop_base[DP_LINKS_MAX][DP_DROP_COUNT] __attribute__((aligned(PAGE)));
+static struct dp_count punted_base[DP_LINKS_MAX] __attribute__((aligned(PAGE)));
 
 static void *map_zeroed(size_t bytes)
 {
@@ -240,6 +242,31 @@ void counters_clear_link(uint16_t link)
 	for (unsigned reason = 0; reason < DP_DROP_COUNT; reason++)
 		__atomic_store_n(
 			&drop_base[link][reason], drop_sum(link, reason), __ATOMIC_RELEASE);
+}
+
+static int64_t plus_resident(int64_t sum, const void *start, size_t bytes)
+{
+	int64_t more = sum < 0 ? sum : memory_resident(start, bytes);
+
+	return more < 0 ? more : sum + more;
+}
+
+int64_t counters_resident(void)
+{
+	int64_t sum = plus_resident(0, pair_base, sizeof(pair_base));
+
+	sum = plus_resident(sum, drop_base, sizeof(drop_base));
+	sum = plus_resident(sum, punted_base, sizeof(punted_base));
+	for (unsigned i = 0; i < COUNTERS_SLOTS; i++) {
+		const struct counters *c = slot_get(i);
+
+		if (!c)
+			continue;
+		sum = plus_resident(sum, c->pair, PAIR_BYTES);
+		sum = plus_resident(sum, c->drop, DROP_BYTES);
+		sum = plus_resident(sum, c->punted, PUNT_BYTES);
+	}
+	return sum;
 }
 
 int dp_punt_stats(enum dp_punt_class class, struct dp_punt_stats *ret_stats)

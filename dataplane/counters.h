@@ -25,5 +25,7 @@ void counters_register(struct counters *c, unsigned slot);
  * where a worker writes: what has been counted so far is remembered and subtracted. Control only.
  */
 void counters_clear_link(uint16_t link);
+/* Memory of everybody's matrix and rows, and of what is subtracted from them; -errno: not known. */
+int64_t counters_resident(void);
 
 #endif

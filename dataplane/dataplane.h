@@ -203,6 +203,20 @@ void dp_hold_release(uint16_t link, const struct ip_addr *addr, bool ok);
 /* Free what no worker can still see; never waits. Call often (a timer, and after bursts). */
 void dp_reclaim(void);
 
+/* ---- memory of the tables ---- */
+struct dp_memory {
+	unsigned vrfs, links, adjacencies, groups;
+	uint64_t routes;		      /* of all VRFs, both families */
+	uint64_t lookup_bytes, control_bytes; /* of all FIBs: what workers read, control's copy */
+	uint64_t vrf_bytes;		      /* of all VRFs beside their FIBs */
+	uint64_t link_bytes;		      /* the snapshot: links, and how packets find them */
+	int64_t counter_bytes; /* the part of all threads' matrices that is written; < 0: not known
+				*/
+	uint64_t adjacency_bytes, group_bytes; /* their tables too */
+};
+
+void dp_memory(struct dp_memory *ret_memory);
+
 /* ---- counters: any thread ---- */
 struct dp_count {
 	uint64_t packets, bytes; /* bytes: IP length, without layer 2 and outer headers */

@@ -105,6 +105,41 @@ static void print_services(FILE *out, const json_t *status)
 	fputc('\n', out);
 }
 
+/* " 41 B" or "?" */
+static const char *each(const json_t *object, const char *key, char *buf)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_integer(value) ? format_memory((uint64_t)json_integer_value(value), buf)
+				      : "?";
+}
+
+static void print_memory(FILE *out, const json_t *status)
+{
+	const json_t *memory = json_object_get(status, "memory"),
+		     *routes = json_object_get(memory, "routes"),
+		     *vrfs = json_object_get(memory, "vrfs"),
+		     *links = json_object_get(memory, "links"),
+		     *groups = json_object_get(memory, "groups"),
+		     *adjs = json_object_get(memory, "adjacencies");
+	char a[FORMAT_LEN], b[FORMAT_LEN], c[FORMAT_LEN], d[FORMAT_LEN];
+
+	fprintf(out, "memory     a route %s in the fast path, %s in control's copy, %s in the ",
+		each(routes, "lookup_bytes_each", a), each(routes, "control_bytes_each", b),
+		each(routes, "mirror_bytes_each", c));
+	fprintf(out, "mirror; %s routes: %s + %s + %s\n",
+		format_count((uint64_t)get_int(routes, "count"), a),
+		each(routes, "lookup_bytes", b), each(routes, "control_bytes", c),
+		each(routes, "mirror_bytes", d));
+	fprintf(out, "           a VRF %s (%lld); a link %s (%lld: counters %s, shape %s)",
+		each(vrfs, "bytes_each", a), (long long)get_int(vrfs, "count"),
+		each(links, "bytes_each", b), (long long)get_int(links, "count"),
+		each(links, "counter_bytes", c), each(links, "shape_bytes", d));
+	fprintf(out, "; %s path groups %s; %s adjacencies %s\n",
+		format_count((uint64_t)get_int(groups, "count"), a), each(groups, "bytes", b),
+		format_count((uint64_t)get_int(adjs, "count"), c), each(adjs, "bytes", d));
+}
+
 static void print_warnings(FILE *out, const json_t *status)
 {
 	const json_t *reload = json_object_get(status, "reload");
@@ -140,6 +175,7 @@ void print_status(struct ctl_print *print, const json_t *s)
 	print_bgp_line(out, s);
 	print_drops_line(out, s);
 	print_services(out, s);
+	print_memory(out, s);
 	fprintf(out,
 		"control    longest callback %.1f ms, %lld over 2 ms; %lld reloads, %lld refused, "
 		"%lld operations\n",

@@ -433,7 +433,14 @@ static void test_status(void)
 		"\"error\":\"bgpd is "
 		"not running\"},\"neighbours\":{\"warning\":\"only "
 		"1024\"},\"reload\":{\"reloads\":4,\"failures\":1,"
-		"\"operations\":12,\"last_errors\":2},\"control\":{\"stalls\":0,\"longest_us\":"
+		"\"operations\":12,\"last_errors\":2},\"memory\":{\"routes\":{\"count\":1200000,"
+		"\"lookup_bytes\":16777216,\"control_bytes\":67108864,\"lookup_bytes_each\":14,"
+		"\"control_bytes_each\":56,\"mirrored\":1200000,\"mirror_bytes\":134217728,"
+		"\"mirror_bytes_each\":112},\"vrfs\":{\"count\":4,\"bytes\":83886080,\"bytes_"
+		"each\":"
+		"20971520},\"links\":{\"count\":9,\"shape_bytes\":204800,\"counter_bytes\":null,"
+		"\"bytes_each\":null},\"groups\":{\"count\":48,\"bytes\":573440},\"adjacencies\":{"
+		"\"count\":32,\"bytes\":532480}},\"control\":{\"stalls\":0,\"longest_us\":"
 		"1234}}",
 		NULL
 	};
@@ -448,6 +455,11 @@ static void test_status(void)
 		"mirror     in step with the kernel, 1.00M routes, 1 overruns, 2 resyncs, 0 "
 		"repaired by the auditor\n"
 		"frr        NOT IN SYNC: bgpd is not running\n"
+		"memory     a route 14 B in the fast path, 56 B in control's copy, 112 B in the "
+		"mirror; 1.20M routes: 16.0 MiB + 64.0 MiB + 128 MiB\n"
+		"           a VRF 20.0 MiB (4); a link ? (9: counters ?, shape 200 KiB); 48 path "
+		"groups "
+		"560 KiB; 32 adjacencies 520 KiB\n"
 		"control    longest callback 1.2 ms, 0 over 2 ms; 4 reloads, 1 refused, 12 "
 		"operations\n"
 		"RESTART    changes of workers, memory or ports wait for a restart of lintasd\n"
