@@ -230,6 +230,8 @@ static int op_tx_queue(struct rte_eth_dev *dev, uint16_t index, uint16_t descrip
 	(void)descriptors, (void)socket, (void)conf;
 	d->tx[index] = (struct tx_queue){
 		.line = &d->stats->tx[index],
+		.control = &d->stats->control,
+		.ages = d->stats->ages[index],
 		.samples = d->samples,
 		.sequence = &d->sequence,
 		.slots = d->slots,
@@ -355,6 +357,7 @@ static void stats_sum(const struct device *d, struct rte_eth_stats *s)
 		s->q_opackets[q] = tx->packets, s->opackets += tx->packets;
 		s->q_obytes[q] = tx->bytes, s->obytes += tx->bytes;
 		s->rx_nombuf += rx->no_mbufs;
+		s->imissed += rx->missed;
 	}
 }
 
@@ -371,6 +374,7 @@ static int op_stats(struct rte_eth_dev *dev, struct rte_eth_stats *s)
 	s->ipackets -= base->ipackets, s->ibytes -= base->ibytes;
 	s->opackets -= base->opackets, s->obytes -= base->obytes;
 	s->rx_nombuf -= base->rx_nombuf;
+	s->imissed -= base->imissed;
 	dev->data->rx_mbuf_alloc_failed = s->rx_nombuf;
 	return 0;
 }

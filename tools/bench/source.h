@@ -1,17 +1,23 @@
 /* net_bench: what its files share, and the two files that other programs read.
  *
- * STATS, 4096 bytes, little-endian u64 words. Lines of 64 bytes, each with one writer:
- *   byte   64 * q       rx queue q (0..15): packets, bytes, bursts that were not empty, failed
- *                       allocations
- *   byte 1024 + 64 * q  tx queue q (0..15): packets, bytes, bursts, sampled frames
- *   byte 2048           control: generation, hold, limit, burst, first, count
- *   byte 2112           facts, written before the device is there: magic, frames in the file
+ * STATS, little-endian u64 words. Lines of 64 bytes, each with one writer:
+ *   byte   64 * q         rx queue q (0..15): packets, bytes, bursts that were not empty, failed
+ *                         allocations, missed (pace: came due while 1,024 waited)
+ *   byte 1024 + 64 * q    tx queue q (0..15): packets, bytes, bursts, sampled frames
+ *   byte 2048             control: generation, hold, limit, burst, first, count, pace, stamp
+ *   byte 2112             facts, written before the device is there: magic, frames in the file
+ *   byte 4096 + 8192 * q  tx queue q: 1,024 words, how many stamped frames had which age in TSC
+ *                         cycles: age a < 16 in word a, else with 2^e <= a < 2^(e+1) in word
+ *                         16 * (e - 3) + (a >> (e - 4)) % 16
  * Bytes are of frames without FCS. The driver fills control from its arguments and afterwards only
  * reads it: whoever maps the file may write the words and then add one to generation, which each rx
  * queue looks at before a burst. hold != 0: nothing is handed out. limit: frames to hand out from
  * this change on, 0 = endless. burst: packets a receive at most, 0 = 64. first, count: the frames
  * of the file that are handed out in turn from now on, beginning with the first of them; count 0 =
  * all that follow. So one process can be measured with this traffic and that in alternation.
+ * pace: 256ths of a TSC cycle between two frames; 0 = as many as are asked for. stamp != 0: the
+ * source writes the TSC of the moment when a frame was due (without pace: was taken) over its last
+ * 8 bytes, the sink (in whose own file the word has to be set too, generation or not) counts ages.
  *
  * SAMPLE, `slots` slots of 2,048 bytes: u64 sequence, u32 length, u32 tx queue, 2,032 bytes of
  * frame (zero behind it). The n-th sample of the device, counted from 1, lies in slot
@@ -20,6 +26,7 @@
 #define LINTAS_BENCH_SOURCE_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <rte_ethdev.h>
 #include <rte_log.h>
@@ -30,13 +37,15 @@
 #define SOURCE_BURST	 64
 #define SOURCE_FRAME_MAX (9600 + 14 + 2 * 4)
 #define SOURCE_BLOCK	 64
+#define SOURCE_AGES	 1024
+#define SOURCE_WAITING	 1024			    /* paced frames that wait, as in a NIC's ring */
 #define SOURCE_MAGIC	 UINT64_C(0x3168636e65626c) /* "lbench1" */
 
 extern int source_log;
 #define LOG(level, ...) rte_log(RTE_LOG_##level, source_log, "net_bench: " __VA_ARGS__)
 
 struct rx_line {
-	uint64_t packets, bytes, bursts, no_mbufs, spare[4];
+	uint64_t packets, bytes, bursts, no_mbufs, missed, spare[3];
 };
 
 struct tx_line {
@@ -45,7 +54,7 @@ struct tx_line {
 
 struct control_line {
 	_Atomic uint64_t generation;
-	uint64_t hold, limit, burst, first, count, spare[2];
+	uint64_t hold, limit, burst, first, count, pace, stamp;
 };
 
 struct stats_file {
@@ -54,8 +63,9 @@ struct stats_file {
 	struct control_line control;
 	uint64_t magic, frames, spare[6];
 	uint8_t rest[4096 - 2176];
+	uint64_t ages[SOURCE_QUEUES][SOURCE_AGES];
 };
-_Static_assert(sizeof(struct stats_file) == 4096, "as described above");
+_Static_assert(offsetof(struct stats_file, ages) == 4096, "as described above");
 
 struct sample {
 	_Atomic uint64_t sequence;
@@ -100,7 +110,7 @@ struct fifo *fifo_of(const struct rte_mempool *pool);
 unsigned fifo_get(struct fifo *fifo, struct rte_mbuf **pkts, unsigned n);
 void fifo_put(struct fifo *fifo, struct rte_mbuf **pkts, unsigned n);
 
-/* source_burst.c: receive and transmit */
+/* A worker's queues; the functions are in source_burst.c. */
 struct rx_queue {
 	const struct frames *frames;
 	struct rte_mempool *pool;
@@ -114,10 +124,15 @@ struct rx_queue {
 	uint32_t next;
 	uint16_t stride, index;
 	uint16_t burst; /* 0: on hold */
+	uint64_t pace;	/* of this queue, in 256ths of a cycle; 0: none */
+	uint64_t due;	/* when the next frame is due, in 256ths of a cycle */
+	bool stamp;
 } __rte_cache_aligned;
 
 struct tx_queue {
 	struct tx_line *line;
+	const struct control_line *control;
+	uint64_t *ages;
 	struct sample *samples; /* or NULL */
 	_Atomic uint64_t *sequence;
 	uint32_t slots, every;
@@ -125,6 +140,11 @@ struct tx_queue {
 	uint64_t random;
 	uint16_t index;
 } __rte_cache_aligned;
+
+/* source_time.c: pace and stamps. How many of n frames are due; the frames are filled. */
+unsigned time_due(struct rx_queue *queue, unsigned n);
+void time_stamp(struct rx_queue *queue, struct rte_mbuf **pkts, unsigned n);
+void time_ages(struct tx_queue *queue, struct rte_mbuf **pkts, unsigned n);
 
 /* Reads control again. */
 void burst_control(struct rx_queue *queue);

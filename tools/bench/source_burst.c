@@ -39,6 +39,9 @@ void burst_control(struct rx_queue *q)
 	q->left = UINT64_MAX;
 	if (limit)
 		q->left = (limit + q->stride - 1 - (q->first - first)) / q->stride;
+	q->stamp = c->stamp != 0;
+	q->pace = c->pace * q->stride;
+	q->due = 0;
 	q->burst = c->burst && c->burst < SOURCE_BURST ? c->burst : SOURCE_BURST;
 	if (c->hold || q->first >= q->end)
 		q->burst = 0;
@@ -96,6 +99,8 @@ static __rte_always_inline uint16_t rx_body(void *queue, struct rte_mbuf **pkts,
 		burst_control(q);
 	n = RTE_MIN(want, q->burst);
 	n = RTE_MIN(n, q->left);
+	if (unlikely(q->pace))
+		n = time_due(q, n);
 	if (unlikely(!n))
 		return 0;
 	n = mbufs_get(q, pkts, n);
@@ -116,6 +121,8 @@ static __rte_always_inline uint16_t rx_body(void *queue, struct rte_mbuf **pkts,
 		}
 		q->next = i < end ? i : q->first;
 	}
+	if (unlikely(q->pace || q->stamp))
+		time_stamp(q, pkts, n);
 	q->left -= n;
 	q->line->packets += n;
 	q->line->bytes += bytes;
@@ -208,6 +215,8 @@ static __rte_always_inline uint16_t tx_body(void *queue, struct rte_mbuf **pkts,
 	if (unlikely(q->until < n))
 		samples_take(q, pkts, n);
 	q->until -= n;
+	if (unlikely(q->control->stamp))
+		time_ages(q, pkts, n);
 	pool = pkts[0]->pool;
 	for (unsigned i = 0; i < n; i++) {
 		const struct rte_mbuf *m = pkts[i];
