@@ -81,14 +81,13 @@ static void add_ways(struct dp_memory *m)
 	for (unsigned i = 0; i < DP_ADJS_MAX; i++)
 		m->adjacencies += atomic_load_explicit(&adj_table[i], memory_order_relaxed) != 0;
 	for (unsigned i = 0; i < DP_GROUPS_MAX; i++) {
-		uintptr_t word =
-			(uintptr_t)atomic_load_explicit(&group_table[i], memory_order_relaxed);
+		uintptr_t word = atomic_load_explicit(&group_table[i], memory_order_relaxed);
 
 		m->groups += word != 0;
-		several += word && !(word & 1);
+		several += word && !(word & GROUP_SINGLE);
 	}
 	m->adjacency_bytes = sizeof(adj_table) + m->adjacencies * sizeof(struct adj);
-	m->group_bytes = sizeof(group_table) + (uint64_t)several * DP_BUCKETS * sizeof(uint32_t);
+	m->group_bytes = sizeof(group_table) + (uint64_t)several * sizeof(struct group);
 }
 
 void dp_memory(struct dp_memory *ret_memory)

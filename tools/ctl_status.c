@@ -105,7 +105,7 @@ static void print_services(FILE *out, const json_t *status)
 	fputc('\n', out);
 }
 
-/* " 41 B" or "?" */
+/* "41 B" or "?" */
 static const char *each(const json_t *object, const char *key, char *buf)
 {
 	const json_t *value = json_object_get(object, key);
@@ -124,18 +124,17 @@ static void print_memory(FILE *out, const json_t *status)
 		     *adjs = json_object_get(memory, "adjacencies");
 	char a[FORMAT_LEN], b[FORMAT_LEN], c[FORMAT_LEN], d[FORMAT_LEN];
 
-	fprintf(out, "memory     a route %s in the fast path, %s in control's copy, %s in the ",
+	fprintf(out,
+		"memory     a route %s in the fast path, %s in control's copy, %s in the mirror "
+		"(%s)\n",
 		each(routes, "lookup_bytes_each", a), each(routes, "control_bytes_each", b),
-		each(routes, "mirror_bytes_each", c));
-	fprintf(out, "mirror; %s routes: %s + %s + %s\n",
-		format_count((uint64_t)get_int(routes, "count"), a),
-		each(routes, "lookup_bytes", b), each(routes, "control_bytes", c),
-		each(routes, "mirror_bytes", d));
-	fprintf(out, "           a VRF %s (%lld); a link %s (%lld: counters %s, shape %s)",
+		each(routes, "mirror_bytes_each", c),
+		format_count((uint64_t)get_int(routes, "count"), d));
+	fprintf(out, "           a VRF %s (%lld), a link %s (%lld: counters %s, shape %s)\n",
 		each(vrfs, "bytes_each", a), (long long)get_int(vrfs, "count"),
 		each(links, "bytes_each", b), (long long)get_int(links, "count"),
 		each(links, "counter_bytes", c), each(links, "shape_bytes", d));
-	fprintf(out, "; %s path groups %s; %s adjacencies %s\n",
+	fprintf(out, "           %s path groups %s, %s adjacencies %s\n",
 		format_count((uint64_t)get_int(groups, "count"), a), each(groups, "bytes", b),
 		format_count((uint64_t)get_int(adjs, "count"), c), each(adjs, "bytes", d));
 }

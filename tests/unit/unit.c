@@ -45,6 +45,7 @@ int main(int argc, char **argv)
 	unit_frr();
 	unit_keeper();
 	unit_api();
+	unit_memory();
 	unit_driver();
 	CU_set_test_complete_handler(test_done);
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext)

@@ -16,6 +16,7 @@ void unit_netlink(void);
 void unit_frr(void);
 void unit_keeper(void);
 void unit_api(void);
+void unit_memory(void);
 void unit_driver(void);
 
 /* A suite from an array of {name, function}. */
