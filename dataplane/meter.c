@@ -14,21 +14,24 @@ void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, 
 
 static inline void meter_lane(struct worker *w, struct lane *v)
 {
-	unsigned i = 0;
+	unsigned i = 0, n = v->n;
+	struct run *run = v->run;
 
-	v->n_runs = 0;
-	while (i < v->n) {
+	*run = (struct run){ .port = DP_NONE };
+	while (i < n) {
 		const struct adj *a = v->adj[i];
 		uint16_t in = v->in[i];
 		unsigned first = i;
-		uint64_t bytes = 0;
+		uint64_t bytes = v->len[i];
 
-		do
-			bytes += v->len[i++];
-		while (i < v->n && v->in[i] == in && v->adj[i]->way == a->way);
+		while (++i < n && v->in[i] == in && v->adj[i]->way == a->way)
+			bytes += v->len[i];
 		meter_count(w, in, a->link, i - first, bytes);
-		v->run[v->n_runs++] = (struct run){ (uint8_t)first, (uint8_t)(i - first), a->port };
+		if (a->port != run->port)
+			*++run = (struct run){ .port = a->port, .first = (uint8_t)first };
+		run->n += (uint8_t)(i - first);
 	}
+	v->n_runs = (unsigned)(run - v->run);
 }
 
 void meter_run(struct worker *w, struct pass *p)

@@ -271,7 +271,7 @@ static __rte_always_inline void any_frame(struct worker *w, struct pass *p, stru
 		drop(w, m, 0, DP_DROP_eth_vlan);
 }
 
-/* What most packets are, plain IPv4 without a tag, asks the link nothing that is not the same for
+/* What most packets are, plain and without a tag, asks the link nothing that is not the same for
  * the whole vector. */
 void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n)
 {
@@ -294,15 +294,23 @@ void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf 
 		unsigned have = rte_pktmbuf_data_len(m);
 
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
-		if (likely(have >= least) &&
-			likely(load16(d + 12) == RTE_BE16(RTE_ETHER_TYPE_IPV4)) &&
-			likely(plain_ether(d, own)) &&
-			likely(plain4(ip, have - ETH_MIN - IP4_MIN, vrf, &dst, &len))) {
-			mbuf_meta(m)->link = id;
-			lane_put(&p->v4, m, ip, dst, len, id, 0, vrf, AF_INET);
-		} else {
-			any_frame(w, p, m, s, pm);
+		if (likely(have >= least) && likely(plain_ether(d, own))) {
+			uint16_t type = load16(d + 12);
+			if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+				likely(plain4(ip, have - ETH_MIN - IP4_MIN, vrf, &dst, &len))) {
+				mbuf_meta(m)->link = id;
+				lane_put(&p->v4, m, ip, dst, len, id, 0, vrf, AF_INET);
+				continue;
+			}
+			if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) &&
+				likely(have > ETH_MIN + IP6_LEN) &&
+				likely(plain6(ip, have - ETH_MIN - IP6_LEN, vrf, &len))) {
+				mbuf_meta(m)->link = id;
+				lane_put(&p->v6, m, ip, 0, len, id, 0, vrf, AF_INET6);
+				continue;
+			}
 		}
+		any_frame(w, p, m, s, pm);
 	}
 }
 

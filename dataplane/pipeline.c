@@ -89,7 +89,7 @@ unsigned pipeline_clock_cost(void)
 
 static void tx_lane(struct worker *w, const struct lane *v)
 {
-	for (unsigned i = 0; i < v->n_runs; i++)
+	for (unsigned i = 1; i <= v->n_runs; i++)
 		tx_send_bulk(w, v->run[i].port, v->m + v->run[i].first, v->run[i].n);
 }
 

@@ -45,11 +45,11 @@ struct lane {
 	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
 	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];
-	unsigned n_runs; /* from meter on: what is to be sent */
+	unsigned n_runs; /* from meter on: 1..n_runs are to be sent */
 	struct run {
 		uint8_t first, n;
 		uint16_t port;
-	} run[VECTOR_MAX];
+	} run[VECTOR_MAX + 1];
 };
 
 /* Timing a vector: what passed between two readings of the clock, less what a reading costs. */

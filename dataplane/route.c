@@ -39,6 +39,21 @@ uint32_t flow_hash(const uint8_t *ip, uint16_t len, uint8_t af)
 	return flow_hash6(ip + 8, ip + 24, l4.proto, flow_be32(ip + l4.off), 0);
 }
 
+/* The same, for what most packets are. */
+static __rte_always_inline uint32_t flow_hash_plain(const uint8_t *ip, uint16_t len, uint8_t af)
+{
+	uint8_t proto = af == AF_INET ? ip[9] : ip[6];
+	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+
+	if (af == AF_INET && likely(ports && ip[0] == 0x45 && len >= IP4_MIN + 4) &&
+		likely(!(flow_be16(ip + 6) & (IP4_MF | IP4_OFFSET))))
+		return flow_hash4(
+			flow_be32(ip + 12), flow_be32(ip + 16), proto, flow_be32(ip + IP4_MIN));
+	if (af == AF_INET6 && likely(ports && len >= IP6_LEN + 4))
+		return flow_hash6(ip + 8, ip + 24, proto, flow_be32(ip + IP6_LEN), 0);
+	return flow_hash(ip, len, af);
+}
+
 uint32_t route_lookup(const struct vrf_fib *vrf, uint8_t af, const uint8_t *addr)
 {
 	uint32_t value = 0;
@@ -177,7 +192,7 @@ static __rte_always_inline void route_lane(
 		uint32_t hash = 0;
 
 		if (!(word & GROUP_SINGLE) && likely(word))
-			hash = flow_hash(v->ip[i], v->len[i], af);
+			hash = flow_hash_plain(v->ip[i], v->len[i], af);
 		const struct adj *a = atomic_load_explicit(
 			&adj_table[route_word_adj(word, hash)], memory_order_acquire);
 		v->adj[i] = a;
