@@ -90,7 +90,7 @@ $(B)/bareloop: $(B)/tools/bench/bareloop.o
 	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk)
 # The bench's source and sink, a DPDK driver. It alone needs headers that Debian does not package.
 SOURCE_OBJ := $(patsubst %,$(B)/tools/bench/%.o,source source_burst source_time source_frames source_fifo)
-$(SOURCE_OBJ): CFLAGS += -fPIC -fvisibility=hidden -DALLOW_INTERNAL_API -isystem $(B)/dpdk
+$(SOURCE_OBJ): CFLAGS += -fPIC -fvisibility=hidden -ftls-model=initial-exec -DALLOW_INTERNAL_API -isystem $(B)/dpdk
 $(SOURCE_OBJ): | $(B)/dpdk/version
 $(B)/dpdk/version:
 	tools/bench/headers $(@D)

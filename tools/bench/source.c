@@ -289,6 +289,7 @@ static int op_stop(struct rte_eth_dev *dev)
 
 	dev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
 	for (unsigned q = 0; q < dev->data->nb_rx_queues; q++) {
+		burst_forget(&d->rx[q]);
 		d->rx[q].fifo = NULL;
 		dev->data->rx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
 	}

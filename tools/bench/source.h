@@ -9,15 +9,16 @@
  *   byte 4096 + 8192 * q  tx queue q: 1,024 words, how many stamped frames had which age in TSC
  *                         cycles: age a < 16 in word a, else with 2^e <= a < 2^(e+1) in word
  *                         16 * (e - 3) + (a >> (e - 4)) % 16
- * Bytes are of frames without FCS. The driver fills control from its arguments and afterwards only
- * reads it: whoever maps the file may write the words and then add one to generation, which each rx
- * queue looks at before a burst. hold != 0: nothing is handed out. limit: frames to hand out from
- * this change on, 0 = endless. burst: packets a receive at most, 0 = 64. first, count: the frames
- * of the file that are handed out in turn from now on, beginning with the first of them; count 0 =
- * all that follow. So one process can be measured with this traffic and that in alternation.
- * pace: 256ths of a TSC cycle between two frames; 0 = as many as are asked for. stamp != 0: the
- * source writes the TSC of the moment when a frame was due (without pace: was taken) over its last
- * 8 bytes, the sink (in whose own file the word has to be set too, generation or not) counts ages.
+ * Bytes are of frames without FCS (rx: up to 63 frames ahead when burst < 64). The driver fills
+ * control from its arguments and afterwards only reads it: whoever maps the file may write the
+ * words and then add one to generation, which each rx queue looks at before a burst. hold != 0:
+ * nothing is handed out. limit: frames to hand out from this change on, 0 = endless. burst: packets
+ * a receive at most, 0 = 64. first, count: the frames of the file that are handed out in turn from
+ * now on, beginning with the first of them; count 0 = all that follow. So one process can be
+ * measured with this traffic and that in alternation. pace: 256ths of a TSC cycle between two
+ * frames; 0 = as many as are asked for. stamp != 0: the source writes the TSC of the moment when a
+ * frame was due (without pace: was taken) over its last 8 bytes, the sink (in whose own file the
+ * word has to be set too, generation or not) counts ages.
  *
  * SAMPLE, `slots` slots of 2,048 bytes: u64 sequence, u32 length, u32 tx queue, 2,032 bytes of
  * frame (zero behind it). The n-th sample of the device, counted from 1, lies in slot
@@ -119,6 +120,7 @@ struct rx_queue {
 	struct rx_line *line;
 	uint64_t generation; /* of control, as far as it was read */
 	uint64_t left;	     /* frames to hand out */
+	uint64_t bytes;	     /* of frames taken so far */
 	uint64_t rearm;	     /* data_off, refcnt, nb_segs, port of a fresh mbuf */
 	uint32_t first, end; /* this queue's frames: first, first + stride, ... below end */
 	uint32_t next;
@@ -127,6 +129,8 @@ struct rx_queue {
 	uint64_t pace;	/* of this queue, in 256ths of a cycle; 0: none */
 	uint64_t due;	/* when the next frame is due, in 256ths of a cycle */
 	bool stamp;
+	uint16_t staged, staged_at; /* packets in stage, the next one to hand out */
+	struct rte_mbuf *stage[SOURCE_BURST];
 } __rte_cache_aligned;
 
 struct tx_queue {
@@ -146,6 +150,8 @@ unsigned time_due(struct rx_queue *queue, unsigned n);
 void time_stamp(struct rx_queue *queue, struct rte_mbuf **pkts, unsigned n);
 void time_ages(struct tx_queue *queue, struct rte_mbuf **pkts, unsigned n);
 
+/* Before a stop: lets packets go that were not handed out. */
+void burst_forget(struct rx_queue *queue);
 /* Reads control again. */
 void burst_control(struct rx_queue *queue);
 /* The functions for this machine. */

@@ -19,6 +19,13 @@ typedef uint64_t words2 __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint32_t words4 __attribute__((vector_size(16), aligned(1), may_alias));
 
 /* ---- receive ---- */
+/* What waits in the stage goes back. */
+void burst_forget(struct rx_queue *q)
+{
+	rte_pktmbuf_free_bulk(q->stage + q->staged_at, q->staged - q->staged_at);
+	q->staged = q->staged_at = 0;
+}
+
 /* Reads control: which frames from now on, how many, how fast. Whatever stands there is survived.
  */
 void burst_control(struct rx_queue *q)
@@ -26,6 +33,7 @@ void burst_control(struct rx_queue *q)
 	const struct control_line *c = q->control;
 	uint64_t first, count, limit;
 
+	burst_forget(q);
 	q->generation = atomic_load_explicit(&c->generation, memory_order_acquire);
 	first = c->first < q->frames->n_frames ? c->first : 0;
 	count = q->frames->n_frames - first;
@@ -86,13 +94,49 @@ static inline unsigned mbufs_get(struct rx_queue *q, struct rte_mbuf **pkts, uns
 	return rte_mempool_get_bulk(q->pool, (void **)pkts, n) ? 0 : n;
 }
 
+/* n fresh packets of the next n frames, or 0; n is at least 1. */
+static __rte_always_inline unsigned fill(struct rx_queue *q, struct rte_mbuf **pkts, unsigned n)
+{
+	const struct frame *frame = q->frames->frame;
+	const uint8_t *blocks = q->frames->block;
+	uint64_t rearm = q->rearm;
+	unsigned stride = q->stride, done = 0;
+
+	n = mbufs_get(q, pkts, n);
+	while (done < n) {
+		uint32_t i = q->next, end = q->end;
+
+		for (; done < n && i < end; i += stride, done++) {
+			struct frame ahead = frame[i + FRAMES_AHEAD * stride];
+
+			rte_prefetch0(blocks + (size_t)ahead.at * SOURCE_BLOCK);
+			mbuf_fill(pkts[done], rearm, frame[i], blocks);
+			q->bytes += frame[i].len;
+		}
+		q->next = i < end ? i : q->first;
+	}
+	return n;
+}
+
+/* Small bursts come out of a stage that is filled by whole vectors, as with NICs, whose packets
+ * were written some time before they are received. */
+static __rte_always_inline unsigned fill_staged(
+	struct rx_queue *q, struct rte_mbuf **pkts, unsigned n)
+{
+	if (q->staged_at == q->staged) {
+		q->staged_at = 0;
+		q->staged = fill(q, q->stage, RTE_MIN(q->left, (uint64_t)SOURCE_BURST));
+	}
+	n = RTE_MIN(n, (unsigned)q->staged - q->staged_at);
+	for (unsigned i = 0; i < n; i++)
+		pkts[i] = q->stage[q->staged_at++];
+	return n;
+}
+
 static __rte_always_inline uint16_t rx_body(void *queue, struct rte_mbuf **pkts, uint16_t want)
 {
 	struct rx_queue *q = queue;
-	const struct frame *frame = q->frames->frame;
-	const uint8_t *blocks = q->frames->block;
-	uint64_t bytes = 0, rearm = q->rearm;
-	unsigned n, stride, done = 0;
+	unsigned n;
 
 	if (unlikely(atomic_load_explicit(&q->control->generation, memory_order_relaxed) !=
 		     q->generation))
@@ -103,29 +147,16 @@ static __rte_always_inline uint16_t rx_body(void *queue, struct rte_mbuf **pkts,
 		n = time_due(q, n);
 	if (unlikely(!n))
 		return 0;
-	n = mbufs_get(q, pkts, n);
+	n = likely(q->burst == SOURCE_BURST) ? fill(q, pkts, n) : fill_staged(q, pkts, n);
 	if (unlikely(!n)) {
 		q->line->no_mbufs++;
 		return 0;
-	}
-	stride = q->stride;
-	while (done < n) {
-		uint32_t i = q->next, end = q->end;
-
-		for (; done < n && i < end; i += stride, done++) {
-			struct frame ahead = frame[i + FRAMES_AHEAD * stride];
-
-			rte_prefetch0(blocks + (size_t)ahead.at * SOURCE_BLOCK);
-			mbuf_fill(pkts[done], rearm, frame[i], blocks);
-			bytes += frame[i].len;
-		}
-		q->next = i < end ? i : q->first;
 	}
 	if (unlikely(q->pace || q->stamp))
 		time_stamp(q, pkts, n);
 	q->left -= n;
 	q->line->packets += n;
-	q->line->bytes += bytes;
+	q->line->bytes = q->bytes;
 	q->line->bursts++;
 	return n;
 }
