@@ -1,0 +1,135 @@
+"""The rows of lintasd against itself: one process, its source's frames changed from window to window.
+
+Where the memory of a process lies makes ± 10 %, which a goal of 1.05 cannot bear; within one process it is the
+same for both sides. The whole gateway (gateway.py) has everything at once: 1,000 VLANs, tunnels, both families.
+
+    plain     IPv4, untagged, 2,048 flows to 1,000 prefixes behind 1,000 neighbours
+    vlan      the same by and over 1,000 VLANs of one port                             vlan / plain
+    vxlan     out of one of four tunnels, routed, into another of four                vxlan / plain
+    ip6       IPv6, untagged, 1,000 prefixes
+    mixed     every hundred frames: 30 plain, 25 ip6, 24 vlan, 20 vxlan, 1 for the kernel, in random order
+    punt      99 plain and 1 for the kernel
+    vector-1  plain, one packet a vector                                               vector-1 / plain
+
+The mixture's goal is a ratio to the weighted sum of its parts, .30 plain + .25 ip6 + .24 vlan + .20 vxlan and what
+one in a hundred for the kernel costs: punt - .99 plain. latency: see there."""
+import os
+import random
+
+import judge
+import traffic
+from device import Device
+from gateway import Gateway, TUNNELS, VLANS, VNI_IN, tunnel_ends
+from kernel import Kernel
+from measure import Books, Side, warm
+from rows import Result, repeat
+from traffic import bfd4, destinations, in_vxlan, packet4, packet6, tagged, untagged
+
+FLOWS, PREFIXES, BLOCKS = 2048, 1000, 40
+SHARES = {"plain": 30, "ip6": 25, "vlan": 24, "vxlan": 20, "punt": 1}
+WINDOW_S = 0.5
+# Sides that are compared stand close together; the second round goes backwards.
+ORDER = {"vlan": ["plain", "vlan", "vlan", "plain", "plain", "vlan"], "vxlan": ["plain", "vxlan"],
+         "mixed": ["plain", "mixed", "ip6", "vlan", "mixed", "vxlan", "punt", "plain"], "vector-1": ["plain", "vector-1"]}
+OUR_ADDRESS = 0x0A000001
+
+
+class Whole:
+    rows = {"vlan": 1.05, "vxlan": 2.0, "mixed": 1.3, "vector-1": 4.0}
+
+    def run(self, world, wanted, pairs, say):
+        results = {name: Result(name, self.rows[name], of=name, to="plain" if name != "mixed" else "parts") for name in wanted}
+        path = f"{world.folder}/f"
+        traffic.simple(path, *self.one_route(), {"first": 1})  # the device wants a file before MAC addresses are known
+        source, sink = Device(world.folder, "l", 0, path), Device(world.folder, "l", 1)
+        gateway = Gateway(world, source, sink, whole=True)
+        try:
+            gateway.open(lambda g: self.fill(g, path))
+            repeat(pairs, results, say, lambda: self.one(gateway, results))
+        finally:
+            gateway.close()
+            os.unlink(path)
+        return results
+
+    @staticmethod
+    def one_route():
+        table = traffic.Table(4)
+        return table, table.add_random(1, random.Random(0), [1])
+
+    # ---- routes and frames ----
+    def fill(self, gateway, path):
+        rng = random.Random(4)
+        self.legs = gateway.hops(4, PREFIXES) | gateway.hops(6, 256) | gateway.vlans() | gateway.tunnels()
+        prod, prod6, vpc = traffic.Table(4), traffic.Table(6), traffic.Table(4)
+        spans = {"plain": prod.add_random(PREFIXES, rng, range(1, PREFIXES + 1)),
+                 "vlan": prod.add_random(PREFIXES, rng, range(30001, 30001 + VLANS)),
+                 "ip6": prod6.add_random(PREFIXES, rng, range(10001, 10257)),
+                 "vxlan": vpc.add_random(PREFIXES, rng, range(40001, 40001 + TUNNELS))}
+        for table, vrf in ((prod, "prod"), (prod6, "prod"), (vpc, "vpc")):
+            gateway.load(table, vrf)
+        self.tables = {(4, False): prod, (6, False): prod6, (4, True): vpc}
+        macs = {i: Kernel("vpc").mac(f"ti{i}") for i in range(1, TUNNELS + 1)}
+        self.frames = traffic.Traffic(path)
+        for name in spans:
+            self.frames.add(name, self.makers(name, spans, macs, FLOWS, rng))
+        mixture = {name: iter(self.makers(name, spans, macs, BLOCKS * share, rng)) for name, share in SHARES.items()}
+        self.frames.add("mixed", self.blocks(mixture, SHARES, rng))
+        punted = {"plain": iter(self.makers("plain", spans, macs, 99 * BLOCKS, rng)),
+                  "punt": iter(self.makers("punt", spans, macs, BLOCKS, rng))}
+        self.frames.add("punt", self.blocks(punted, {"plain": 99, "punt": 1}, rng))
+        self.frames.done()
+
+    @staticmethod
+    def blocks(makers, shares, rng):
+        """Hundreds in random order, each with its exact shares."""
+        for _ in range(BLOCKS):
+            block = [name for name, share in shares.items() for _ in range(share)]
+            rng.shuffle(block)
+            yield from (next(makers[name]) for name in block)
+
+    @staticmethod
+    def makers(name, spans, macs, count, rng):
+        """A function frame number -> frame for each."""
+        if name == "punt":
+            for _ in range(count):
+                yield lambda number: untagged(bfd4(number, OUR_ADDRESS))
+            return
+        for dst in destinations(spans[name], 6 if name == "ip6" else 4, count, rng):
+            if name == "plain":
+                yield lambda number, dst=dst: untagged(packet4(number, dst))
+            elif name == "ip6":
+                yield lambda number, dst=dst: untagged(packet6(number, dst))
+            elif name == "vlan":
+                yield lambda number, dst=dst: tagged(packet4(number, dst), rng.randint(1, VLANS))
+            else:
+                i = rng.randint(1, TUNNELS)
+                ours, theirs = tunnel_ends("i", i)
+                yield lambda number, dst=dst, i=i, ours=ours, theirs=theirs: in_vxlan(
+                    packet4(number, dst), VNI_IN + i, macs[i], theirs, ours, 0xC000 | number & 0x3FFF)
+
+    # ---- one process ----
+    def one(self, gateway, results):
+        program = gateway.start()
+        try:
+            self.measure(program, results)
+        finally:
+            program.end()
+
+    def measure(self, program, results):
+        sides = {name: Side(name, program, span=span) for name, span in self.frames.sets.items()}
+        sides["vector-1"] = Side("vector-1", program, burst=1, span=self.frames.sets["plain"])
+        order = [sides[s] for name, part in ORDER.items() if name in results for s in part]
+        books = Books(program, judge.Judge(self.frames, self.tables, self.legs), punts=True)
+        warm(set(order))
+        books.open()
+        for side in order + order[::-1]:
+            side.window(WINDOW_S)
+        books.close()
+        cost = {name: side.cost.cycles for name, side in sides.items() if side.cost.packets}
+        for name, result in results.items():
+            base = cost["plain"]
+            if name == "mixed":
+                base = sum(SHARES[p] / 100 * cost[p] for p in ("plain", "ip6", "vlan", "vxlan")) + cost["punt"] - .99 * cost["plain"]
+            result.add(cost[name] / base, cost[name], base, sides[name].cost.vector)
+
+
