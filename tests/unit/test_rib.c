@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "control/rib.h"
-#include "test_mirror.h"
 #include "unit.h"
 
 #define N 600
@@ -239,5 +238,4 @@ void unit_rib(void)
 	};
 
 	UNIT_SUITE("rib", tests);
-	unit_mirror();
 }

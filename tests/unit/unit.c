@@ -41,10 +41,15 @@ int main(int argc, char **argv)
 	unit_group();
 	unit_reclaim();
 	unit_rib();
+	unit_mirror();
+	unit_mirror_faults();
 	unit_netlink();
 	unit_frr();
 	unit_keeper();
 	unit_api();
+	unit_api_clients();
+	unit_ctl();
+	unit_ctl_print();
 	unit_memory();
 	unit_driver();
 	CU_set_test_complete_handler(test_done);

@@ -12,10 +12,15 @@ void unit_fib(void);
 void unit_group(void);
 void unit_reclaim(void);
 void unit_rib(void);
+void unit_mirror(void);
+void unit_mirror_faults(void);
 void unit_netlink(void);
 void unit_frr(void);
 void unit_keeper(void);
 void unit_api(void);
+void unit_api_clients(void);
+void unit_ctl(void);
+void unit_ctl_print(void);
 void unit_memory(void);
 void unit_driver(void);
 
