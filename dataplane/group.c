@@ -238,6 +238,6 @@ int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_a
 		       ? flow_hash4(flow_be32(src->bytes), flow_be32(dst->bytes), proto, ports)
 		       : flow_hash6(src->bytes, dst->bytes, proto, ports, 0);
 	*ret_bucket = g->n == 1 ? 0 : hash % DP_BUCKETS;
-	*ret_adj = route_word_adj(group_table[group], hash);
+	*ret_adj = (uint32_t)route_word_adj(group_table[group], hash);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <smmintrin.h>
 #include <rte_ether.h>
 #include <rte_prefetch.h>
 #include "csum.h"
@@ -85,7 +86,7 @@ static __rte_always_inline bool plain4(const uint8_t *ip, unsigned more, const s
 	sum = add_around(add_around(first, second), dst);
 	*ret_dst = rte_be_to_cpu_32(dst);
 	*ret_len = (uint16_t)total;
-	return likely((uint8_t)first == 0x45) && likely(total - IP4_MIN <= more) &&
+	return likely(total - IP4_MIN <= more) &&
 	       likely(!(load32(ip + 4) & (uint32_t)RTE_BE16(IP4_MF | IP4_OFFSET) << 16)) &&
 	       likely(multiple_of_ffff(sum)) && likely(!(odd4[src & 0xff] | odd4[dst & 0xff])) &&
 	       likely(src != dst) && likely(!vrf_may_own(vrf, vrf_own_bit4(src)));
@@ -95,23 +96,47 @@ static __rte_always_inline bool plain4(const uint8_t *ip, unsigned more, const s
 static __rte_always_inline bool plain6(
 	const uint8_t *ip, unsigned more, const struct vrf_fib *vrf, uint16_t *ret_len)
 {
-	uint64_t first = load64(ip), src = load64(ip + 8), dst = load64(ip + 24);
+	uint64_t src = load64(ip + 8), dst = load64(ip + 24);
 	unsigned payload = flow_be16(ip + 4);
 
 	*ret_len = (uint16_t)(payload + IP6_LEN);
-	return likely((first & 0xf0) == 0x60) && likely(payload - 1 < more) &&
-	       likely(!(odd6[src & 0xff] | odd6[dst & 0xff])) &&
+	return likely(payload - 1 < more) && likely(!(odd6[src & 0xff] | odd6[dst & 0xff])) &&
 	       likely(src != dst || load64(ip + 16) != load64(ip + 32)) &&
 	       likely(!vrf_may_own(vrf, vrf_own_bit6(ip + 8)));
 }
 
-/* To our MAC, from somebody else's; ether_check has it one by one. */
-static __rte_always_inline bool plain_ether(const uint8_t *d, uint64_t own)
+/* From somebody else's MAC; ether_check has it one by one. */
+static __rte_always_inline bool plain_source(const uint8_t *d, uint64_t own)
 {
 	uint64_t src = load64(d + 6) << 16;
 
-	return likely(!((load64(d) ^ own) & (MAC_MASK | MAC_MULTICAST << 48))) && likely(src) &&
-	       likely(src != own << 16);
+	return likely(src) && likely(src != own << 16);
+}
+
+static __rte_always_inline bool plain_target(const uint8_t *d, uint64_t own)
+{
+	return likely(!((load64(d) ^ own) & (MAC_MASK | MAC_MULTICAST << 48)));
+}
+
+/* The first 16 bytes of an untagged frame for us: destination, group bit of the source, EtherType,
+ * version and header length; 0 in care: anything. */
+struct beginning {
+	__m128i want, care;
+};
+
+static inline struct beginning beginning_of(
+	uint64_t own, uint16_t type, uint8_t version, uint8_t version_care)
+{
+	uint64_t after = (uint64_t)rte_cpu_to_be_16(type) << 32 | (uint64_t)version << 48;
+	uint64_t care = UINT64_C(0xffff) << 32 | (uint64_t)version_care << 48;
+
+	return (struct beginning){ _mm_set_epi64x((long long)after, (long long)(own & MAC_MASK)),
+		_mm_set_epi64x((long long)care, MAC_MASK | MAC_MULTICAST << 48) };
+}
+
+static __rte_always_inline bool begins(const uint8_t *d, const struct beginning *b)
+{
+	return _mm_testz_si128(_mm_xor_si128(_mm_loadu_si128((const void *)d), b->want), b->care);
 }
 
 /* Ethernet addresses, one by one. False: dropped. */
@@ -179,13 +204,14 @@ static __rte_always_inline void frame(struct worker *w, struct pass *p, struct r
 	uint16_t len;
 
 	mbuf_meta(m)->link = l->id;
-	if (unlikely(!vrf || room < IP4_MIN || !plain_ether(d, l->own)))
+	if (unlikely(
+		    !vrf || room < IP4_MIN || !plain_source(d, l->own) || !plain_target(d, l->own)))
 		return odd(w, p, m, l, l3, type_be, note);
-	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) && likely(ip[0] == 0x45) &&
 		likely(plain4(ip, room - IP4_MIN, vrf, &dst, &len)))
 		lane_put(&p->v4, m, ip, dst, len, l->id, note, vrf, AF_INET);
 	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6) && likely(room > IP6_LEN) &&
-		 likely(plain6(ip, room - IP6_LEN, vrf, &len)))
+		 likely(ip[0] >> 4 == 6) && likely(plain6(ip, room - IP6_LEN, vrf, &len)))
 		lane_put(&p->v6, m, ip, 0, len, l->id, note, vrf, AF_INET6);
 	else
 		odd(w, p, m, l, l3, type_be, note);
@@ -280,12 +306,17 @@ void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf 
 	const struct link *l = pm->untagged;
 	const struct vrf_fib *vrf = l ? vrf_get(l->vrf) : NULL;
 	uint64_t own = l ? l->own : 0;
+	const struct beginning four = beginning_of(own, RTE_ETHER_TYPE_IPV4, 0x45, 0xff);
+	const struct beginning six = beginning_of(own, RTE_ETHER_TYPE_IPV6, 0x60, 0xf0);
 	uint16_t id = l ? l->id : 0, len;
 	unsigned least = vrf ? ETH_MIN + IP4_MIN : UINT_MAX;
 	uint32_t dst;
 
+	/* Buffers of a pool are alike: where the first has its frame, so have the others. */
+	ptrdiff_t frame_at = rte_pktmbuf_mtod(pkts[0], char *) - (char *)pkts[0];
+
 	for (unsigned i = 0; i < PREFETCH_AHEAD; i++) {
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[RTE_MIN(i, n - 1)], void *));
+		rte_prefetch0((char *)pkts[RTE_MIN(i, n - 1)] + frame_at);
 		pkts[n + i] = pkts[n - 1];
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -293,17 +324,15 @@ void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf 
 		uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN;
 		unsigned have = rte_pktmbuf_data_len(m);
 
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], void *));
-		if (likely(have >= least) && likely(plain_ether(d, own))) {
-			uint16_t type = load16(d + 12);
-			if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+		rte_prefetch0((char *)pkts[i + PREFETCH_AHEAD] + frame_at);
+		if (likely(have >= least) && likely(plain_source(d, own))) {
+			if (begins(d, &four) &&
 				likely(plain4(ip, have - ETH_MIN - IP4_MIN, vrf, &dst, &len))) {
 				mbuf_meta(m)->link = id;
 				lane_put(&p->v4, m, ip, dst, len, id, 0, vrf, AF_INET);
 				continue;
 			}
-			if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) &&
-				likely(have > ETH_MIN + IP6_LEN) &&
+			if (begins(d, &six) && likely(have > ETH_MIN + IP6_LEN) &&
 				likely(plain6(ip, have - ETH_MIN - IP6_LEN, vrf, &len))) {
 				mbuf_meta(m)->link = id;
 				lane_put(&p->v6, m, ip, 0, len, id, 0, vrf, AF_INET6);

@@ -117,7 +117,7 @@ static bool push_tunnel(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint1
 	return true;
 }
 
-static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, uint16_t len,
+static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, unsigned len,
 	uint8_t af, const struct adj *a, unsigned off)
 {
 	memcpy(ip - ADJ_TAIL, a->tail, ADJ_TAIL);
@@ -207,17 +207,17 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 		const struct adj *a = v->adj[i];
 		struct rte_mbuf *m = v->m[i];
 		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
-		unsigned off = offset_of(m, ip);
+		unsigned off = (unsigned)(ip - (uint8_t *)m->buf_addr), len = v->len[i];
 
-		if (unlikely(ttl < 2) || unlikely(v->len[i] > a->plain_mtu) ||
-			unlikely(off < ADJ_TAIL) || unlikely(v->note[i] & NOTE_ODD)) {
+		if (unlikely(ttl < 2) || unlikely(len > a->plain_mtu) || unlikely(off < ADJ_TAIL) ||
+			unlikely(v->note[i] & NOTE_ODD)) {
 			struct packet k = lane_packet(v, i, af);
 			if (!rewrite_odd(w, &k, a))
 				lane_take(v, i);
 			continue;
 		}
 		decrement(ip, af);
-		push_ether(m, ip, v->len[i], af, a, off);
+		push_ether(m, ip, len, af, a, off);
 	}
 	if (unlikely(v->gone))
 		lane_compact(v);

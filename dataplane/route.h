@@ -9,10 +9,10 @@
 extern const struct adj adj_none; /* adj.c: kind NONE, what every unknown index means */
 
 /* The index of a flow's adjacency, from its group's word; 0 = none. */
-static inline uint32_t route_word_adj(uintptr_t word, uint32_t hash)
+static inline uintptr_t route_word_adj(uintptr_t word, uint32_t hash)
 {
 	if (word & GROUP_SINGLE)
-		return (uint32_t)(word >> 1);
+		return word >> 1;
 	return word ? ((const struct group *)word)->adj[hash % DP_BUCKETS] : 0;
 }
 
