@@ -14,12 +14,13 @@ out of (ti1 …) and four over lout that they go into (to1 …), in VRF vpc. lin
 stay when lintasd is started anew."""
 import os
 import subprocess
-import tempfile
 
 import judge
 from kernel import Kernel
 from programs import Lintas, end_process, tail, wait_for
+from traffic import text
 
+FOLDER = "/run/b"  # a tmpfs of ours alone; device strings have 127 bytes
 VLANS, TUNNELS, VNI_IN, VNI_OUT = 1000, 4, 5000, 6000
 OUT_MAC = bytes.fromhex("02000000be01")
 PORT_MAC = bytes.fromhex("02000000be00")
@@ -40,10 +41,6 @@ links = {{
             address = [ "10.3.0.1/30" ]; }};
 {more}}};
 """
-
-
-def ip4(address):
-    return ".".join(str(b) for b in address.to_bytes(4, "big"))
 
 
 def vlan_net(n):
@@ -67,13 +64,13 @@ def tunnel_ends(kind, i):
 
 
 def more_links():
-    lines = [f'  v{n} = {{ circuit = "cin"; vrf = "prod"; vlan = {n}; address = [ "{ip4(vlan_net(n) + 1)}/30" ]; }};'
+    lines = [f'  v{n} = {{ circuit = "cin"; vrf = "prod"; vlan = {n}; address = [ "{text(4, vlan_net(n) + 1)}/30" ]; }};'
              for n in range(1, VLANS + 1)]
     for kind, under, vni in (("i", "lin", VNI_IN), ("o", "lout", VNI_OUT)):
         for i in range(1, TUNNELS + 1):
             net = f"10.{4 if kind == 'i' else 5}.{i}.1/24"
             lines.append(f'  t{kind}{i} = {{ underlay = "{under}"; vrf = "vpc"; address = [ "{net}" ]; encap = {{ type = "vxlan"; '
-                         f'vni = {vni + i}; remote = "{ip4(tunnel_ends(kind, i)[1])}"; }}; }};')
+                         f'vni = {vni + i}; remote = "{text(4, tunnel_ends(kind, i)[1])}"; }}; }};')
     return "\n".join(lines) + "\n"
 
 
@@ -84,6 +81,7 @@ class Gateway:
         self.world, self.source, self.sink, self.whole = world, source, sink, whole
         self.conf, self.log = f"{world.folder}/lintas.conf", f"{world.folder}/keeper.log"
         self.routes = {4: 0, 6: 0}
+        self.via = {}  # next hop -> (gateway, interface index); what is not in here is a next-hop object
         self.prod = Kernel("prod")
         with open(self.conf, "w") as f:
             f.write(SMALL.format(cpu=world.cpu, source=source.text, sink=sink.text, more=more_links() if whole else "",
@@ -91,7 +89,8 @@ class Gateway:
         self.keeper = None
 
     def open(self, fill):
-        """Starts the keeper and lintasd once, so that fill(self) can put routes into the kernel."""
+        """Starts the keeper, and lintasd once for its namespaces and interfaces; then fill(self) puts routes into a
+        kernel that nobody listens to. What the keeper holds stays up."""
         with open(self.log, "a") as log:
             self.keeper = subprocess.Popen([f"{self.world.build}/lintas-keeper", "--socket", f"{self.world.folder}/keeper.sock"],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -100,15 +99,18 @@ class Gateway:
         program = Lintas(self.world, self.source, [self.sink])
         try:
             program.start(self)
-            self.under()
-            fill(self)
-            program.ready(self.routes[4], self.routes[6])
+            self.far_ends()
+            program.links()
         finally:
             program.end()
+        fill(self)
 
-    def under(self):
-        """The small gateway's tunnel leads somewhere."""
+    def far_ends(self):
+        """What every tunnel leads to, so that all links come up."""
         Kernel("inet").ip(["neigh replace 10.2.0.9 lladdr 02:00:00:00:02:09 dev under nud permanent"])
+        if self.whole:
+            self.prod.ip([f"neigh replace {text(4, tunnel_ends(kind, i)[1])} lladdr 02:00:00:00:0{kind == 'o':x}:0{i} "
+                          f"dev {dev} nud permanent" for kind, dev in (("i", "lin"), ("o", "lout")) for i in range(1, TUNNELS + 1)])
 
     def start(self):
         """in0 sends too: what the kernel says, and the whole gateway's VLANs."""
@@ -134,18 +136,20 @@ class Gateway:
 
     # ---- what the kernel holds ----
     def hops(self, family, count):
-        """Next-hop objects 1 … count (IPv6: from 10001) over lout, with neighbours that never need asking."""
-        base, lines = (0, []) if family == 4 else (10000, [])
+        """Next hops 1 … count (IPv6: from 10001) over lout, with neighbours that never need asking."""
+        base, lines, lout = (0 if family == 4 else 10000), [], self.prod.index("lout")
         for i in range(1, count + 1):
-            via = f"10.1.{1 + (i >> 8)}.{i & 255}" if family == 4 else f"fd10:2::1:{i:x}"
-            lines += [f"neigh replace {via} lladdr {hop_mac(i).hex(':')} dev lout nud permanent",
-                      f"nexthop add id {base + i} via {via} dev lout"]
+            via = 0x0A010100 + i if family == 4 else (0xFD10 << 112 | 2 << 96) + (1 << 16) + i
+            lines.append(f"neigh replace {text(family, via)} lladdr {hop_mac(i).hex(':')} dev lout nud permanent")
+            self.via[base + i] = (via, lout)
         self.prod.ip(lines)
         return {base + i: [judge.Leg(hop_mac(i), OUT_MAC)] for i in range(1, count + 1)}
 
     def groups(self, count, legs, hops):
         """Next-hop objects 20001 …: groups of `legs` of the `hops` single ones."""
         lines, out = [], {}
+        for i in range(1, hops + 1):
+            lines.append(f"nexthop add id {i} via {text(4, self.via[i][0])} dev lout")
         for g in range(1, count + 1):
             members = [1 + (g * 37 + i * 61) % hops for i in range(legs)]
             lines.append(f"nexthop add id {20000 + g} group {'/'.join(map(str, members))}")
@@ -154,27 +158,23 @@ class Gateway:
         return out
 
     def vlans(self):
-        """Next-hop objects 30001 …, one behind each VLAN."""
-        lines = []
+        """Next hops 30001 …, one behind each VLAN."""
+        lines, index = [], self.prod.index()
         for n in range(1, VLANS + 1):
-            via = ip4(vlan_net(n) + 2)
-            lines += [f"neigh replace {via} lladdr {vlan_mac(n).hex(':')} dev v{n} nud permanent",
-                      f"nexthop add id {30000 + n} via {via} dev v{n}"]
+            via = vlan_net(n) + 2
+            lines.append(f"neigh replace {text(4, via)} lladdr {vlan_mac(n).hex(':')} dev v{n} nud permanent")
+            self.via[30000 + n] = (via, index[f"v{n}"])
         self.prod.ip(lines)
         return {30000 + n: [judge.Leg(vlan_mac(n), PORT_MAC, [n])] for n in range(1, VLANS + 1)}
 
     def tunnels(self):
-        """Next-hop objects 40001 … in VRF vpc, one behind each tunnel that leads out; and the far ends of all."""
-        vpc, legs, near = Kernel("vpc"), {}, []
-        for kind, dev in (("i", "lin"), ("o", "lout")):
-            near += [f"neigh replace {ip4(tunnel_ends(kind, i)[1])} lladdr 02:00:00:00:0{kind == 'o':x}:0{i} dev {dev} nud permanent"
-                     for i in range(1, TUNNELS + 1)]
-        self.prod.ip(near)
-        lines = []
+        """Next hops 40001 … in VRF vpc, one behind each tunnel that leads out."""
+        vpc, legs = Kernel("vpc"), {}
+        lines, index = [], vpc.index()
         for i in range(1, TUNNELS + 1):
-            inner = b"\x02\0\0\2\0" + bytes([i])
-            lines += [f"neigh replace 10.5.{i}.2 lladdr {inner.hex(':')} dev to{i} nud permanent",
-                      f"nexthop add id {40000 + i} via 10.5.{i}.2 dev to{i}"]
+            inner, via = b"\x02\0\0\2\0" + bytes([i]), 0x0A050000 + (i << 8) + 2
+            lines.append(f"neigh replace {text(4, via)} lladdr {inner.hex(':')} dev to{i} nud permanent")
+            self.via[40000 + i] = (via, index[f"to{i}"])
             local, remote = tunnel_ends("o", i)
             legs[40000 + i] = [judge.Leg(b"\x02\0\0\0\1" + bytes([i]), OUT_MAC,
                                          tunnel=(VNI_OUT + i, local, remote, vpc.mac(f"to{i}"), inner))]
@@ -182,7 +182,7 @@ class Gateway:
         return legs
 
     def load(self, table, vrf="prod"):
-        Kernel(vrf).routes(table.family, table)
+        Kernel(vrf).routes(table.family, table, self.via)
         self.routes[table.family] += len(table)
 
 
@@ -193,5 +193,5 @@ class World:
         self.build, self.cpu = os.path.abspath(build), cpu
         others = [str(c) for c in sorted(os.sched_getaffinity(0)) if c != cpu]
         self.other_cpus = f"({','.join(others)})" if others else str(cpu)
-        self.folder = tempfile.mkdtemp(prefix="b", dir="/run/b")
+        self.folder = FOLDER
         self.driver = ""

@@ -1,7 +1,8 @@
 """A VRF's kernel from inside: `ip -batch` for a few things, netlink by hand for a million routes.
 
 ip(8) waits for an answer to every route, which takes most of a minute for a million; a thousand requests in one
-message, unanswered unless refused, take four seconds. Routes point to next-hop objects, as FRR's do."""
+message, unanswered unless refused, take four seconds. Only groups are next-hop objects: a kernel that loses an
+interface with 256 of them walks a million routes 256 times."""
 import ctypes
 import json
 import os
@@ -11,10 +12,14 @@ import subprocess
 
 NEWROUTE, REQUEST, CREATE, EXCL, ERROR = 24, 0x1, 0x400, 0x200, 2
 PROTO_BGP = 186
-SOL_NETLINK, EXT_ACK, CLONE_NEWNET = 270, 11, 0x40000000
+CLONE_NEWNET = 0x40000000
 RCVBUFFORCE, BATCH = 33, 1000
-# nlmsghdr, rtmsg, RTA_DST, RTA_NH_ID
-ROUTE = {4: struct.Struct("=IHHIIBBBBBBBBIHH4sHHI"), 6: struct.Struct("=IHHIIBBBBBBBBIHH16sHHI")}
+HEAD = struct.Struct("=IHHIIBBBBBBBBI")  # nlmsghdr, rtmsg
+ATTR_DST, ATTR_OIF, ATTR_GATEWAY, ATTR_NH_ID = 1, 4, 5, 30
+
+
+def attribute(kind, value):
+    return struct.pack("=HH", 4 + len(value), kind) + value
 
 
 class Kernel:
@@ -27,10 +32,18 @@ class Kernel:
         if done.returncode:
             raise OSError(f"ip in {self.vrf}: {done.stdout[:300]}")
 
-    def mac(self, link):
-        out = subprocess.run(["ip", "-n", self.vrf, "-j", "link", "show", "dev", link], capture_output=True, text=True, check=True,
+    def links(self, *which):
+        out = subprocess.run(["ip", "-n", self.vrf, "-j", "link", "show", *which], capture_output=True, text=True, check=True,
                              timeout=20).stdout
-        return bytes.fromhex(json.loads(out)[0]["address"].replace(":", ""))
+        return json.loads(out)
+
+    def mac(self, link):
+        return bytes.fromhex(self.links("dev", link)[0]["address"].replace(":", ""))
+
+    def index(self, link=None):
+        """An interface's index, or a dictionary of all."""
+        all_of_them = {d["ifname"]: d["ifindex"] for d in self.links()}
+        return all_of_them[link] if link else all_of_them
 
     def socket(self):
         """A route netlink socket in the VRF's namespace."""
@@ -52,18 +65,20 @@ class Kernel:
             libc.setns(home, CLONE_NEWNET)
             os.close(home)
 
-    def routes(self, family, routes):
-        """(address, length, id of a next-hop object) each."""
-        s, pack = self.socket(), ROUTE[family].pack
-        size, room, af = ROUTE[family].size, 4 if family == 4 else 16, socket.AF_INET if family == 4 else socket.AF_INET6
-        with s:
+    def routes(self, family, routes, via):
+        """(address, length, next hop) each; via: next hop -> (gateway, interface index), else it is an object's id."""
+        room, af = (4, socket.AF_INET) if family == 4 else (16, socket.AF_INET6)
+        ways = {hop: attribute(ATTR_GATEWAY, gateway.to_bytes(room, "big")) + attribute(ATTR_OIF, struct.pack("=I", index))
+                for hop, (gateway, index) in via.items() if gateway < 1 << 8 * room}
+        dst = struct.pack("=HH", 4 + room, ATTR_DST)
+        with self.socket() as s:
             s.bind((0, 0))
-            s.setsockopt(SOL_NETLINK, EXT_ACK, 1)
             s.setsockopt(socket.SOL_SOCKET, RCVBUFFORCE, 16 << 20)
             batch = []
             for address, length, hop in routes:
-                batch.append(pack(size, NEWROUTE, REQUEST | CREATE | EXCL, 0, 0, af, length, 0, 0, 254, PROTO_BGP, 0, 1, 0,
-                                  4 + room, 1, address.to_bytes(room, "big"), 8, 30, hop))
+                way = ways.get(hop) or attribute(ATTR_NH_ID, struct.pack("=I", hop))
+                batch.append(HEAD.pack(32 + room + len(way), NEWROUTE, REQUEST | CREATE | EXCL, 0, 0, af, length, 0, 0, 254,
+                                       PROTO_BGP, 0, 1, 0) + dst + address.to_bytes(room, "big") + way)
                 if len(batch) == BATCH:
                     s.send(b"".join(batch))
                     batch.clear()
