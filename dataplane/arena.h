@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #define ARENA_UNIT 8u
+#define ARENA_ASIDE \
+	(1u << 26) /* block from which on the owner decides what is where; zero at first */
 
 struct arena;
 
@@ -17,6 +19,8 @@ struct arena *arena_create(void); /* NULL: no memory */
 void arena_destroy(struct arena *a);
 /* The next allocations, `blocks` of together at most `bytes`, cannot fail. 0 or -ENOMEM. */
 int arena_reserve(struct arena *a, size_t bytes, size_t blocks);
+/* So many bytes from ARENA_ASIDE on can be used. 0 or -ENOMEM. */
+int arena_reserve_aside(struct arena *a, size_t bytes);
 /* Only within what was reserved. Contents undefined. */
 uint32_t arena_alloc(struct arena *a, size_t bytes);
 void arena_free(struct arena *a, uint32_t block, size_t bytes);

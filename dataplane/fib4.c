@@ -1,21 +1,25 @@
 /* The IPv4 forwarding table: a compressed trie (trie.c) whose root answers for 12 bits, for 18 once
  * it is large.
  *
- * Control sets and deletes; workers look up in bulk. A lookup is one word of the root table and,
- * for what is longer, one node for every 6 bits: two dependent loads for a /24. The loads of one
- * packet depend on each other, those of different packets do not: so each step is done for all
- * before the next, and asks for the next one's cache lines. Addresses that the walk finds nothing
- * for belong to a short prefix: see `top` in trie.c. */
+ * Control sets and deletes; workers look up in bulk. A lookup is one word of the root table, then
+ * one node for every 6 bits: for a /24 in a large table one node, two dependent cache lines. Both
+ * steps are done for all packets alike, without a branch: every word of the root names a node, if
+ * need be one that says the same for all slots. The first loop asks for the nodes of all packets,
+ * the second finds them there. What is left, found in one mask, is rare: nodes further down, and
+ * addresses that only a short prefix covers (`top` in trie.c). */
 #include <stdlib.h>
 #include "trie.h"
 
-#define CHUNK 32u
+#define CHUNK 64u
 
 struct fib4 {
 	struct trie trie;
 };
 
-static const struct trie_shape shape = { .first = 12, .bits = 32, .skips = false };
+#define SMALL_BITS 12u
+#define LARGE_BITS (SMALL_BITS + TRIE_STRIDE)
+
+static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 32, .skips = false };
 
 struct fib4 *fib4_create(fib_retire_fn retire)
 {
@@ -62,109 +66,140 @@ void fib4_usage(const struct fib4 *fib, struct fib_usage *ret_usage)
 	trie_usage(&fib->trie, ret_usage);
 }
 
-/* bits: what is left of the address, left-aligned. */
-static uint32_t walk(const struct trie *t, uint32_t word, uint64_t bits)
-{
-	while (word & TRIE_NODE) {
-		word = trie_node_word(t, word, (unsigned)(bits >> 58));
-		bits <<= TRIE_STRIDE;
-	}
-	return word;
-}
-
-/* Short prefixes changed during the walk: once more, alone. Ends, unless they change again each
- * time. */
-static uint32_t lookup_again(const struct trie *t, uint32_t addr)
-{
-	for (;;) {
-		const uint32_t *top = trie_top(t);
-		const struct trie_root *root = trie_root(t);
-		uint32_t word = walk(t, trie_load(&root->word[addr >> (32 - root->bits)]),
-			(uint64_t)addr << 32 << root->bits);
-
-		if (!word)
-			word = top[addr >> (32 - TRIE_TOP_BITS)];
-		if (trie_top(t) == top)
-			return word;
-	}
-}
-
 /* What one lookup reads of its table, all of it from before the walk. */
 struct view {
-	const struct trie *trie;
-	const struct trie_root *root;
+	const struct fib4 *fib;
+	const char *base;
 	const uint32_t *top;
+	const _Atomic uint32_t *root;
+	unsigned bits; /* of the root */
 };
 
 static inline struct view view_of(const struct fib4 *fib)
 {
 	const uint32_t *top = trie_top(&fib->trie);
+	const struct trie_root *root = trie_root(&fib->trie);
 
-	return (struct view){ &fib->trie, trie_root(&fib->trie), top };
+	return (struct view){ fib, fib->trie.base, top, root->word, root->bits };
 }
 
-/* mixed: the packets are in different tables. Constant where this is inlined: one table's view
- * stays in registers. */
-static inline __attribute__((always_inline)) void lookup_chunk(const struct fib4 *const *fib,
-	const uint32_t *addr, uint32_t *ret_value, unsigned n, const bool mixed)
+static inline const struct trie_node *root_node(const struct view *v, uint32_t addr, unsigned bits)
 {
-	const struct view one = view_of(fib[0]);
+	return trie_node(v->base, trie_load(&v->root[addr >> (32 - bits)]));
+}
+
+/* From the slot of this node down to a value. bits: the address from that slot's bits on. */
+static uint32_t walk(const char *base, const struct trie_node *node, uint32_t bits)
+{
+	uint32_t word = trie_word(node, trie_item(node, bits >> (32 - TRIE_STRIDE)));
+
+	while (trie_is_ref(word)) {
+		bits <<= TRIE_STRIDE;
+		node = trie_node(base, word);
+		word = trie_word(node, trie_item(node, bits >> (32 - TRIE_STRIDE)));
+	}
+	return word & ~TRIE_VALUE;
+}
+
+/* What the straight line has no answer for. When short prefixes changed during the walk, once more,
+ * until they do not. */
+static __attribute__((noinline)) uint32_t lookup_rest(
+	const struct view *before, const struct trie_node *node, uint32_t addr)
+{
+	struct view v = *before;
+
+	for (;;) {
+		uint32_t value = walk(v.base, node, addr << v.bits);
+
+		if (value)
+			return value;
+		value = v.top[addr >> (32 - TRIE_TOP_BITS)];
+		if (trie_top(&v.fib->trie) == v.top)
+			return value;
+		v = view_of(v.fib);
+		node = root_node(&v, addr, v.bits);
+	}
+}
+
+/* At most CHUNK lookups, all in the table seen as *v; bits: of its root. Or, with bits = 0, each in
+ * a table of its own, view[i]. Constant where this is inlined. */
+static inline __attribute__((always_inline)) void lookup_chunk(const struct view *view,
+	const uint32_t *addr, uint32_t *ret_value, unsigned n, const unsigned bits)
+{
+	const struct view one = *view;
+	const struct trie_node *node[CHUNK];
+	alignas(16) uint16_t item[CHUNK];
+
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < n; i++) {
+		const struct view v = bits ? one : view[i];
+
+		node[i] = root_node(&v, addr[i], bits ? bits : v.bits);
+		__builtin_prefetch(node[i]);
+		__builtin_prefetch((const char *)node[i] + 24); /* most nodes end there */
+	}
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < n; i++) {
+		unsigned shift = 32 - TRIE_STRIDE - (bits ? bits : view[i].bits);
+
+		item[i] = trie_item(node[i], addr[i] >> shift);
+	}
+	for (unsigned i = 0; i < n; i++)
+		ret_value[i] = item[i];
+	for (uint64_t odd = trie_odd(item, n); odd; odd &= odd - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(odd);
+
+		ret_value[i] = lookup_rest(bits ? view : &view[i], node[i], addr[i]);
+	}
+}
+
+static void lookup_small(
+	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+{
+	lookup_chunk(view, addr, ret_value, n, SMALL_BITS);
+}
+
+static void lookup_large(
+	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+{
+	lookup_chunk(view, addr, ret_value, n, LARGE_BITS);
+}
+
+static void lookup_mixed(
+	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+{
 	struct view view[CHUNK];
-	uint32_t word[CHUNK];
 
-	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view_of(fib[i]) : one;
-
-		if (mixed)
-			view[i] = v;
-		__builtin_prefetch((const void *)&v.root->word[addr[i] >> (32 - v.root->bits)]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view[i] : one;
-		const char *next;
-
-		word[i] = trie_load(&v.root->word[addr[i] >> (32 - v.root->bits)]);
-		next = trie_at(v.trie, word[i] & TRIE_NODE ? word[i] : 0);
-		__builtin_prefetch(next);
-		__builtin_prefetch(next + 32); /* most nodes end there */
-	}
-	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view[i] : one;
-		uint32_t value = walk(v.trie, word[i], (uint64_t)addr[i] << 32 << v.root->bits);
-
-		if (!value) {
-			value = v.top[addr[i] >> (32 - TRIE_TOP_BITS)];
-			if (trie_top(v.trie) != v.top)
-				value = lookup_again(v.trie, addr[i]);
-		}
-		ret_value[i] = value;
-	}
+	for (unsigned i = 0; i < n; i++)
+		view[i] = view_of(fib[i]);
+	lookup_chunk(view, addr, ret_value, n, 0);
 }
 
 void fib4_lookup_same(const struct fib4 *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
+		const struct view view = view_of(fib);
+
 		chunk = n < CHUNK ? n : CHUNK;
-		lookup_chunk(&fib, addr, ret_value, chunk, false);
+		if (view.bits == LARGE_BITS)
+			lookup_large(&view, addr, ret_value, chunk);
+		else
+			lookup_small(&view, addr, ret_value, chunk);
 	}
 }
 
 void fib4_lookup_bulk(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	while (n) {
-		unsigned chunk = n < CHUNK ? n : CHUNK;
+	for (unsigned chunk; n; fib += chunk, addr += chunk, ret_value += chunk, n -= chunk) {
 		bool mixed = false;
 
+		chunk = n < CHUNK ? n : CHUNK;
 		for (unsigned i = 1; i < chunk; i++)
 			mixed |= fib[i] != fib[0];
 		if (mixed)
-			lookup_chunk(fib, addr, ret_value, chunk, true);
+			lookup_mixed(fib, addr, ret_value, chunk);
 		else
-			lookup_chunk(fib, addr, ret_value, chunk, false);
-		fib += chunk;
-		addr += chunk;
-		ret_value += chunk;
-		n -= chunk;
+			fib4_lookup_same(fib[0], addr, ret_value, chunk);
 	}
 }

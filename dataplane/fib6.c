@@ -84,11 +84,13 @@ static inline void walk_start(struct walk *w, uint64_t hi, const struct trie_roo
 
 static inline void walk_step(struct walk *w, const struct trie *t, const uint8_t *addr)
 {
-	const struct trie_skip *skip = trie_at(t, w->word);
+	const struct trie_skip *skip = trie_at(t->base, w->word);
 	unsigned len;
 
 	if (!(w->word & TRIE_SKIP)) {
-		w->word = trie_node_word(t, w->word, (unsigned)(w->bits >> 58));
+		const struct trie_node *node = (const struct trie_node *)skip;
+
+		w->word = trie_word(node, trie_item(node, (uint32_t)(w->bits >> 58)));
 		w->bits <<= TRIE_STRIDE;
 		w->depth += TRIE_STRIDE;
 		if (w->depth == 64)
@@ -98,7 +100,7 @@ static inline void walk_step(struct walk *w, const struct trie *t, const uint8_t
 	len = skip->miss_len & 0xff;
 	if (len <= 64 ? (half(addr) ^ skip->hi) >> (64 - len)
 		      : half(addr) != skip->hi || (half(addr + 8) ^ skip->lo[0]) >> (128 - len)) {
-		w->word = skip->miss_len >> 8;
+		w->word = TRIE_VALUE | skip->miss_len >> 8;
 		return;
 	}
 	w->word = skip->hit;
@@ -118,8 +120,9 @@ static uint32_t lookup_again(const struct trie *t, const uint8_t *addr)
 		struct walk w;
 
 		walk_start(&w, half(addr), trie_root(t));
-		while (w.word & TRIE_NODE)
+		while (trie_is_ref(w.word))
 			walk_step(&w, t, addr);
+		w.word &= ~TRIE_VALUE;
 		if (!w.word)
 			w.word = top[half(addr) >> (64 - TRIE_TOP_BITS)];
 		if (trie_top(t) == top)
@@ -143,7 +146,10 @@ static inline struct view view_of(const struct fib6 *fib)
 
 static inline void ask(const struct trie *t, uint32_t word)
 {
-	__builtin_prefetch(trie_at(t, word & TRIE_NODE ? word : 0));
+	const char *at = trie_at(t->base, word);
+
+	__builtin_prefetch(at);
+	__builtin_prefetch(at + 24);
 }
 
 /* mixed: the packets are in different tables. Constant where this is inlined: one table's view
@@ -171,7 +177,7 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct fib6
 		walk_start(&walk[i], half(addr[i]), v.root);
 		ask(v.trie, walk[i].word);
 		active[n_active] = (uint8_t)i;
-		n_active += walk[i].word >> 31;
+		n_active += trie_is_ref(walk[i].word);
 	}
 	while (n_active) {
 		unsigned left = 0;
@@ -183,14 +189,14 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct fib6
 			walk_step(&walk[i], v.trie, addr[i]);
 			ask(v.trie, walk[i].word);
 			active[left] = (uint8_t)i;
-			left += walk[i].word >> 31;
+			left += trie_is_ref(walk[i].word);
 		}
 		n_active = left;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct view v = mixed ? view[i] : one;
 
-		ret_value[i] = walk[i].word;
+		ret_value[i] = walk[i].word & ~TRIE_VALUE;
 		if (ret_value[i])
 			continue;
 		ret_value[i] = v.top[half(addr[i]) >> (64 - TRIE_TOP_BITS)];

@@ -177,9 +177,9 @@ static size_t count_within(const struct trie *t, const struct trie_key *key, uns
 }
 
 /* From here on no allocation of an update that rebuilds the path and `within` nodes can fail. */
-static int reserve(struct trie *t, size_t within)
+static int reserve(struct trie *t, size_t within, uint32_t value)
 {
-	int err = trie_show_reserve(t, within + DEPTH_MAX);
+	int err = trie_show_reserve(t, within + DEPTH_MAX, value);
 
 	if (err)
 		return err;
@@ -303,7 +303,7 @@ static int long_set(struct trie *t, const struct trie_key *key, unsigned len, ui
 
 	if (known && array(t, c->value)[route_pos(c, r)] == value)
 		return 0;
-	if (reserve(t, count_within(t, key, len)))
+	if (reserve(t, count_within(t, key, len), value))
 		return -ENOMEM;
 	c = descend(t, key, len, true, &path);
 	if (known) {
@@ -327,7 +327,7 @@ static int long_del(struct trie *t, const struct trie_key *key, unsigned len)
 
 	if (!c || !route_has(c, r))
 		return -ENOENT;
-	if (reserve(t, count_within(t, key, len)))
+	if (reserve(t, count_within(t, key, len), 0))
 		return -ENOMEM;
 	array_remove(t, &c->value, c->n_routes, route_pos(c, r));
 	c->routes[r / 64] &= ~(1ull << r % 64);
@@ -418,7 +418,7 @@ void trie_finish(struct trie *t)
 void trie_usage(const struct trie *t, struct fib_usage *ret_usage)
 {
 	ret_usage->routes = t->n_brief + t->n_long;
-	ret_usage->lookup_bytes = arena_bytes(t->lookup);
+	ret_usage->lookup_bytes = arena_bytes(t->lookup) + t->n_leaves * TRIE_LEAF_BYTES;
 	ret_usage->control_bytes = sizeof(*t) + arena_bytes(t->control) +
 				   (sizeof(*t->roots) << t->shape->first) +
 				   t->old_max * sizeof(*t->old) +

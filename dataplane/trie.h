@@ -1,39 +1,39 @@
 /* What fib4.c and fib6.c share: the compressed trie that workers walk and control edits (trie.c).
  *
- * A word is a value (0 = nothing more specific than a short prefix), or TRIE_NODE and the block of
- * a node; with TRIE_NARROW or TRIE_SKIP, of a node of values that fit 16 bits, or of a skip. Words
- * are stored and loaded atomically; all else in a block is written before a word that names it and
- * not changed until no reader can hold it. */
+ * A word is TRIE_VALUE and a value; or the block of a node, with TRIE_SKIP of a skip; or 0: nothing
+ * more specific than a short prefix. Words are stored and loaded atomically; all else in a block is
+ * written before a word that names it and not changed until no reader can hold it. Block 0 reads as
+ * a node of nothing, and each value has a node that says it for all slots: so a reader may take
+ * every word of a root table for a node's, without looking. */
 #ifndef LINTAS_TRIE_H
 #define LINTAS_TRIE_H
 
 #include <stdalign.h>
+#include <emmintrin.h>
 #include <stdatomic.h>
 #include "arena.h"
 #include "fib.h"
 
-#define TRIE_NODE     (1u << 31)
-#define TRIE_SKIP     (1u << 30)
-#define TRIE_NARROW   (1u << 29)
-#define TRIE_BLOCK    (TRIE_NARROW - 1)
-#define TRIE_STRIDE   6u
-#define TRIE_SLOTS    (1u << TRIE_STRIDE)
-#define TRIE_TOP_BITS 12u /* prefixes up to this length are in `top` */
+#define TRIE_VALUE	(1u << 31)
+#define TRIE_SKIP	(1u << 30)
+#define TRIE_BLOCK	((1u << 27) - 1)
+#define TRIE_STRIDE	6u
+#define TRIE_SLOTS	(1u << TRIE_STRIDE)
+#define TRIE_TOP_BITS	12u /* prefixes up to this length are in `top` */
+#define TRIE_SIDE	0x8000u
+#define TRIE_LEAF_BYTES 16u /* of a node that says one value for all slots */
 
-/* 64 slots; equal neighbours share a word: bit s of runs = slot s starts a new one. */
+/* 64 slots; equal neighbours share an item: bit s of ends = slot s is the last of its item. The
+ * items come from the last slot's to the first's; slot 63's end is not marked. An item is a value
+ * below TRIE_SIDE, 0 = nothing; or TRIE_SIDE | k: the k-th word before the node, k from 1 on, which
+ * is a child or a larger value. */
 struct trie_node {
-	uint64_t runs;
-	_Atomic uint32_t word[];
+	uint64_t ends;
+	uint16_t item[];
 };
 
-/* The same, without children and with small values only: half the size, never changed. */
-struct trie_narrow {
-	uint64_t runs;
-	uint16_t word[];
-};
-
-/* "The first len bits of the address are these": hit, else miss. hit may be a node; it decides from
- * bit len. */
+/* "The first len bits of the address are these": hit, a word, which decides from bit len; else
+ * miss, a value. */
 struct trie_skip {
 	uint64_t hi;
 	uint32_t hit;
@@ -63,6 +63,7 @@ struct trie {
 	/* [published] */
 	alignas(64) const struct trie_root *_Atomic root;
 	const uint32_t *_Atomic top; /* values of prefixes up to TRIE_TOP_BITS */
+	/* never changes */
 	const char *base;
 	/* control only */
 	alignas(64) const struct trie_shape *shape;
@@ -73,6 +74,9 @@ struct trie {
 	uint32_t *old;	 /* words of the blocks this update replaces */
 	size_t n_old, old_max;
 	uint64_t n_brief, n_long; /* routes */
+	uint64_t n_leaves;	  /* nodes of one value for all slots */
+	uint32_t next;		  /* the large root table, while it is being made ready */
+	size_t next_bytes;	  /* of it are zero */
 	bool large;
 };
 
@@ -85,9 +89,15 @@ int trie_del(struct trie *t, const struct trie_key *key, unsigned len);
 void trie_usage(const struct trie *t, struct fib_usage *ret_usage);
 
 /* Readers. */
-static inline const void *trie_at(const struct trie *t, uint32_t word)
+static inline const void *trie_at(const char *base, uint32_t word)
 {
-	return t->base + (size_t)(word & TRIE_BLOCK) * ARENA_UNIT;
+	return base + (size_t)(word & TRIE_BLOCK) * ARENA_UNIT;
+}
+
+/* The same for a word without flags. */
+static inline const struct trie_node *trie_node(const char *base, uint32_t word)
+{
+	return (const struct trie_node *)(base + (size_t)word * ARENA_UNIT);
 }
 
 static inline uint32_t trie_load(const _Atomic uint32_t *word)
@@ -95,15 +105,41 @@ static inline uint32_t trie_load(const _Atomic uint32_t *word)
 	return atomic_load_explicit((_Atomic uint32_t *)word, memory_order_acquire);
 }
 
-/* The word of a slot; `word` is a node's, wide or narrow. */
-static inline uint32_t trie_node_word(const struct trie *t, uint32_t word, unsigned slot)
+/* slot: its lower 6 bits count. */
+static inline uint16_t trie_item(const struct trie_node *n, uint32_t slot)
 {
-	const struct trie_node *n = trie_at(t, word);
-	unsigned at = (unsigned)__builtin_popcountll(n->runs << (TRIE_SLOTS - 1 - slot)) - 1;
+	return n->item[__builtin_popcountll(n->ends >> (slot & (TRIE_SLOTS - 1)))];
+}
 
-	if (word & TRIE_NARROW)
-		return ((const struct trie_narrow *)n)->word[at];
-	return trie_load(&n->word[at]);
+static inline _Atomic uint32_t *trie_side(const struct trie_node *n, uint16_t item)
+{
+	return (_Atomic uint32_t *)(uintptr_t)n - (item & (TRIE_SIDE - 1));
+}
+
+static inline uint32_t trie_word(const struct trie_node *n, uint16_t item)
+{
+	return item & TRIE_SIDE ? trie_load(trie_side(n, item)) : TRIE_VALUE | item;
+}
+
+/* A word that leads on. */
+static inline bool trie_is_ref(uint32_t word)
+{
+	return word - 1 < TRIE_VALUE - 1;
+}
+
+/* Bit i: item i is not a value: 0, or a word at the side. n <= 64; all 64 are read. */
+static inline uint64_t trie_odd(const uint16_t *item, unsigned n)
+{
+	uint64_t odd = 0;
+
+	for (unsigned i = 0; i < n; i += 16) {
+		const __m128i *at = (const __m128i *)(item + i), one = _mm_set1_epi16(1);
+		__m128i signs = _mm_packs_epi16(_mm_sub_epi16(_mm_load_si128(at), one),
+			_mm_sub_epi16(_mm_load_si128(at + 1), one));
+
+		odd |= (uint64_t)_mm_movemask_epi8(signs) << i;
+	}
+	return odd & ~0ull >> (64 - n);
 }
 
 static inline const struct trie_root *trie_root(const struct trie *t)

@@ -21,8 +21,9 @@ struct cnode {
 };
 
 /* trie_show.c */
-/* No allocation of an update that rebuilds `nodes` nodes can fail from here on. 0 or -ENOMEM. */
-int trie_show_reserve(struct trie *t, size_t nodes);
+/* No allocation of an update that rebuilds `nodes` nodes and brings this value can fail from here
+ * on. 0 or -ENOMEM. */
+int trie_show_reserve(struct trie *t, size_t nodes, uint32_t value);
 /* New blocks for c, which hangs below a node of depth `above`, and for what inherits differently
  * now. Sets c->edge; nothing is visible before somebody stores that (in a large root table: all is,
  * slot by slot). */
@@ -35,7 +36,8 @@ bool trie_show_edge(struct trie *t, const struct cnode *c, unsigned slot, uint32
 void trie_show_first(struct trie *t, unsigned index, uint32_t edge);
 /* All is published: what was replaced may go. */
 void trie_show_retire(struct trie *t);
-/* Grow or shrink the root table when the number of routes asks for it. No memory: later, then. */
+/* Grow or shrink the root table when the number of routes asks for it; the large one is made ready
+ * bit by bit before. No memory: later, then. */
 void trie_show_resize(struct trie *t);
 /* t->brief[at] has changed: publish its part of the short prefixes' table anew. 0 or -ENOMEM. */
 int trie_show_top(struct trie *t, unsigned at);

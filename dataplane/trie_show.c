@@ -10,9 +10,10 @@
 #include <string.h>
 #include "trie_own.h"
 
-#define LARGE_AT   8192u /* routes longer than TRIE_TOP_BITS: the root table grows */
-#define SMALL_AT   4096u /* and shrinks */
-#define NODE_BYTES (sizeof(struct trie_node) + TRIE_SLOTS * sizeof(uint32_t))
+#define LARGE_AT   512u	      /* routes longer than TRIE_TOP_BITS: the root table grows */
+#define SMALL_AT   256u	      /* and shrinks; from here on the large one is made ready */
+#define READY_STEP (1u << 14) /* bytes of it at each update */
+#define NODE_BYTES (sizeof(struct trie_node) + TRIE_SLOTS * (sizeof(uint32_t) + sizeof(uint16_t)))
 #define SKIP_BYTES (sizeof(struct trie_skip) + sizeof(uint64_t))
 #define TOP_BYTES  (sizeof(uint32_t) << TRIE_TOP_BITS)
 
@@ -23,7 +24,7 @@ static void paint(const struct trie *t, const struct cnode *c, uint32_t *slots)
 	const uint32_t *value = array(t, c->value);
 
 	for (unsigned s = 0; s < TRIE_SLOTS; s++)
-		slots[s] = c->inherit;
+		slots[s] = c->inherit ? TRIE_VALUE | c->inherit : 0;
 	for (unsigned half = 0; half < 2; half++) /* shorter ones first */
 		for (uint64_t left = c->routes[half]; left; left &= left - 1, value++) {
 			unsigned r = 64 * half + (unsigned)__builtin_ctzll(left);
@@ -31,13 +32,13 @@ static void paint(const struct trie *t, const struct cnode *c, uint32_t *slots)
 			unsigned from = r * width - TRIE_SLOTS;
 
 			for (unsigned s = from; s < from + width; s++)
-				slots[s] = *value;
+				slots[s] = TRIE_VALUE | *value;
 		}
 }
 
 static void *block_at(const struct trie *t, uint32_t word)
 {
-	return (void *)(uintptr_t)trie_at(t, word);
+	return (void *)(uintptr_t)trie_at(t->base, word);
 }
 
 static struct trie_root *live_root(const struct trie *t)
@@ -48,7 +49,7 @@ static struct trie_root *live_root(const struct trie *t)
 /* Room in the list of replaced blocks was made by reserve(). */
 static void replace(struct trie *t, uint32_t *word)
 {
-	if (*word & TRIE_NODE)
+	if (*word)
 		t->old[t->n_old++] = *word;
 	*word = 0;
 }
@@ -61,48 +62,72 @@ void trie_show_drop(struct trie *t, struct cnode *c)
 	replace(t, &c->node);
 }
 
-static size_t node_bytes(uint64_t runs)
+/* Does the word stand beside the node, and not in its item? */
+static bool is_side(uint32_t word)
 {
-	return sizeof(struct trie_node) + (size_t)__builtin_popcountll(runs) * sizeof(uint32_t);
+	return word && !(word & TRIE_VALUE && (word & ~TRIE_VALUE) < TRIE_SIDE);
 }
 
-static size_t narrow_bytes(uint64_t runs)
+static size_t sides_bytes(unsigned sides)
 {
-	return sizeof(struct trie_narrow) + (size_t)__builtin_popcountll(runs) * sizeof(uint16_t);
+	return (sides * sizeof(uint32_t) + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+}
+
+static size_t items_bytes(uint64_t ends)
+{
+	return sizeof(struct trie_node) +
+	       (1 + (size_t)__builtin_popcountll(ends)) * sizeof(uint16_t);
 }
 
 static uint32_t build_node(struct trie *t, const uint32_t *slots)
 {
-	uint64_t runs = 1;
-	uint32_t all = slots[0], block;
-	unsigned words = 0;
+	uint64_t ends = 0;
+	unsigned sides = is_side(slots[TRIE_SLOTS - 1]), at = 0;
+	struct trie_node *n;
+	uint32_t word;
 
-	for (unsigned s = 1; s < TRIE_SLOTS; s++) {
-		runs |= (uint64_t)(slots[s] != slots[s - 1]) << s;
-		all |= slots[s];
-	}
-	if (all <= UINT16_MAX) {
-		struct trie_narrow *n;
-
-		block = arena_alloc(t->lookup, narrow_bytes(runs));
-		n = block_at(t, block);
-		n->runs = runs;
-		for (; runs; runs &= runs - 1)
-			n->word[words++] = (uint16_t)slots[__builtin_ctzll(runs)];
-		return TRIE_NODE | TRIE_NARROW | block;
-	} else {
-		struct trie_node *n;
-
-		block = arena_alloc(t->lookup, node_bytes(runs));
-		n = block_at(t, block);
-		n->runs = runs;
-		for (; runs; runs &= runs - 1)
-			atomic_store_explicit(&n->word[words++], slots[__builtin_ctzll(runs)],
-				memory_order_relaxed);
-		return TRIE_NODE | block;
+	for (unsigned s = 0; s < TRIE_SLOTS - 1; s++)
+		if (slots[s] != slots[s + 1]) {
+			ends |= 1ull << s;
+			sides += is_side(slots[s]);
+		}
+	word = arena_alloc(t->lookup, sides_bytes(sides) + items_bytes(ends)) +
+	       (uint32_t)(sides_bytes(sides) / ARENA_UNIT);
+	n = block_at(t, word);
+	n->ends = ends;
+	sides = 0;
+	for (unsigned s = TRIE_SLOTS - 1;; s = 63 - (unsigned)__builtin_clzll(ends)) {
+		n->item[at] = (uint16_t)slots[s];
+		if (is_side(slots[s])) {
+			n->item[at] = (uint16_t)(TRIE_SIDE | ++sides);
+			atomic_store_explicit(
+				trie_side(n, n->item[at]), slots[s], memory_order_relaxed);
+		}
+		at++;
+		ends &= ~(1ull << s);
+		if (!ends)
+			return word;
 	}
 }
 
+/* The node that says this value for all slots: it has its place in the arena's second part and is
+ * written when first asked for. Sixteen bytes each: four free, the side word, ends (none); the item
+ * is in the next one's free ones. */
+static uint32_t leaf(struct trie *t, uint32_t word)
+{
+	uint32_t value = word & ~TRIE_VALUE, block = ARENA_ASIDE + 2 * value + 1;
+	struct trie_node *n = block_at(t, block);
+
+	if (!n->item[0]) {
+		if (is_side(word))
+			atomic_store_explicit(trie_side(n, 1), word, memory_order_relaxed);
+		n->item[0] = is_side(word) ? TRIE_SIDE | 1 : (uint16_t)value;
+		t->n_leaves++;
+	}
+	return block;
+}
+
+/* hit: a word; miss: a value. */
 static uint32_t build_skip(
 	struct trie *t, const struct trie_key *key, unsigned len, uint32_t hit, uint32_t miss)
 {
@@ -115,7 +140,7 @@ static uint32_t build_skip(
 	skip->miss_len = miss << 8 | len;
 	if (len > 64)
 		skip->lo[0] = key->lo;
-	return TRIE_NODE | TRIE_SKIP | block;
+	return TRIE_SKIP | block;
 }
 
 static bool is_flat(const struct trie *t, const struct cnode *c)
@@ -140,11 +165,16 @@ static struct trie_key lone_route(const struct cnode *c, unsigned *ret_len)
 	return key;
 }
 
-static void flat_write(_Atomic uint32_t *word, const uint32_t *slots)
+static void flat_write(struct trie *t, _Atomic uint32_t *word, const uint32_t *slots)
 {
-	for (unsigned s = 0; s < TRIE_SLOTS; s++)
-		if (atomic_load_explicit(&word[s], memory_order_relaxed) != slots[s])
-			atomic_store_explicit(&word[s], slots[s], memory_order_release);
+	uint32_t to = 0;
+
+	for (unsigned s = 0; s < TRIE_SLOTS; s++) {
+		if (!s || slots[s] != slots[s - 1])
+			to = slots[s] & TRIE_VALUE ? leaf(t, slots[s]) : slots[s];
+		if (atomic_load_explicit(&word[s], memory_order_relaxed) != to)
+			atomic_store_explicit(&word[s], to, memory_order_release);
+	}
 }
 
 /* What each slot of c leads to; children that inherit something else now are rebuilt first. */
@@ -157,8 +187,8 @@ static void fill(struct trie *t, const struct cnode *c, uint32_t *slots)
 		unsigned s = (unsigned)__builtin_ctzll(left);
 		struct cnode *below = cnode(t, *child);
 
-		if (below->inherit != slots[s])
-			trie_show_refresh(t, below, c->depth, slots[s]);
+		if (below->inherit != (slots[s] & ~TRIE_VALUE))
+			trie_show_refresh(t, below, c->depth, slots[s] & ~TRIE_VALUE);
 		slots[s] = below->edge;
 	}
 }
@@ -171,12 +201,12 @@ void trie_show_refresh(struct trie *t, struct cnode *c, unsigned above, uint32_t
 	trie_show_drop(t, c);
 	if (is_flat(t, c)) {
 		fill(t, c, slots);
-		flat_write(&live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE], slots);
+		flat_write(t, &live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE], slots);
 	} else if (t->shape->skips && c->n_routes == 1 && !c->children) {
 		unsigned len;
 		struct trie_key key = lone_route(c, &len);
 
-		c->edge = build_skip(t, &key, len, *array(t, c->value), inherit);
+		c->edge = build_skip(t, &key, len, TRIE_VALUE | *array(t, c->value), inherit);
 	} else {
 		fill(t, c, slots);
 		c->edge = c->node = build_node(t, slots);
@@ -200,14 +230,17 @@ static void free_block(void *block, size_t bytes)
 		a, (uint32_t)(((char *)block - (char *)arena_base(a)) / ARENA_UNIT), bytes);
 }
 
-static void free_node(void *block)
+static void free_node(void *ptr)
 {
-	free_block(block, node_bytes(((const struct trie_node *)block)->runs));
-}
+	const struct trie_node *n = ptr;
+	unsigned sides = 0;
+	size_t front;
 
-static void free_narrow(void *block)
-{
-	free_block(block, narrow_bytes(((const struct trie_narrow *)block)->runs));
+	for (int at = __builtin_popcountll(n->ends); at >= 0 && !sides; at--)
+		if (n->item[at] & TRIE_SIDE)
+			sides = n->item[at] & (TRIE_SIDE - 1); /* the last one is the highest */
+	front = sides_bytes(sides);
+	free_block((char *)ptr - front, front + items_bytes(n->ends));
 }
 
 static void free_skip(void *block)
@@ -235,20 +268,17 @@ static void free_top(void *block)
 void trie_show_retire(struct trie *t)
 {
 	for (size_t i = 0; i < t->n_old; i++) {
-		const void *block = trie_at(t, t->old[i]);
+		const void *block = trie_at(t->base, t->old[i]);
 
-		if (t->old[i] & TRIE_SKIP)
-			retire_block(t, free_skip, block);
-		else if (t->old[i] & TRIE_NARROW)
-			retire_block(t, free_narrow, block);
-		else
-			retire_block(t, free_node, block);
+		retire_block(t, t->old[i] & TRIE_SKIP ? free_skip : free_node, block);
 	}
 	t->n_old = 0;
 }
 
-int trie_show_reserve(struct trie *t, size_t nodes)
+int trie_show_reserve(struct trie *t, size_t nodes, uint32_t value)
 {
+	int err;
+
 	if (t->old_max < 2 * nodes) {
 		uint32_t *old = realloc(t->old, 4 * nodes * sizeof(*old));
 
@@ -257,25 +287,31 @@ int trie_show_reserve(struct trie *t, size_t nodes)
 		t->old = old;
 		t->old_max = 4 * nodes;
 	}
-	return arena_reserve(t->lookup, nodes * (NODE_BYTES + SKIP_BYTES), 2 * nodes);
+	err = arena_reserve_aside(t->lookup, ((size_t)value + 2) * TRIE_LEAF_BYTES);
+	return err ? err : arena_reserve(t->lookup, nodes * (NODE_BYTES + SKIP_BYTES), 2 * nodes);
 }
 
 /* ---- publishing ---- */
 bool trie_show_edge(struct trie *t, const struct cnode *c, unsigned slot, uint32_t edge)
 {
 	_Atomic uint32_t *word;
+	uint32_t before;
 
 	if (is_flat(t, c)) {
 		word = &live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE | slot];
-	} else if (c->node && !(c->node & TRIE_NARROW)) {
-		struct trie_node *n = block_at(t, c->node);
+	} else if (c->node) {
+		const struct trie_node *n = block_at(t, c->node);
+		uint16_t item = trie_item(n, slot);
 
-		word = &n->word[__builtin_popcountll(n->runs << (TRIE_SLOTS - 1 - slot)) - 1];
+		if (!(item & TRIE_SIDE))
+			return false;
+		word = trie_side(n, item);
 	} else {
 		return false;
 	}
-	if (!(atomic_load_explicit(word, memory_order_relaxed) & TRIE_NODE))
-		return false; /* one word of several slots, or of another meaning */
+	before = atomic_load_explicit(word, memory_order_relaxed);
+	if (!trie_is_ref(before) || (before & TRIE_BLOCK) >= ARENA_ASIDE)
+		return false; /* no child: a word of several slots perhaps */
 	atomic_store_explicit(word, edge, memory_order_release);
 	return true;
 }
@@ -292,20 +328,14 @@ void trie_show_first(struct trie *t, unsigned index, uint32_t edge)
 				&root->word[index << TRIE_STRIDE | s], 0, memory_order_release);
 }
 
-/* A root table of other size: what hangs below it stays, only the first nodes become slots or
- * blocks again. */
-static int root_rebuild(struct trie *t, bool large)
+/* Make the other root table the one that is seen: what hangs below it stays, only the first nodes
+ * become slots or blocks again. root: zero; its memory and that of the nodes is reserved. */
+static void root_publish(struct trie *t, struct trie_root *root, bool large)
 {
-	unsigned first = t->shape->first, bits = first + (large ? TRIE_STRIDE : 0);
-	size_t nodes = t->n_long < 1u << first ? t->n_long : 1u << first;
+	unsigned first = t->shape->first;
 	const struct trie_root *before = trie_root(t);
-	struct trie_root *root;
 
-	if (trie_show_reserve(t, nodes + root_bytes(bits) / NODE_BYTES + 1))
-		return -ENOMEM;
-	root = block_at(t, arena_alloc(t->lookup, root_bytes(bits)));
-	memset(root, 0, root_bytes(bits));
-	root->bits = bits;
+	root->bits = first + (large ? TRIE_STRIDE : 0);
 	t->large = large;
 	for (size_t i = 0; i < (size_t)1 << first; i++) {
 		struct cnode *c = t->roots[i] ? cnode(t, t->roots[i]) : NULL;
@@ -314,7 +344,7 @@ static int root_rebuild(struct trie *t, bool large)
 		if (c && large) {
 			trie_show_drop(t, c);
 			fill(t, c, slots);
-			flat_write(&root->word[i << TRIE_STRIDE], slots);
+			flat_write(t, &root->word[i << TRIE_STRIDE], slots);
 		} else if (c) {
 			trie_show_refresh(t, c, first, 0);
 			root->word[i] = c->edge;
@@ -324,15 +354,53 @@ static int root_rebuild(struct trie *t, bool large)
 	trie_show_retire(t);
 	if (before)
 		retire_block(t, free_root, before);
+}
+
+/* A few hundred routes at most are below a small root table. */
+static int root_small(struct trie *t)
+{
+	size_t bytes = root_bytes(t->shape->first);
+	struct trie_root *root;
+
+	if (trie_show_reserve(t, t->n_long + bytes / NODE_BYTES + 1, 0))
+		return -ENOMEM;
+	root = block_at(t, arena_alloc(t->lookup, bytes));
+	memset(root, 0, bytes);
+	root_publish(t, root, false);
 	return 0;
+}
+
+/* The large table's memory is new, perhaps, and a megabyte of page faults takes milliseconds: so it
+ * is asked for a little at each update, and is there before it is needed. */
+static void root_large(struct trie *t)
+{
+	size_t bytes = root_bytes(t->shape->first + TRIE_STRIDE), step;
+
+	if (!t->next) {
+		if (trie_show_reserve(t, bytes / NODE_BYTES + 1, 0))
+			return;
+		t->next = arena_alloc(t->lookup, bytes);
+		t->next_bytes = 0;
+	}
+	step = bytes - t->next_bytes < READY_STEP ? bytes - t->next_bytes : READY_STEP;
+	memset((char *)block_at(t, t->next) + t->next_bytes, 0, step);
+	t->next_bytes += step;
+	if (t->n_long < LARGE_AT || t->next_bytes < bytes || trie_show_reserve(t, t->n_long, 0))
+		return;
+	root_publish(t, block_at(t, t->next), true);
+	t->next = 0;
 }
 
 void trie_show_resize(struct trie *t)
 {
-	if (!t->large && t->n_long >= LARGE_AT)
-		root_rebuild(t, true);
-	else if (t->large && t->n_long < SMALL_AT)
-		root_rebuild(t, false);
+	if (t->large && t->n_long < SMALL_AT) {
+		root_small(t);
+	} else if (!t->large && t->n_long >= SMALL_AT) {
+		root_large(t);
+	} else if (t->next && t->n_long < SMALL_AT / 2) {
+		arena_free(t->lookup, t->next, root_bytes(t->shape->first + TRIE_STRIDE));
+		t->next = 0;
+	}
 }
 
 int trie_show_init(struct trie *t)
@@ -340,7 +408,7 @@ int trie_show_init(struct trie *t)
 	t->base = arena_base(t->lookup);
 	atomic_init(&t->top, no_top);
 	atomic_init(&t->root, NULL);
-	return root_rebuild(t, false);
+	return root_small(t);
 }
 
 /* ---- short prefixes ---- */
