@@ -83,6 +83,7 @@ lab-down:
 
 # lintasd against the barest loop around rte_fib; ROWS="ip4-1k ip6-20k" for some.
 bench: deps
+	tools/deps dpdk-dev
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-build
 	tools/bench/bench --build $(abspath $(B)) $(ROWS)
 bench-build: $(B)/bareloop $(B)/net_bench.so

@@ -3,9 +3,9 @@
  * One lcore, one source, one sink, one rte_fib (or rte_fib6) with 256 next hops. Per vector of 64:
  * header checks with checksum (RFC 1812 5.2.2), bulk lookup by the widest function there is, TTL,
  * checksum, new MAC addresses, send. It knows no neighbours, VRFs, counters, ICMP, path groups or
- * punt: what lintasd costs beyond this is the price of being a router. A vector in which
- * one packet has to be dropped is gone through once more. Packets are counted
- * by the sink, net_bench; for another sink --stats FILE keeps the word where net_bench has it.
+ * punt: what lintasd costs beyond this is the price of being a router. A vector in which one packet
+ * has to be dropped is gone through once more. Packets are counted by the sink, net_bench; for
+ * another sink --stats FILE keeps the word where net_bench has it.
  *
  *   bareloop EAL-ARGS -- 4|6 SOURCE SINK ROUTES [--burst N] [--rxtx] [--stats FILE]
  * SOURCE and SINK: devices as in `device =` of lintas.conf; they may be the same one.

@@ -25,7 +25,7 @@ struct pcap_header {
 	uint32_t zone, accuracy, longest, link_type;
 };
 
-struct pcap_record {
+struct __rte_packed pcap_record {
 	uint32_t seconds, micros, captured, length;
 };
 
