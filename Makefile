@@ -20,7 +20,7 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse reso
 DATAPLANE_SRC := rx parse parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 trie trie_show arena reclaim counters worker port pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
-	mirror_neigh mirror_route mirror_prefix mirror_sweep rib legs hops tunnel audit mirror_view frr_render frr_diff frr_sync \
+	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs hops tunnel audit mirror_view frr_render frr_diff frr_sync \
 	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats views_cycles \
 	views_config views_events
 KEEPER_SRC := keeper keeper_ns keeper_run
@@ -55,6 +55,11 @@ $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(
 $(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
 	$(LINK) -Wl,--wrap=rte_eal_init -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
 
+# Mirror, fast path and packets in one process, the kernel played: make test T=speed.
+$(B)/failover: $(patsubst %.c,$(B)/%.o,$(wildcard tests/speed/*.c)) $(B)/tests/packet/flows.o $(B)/tests/packet/wires.o \
+		$(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
+	$(LINK) -Wl,--wrap=dp_group_set -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC $<' &&) $(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
@@ -68,7 +73,7 @@ test: deps
 	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed) $(if $(N),--only $(N))
 test-quick: test-build
 	@tests/run $(if $(SAN),--san) core packet
-test-build: all $(B)/unit $(B)/pktrun
+test-build: all $(B)/unit $(B)/pktrun $(B)/failover
 
 # What takes longer than a test may; logs below tests/proofs/. T=mutants: is each check noticed when it is gone?
 proof: deps

@@ -486,13 +486,10 @@ static void tap_carrier_follow(struct link *link, uint64_t now)
 		tap_carrier_set(link, link->carrier);
 }
 
-static void carrier_set(struct link *link, bool up)
+static void carrier_told(struct link *link, bool up)
 {
 	struct side *side = &sides[link->id];
 
-	if (link->carrier == up)
-		return;
-	link->carrier = up;
 	side->grace_ns = 0; /* it has been up, or is: there is nothing to wait for */
 	if (up) {	    /* what was refused without carrier may pass now */
 		side->dirty = true;
@@ -502,21 +499,35 @@ static void carrier_set(struct link *link, bool up)
 	tap_carrier_follow(link, now_ns());
 	log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
 		up ? "is back" : "lost");
-	mirror_carrier(link, up);
 }
 
+/* The mirror first moves what is behind all of the links: telling the kernel waits for a lock that
+ * somebody may hold for long. */
 void bring_carrier(unsigned port, bool up)
 {
-	for (struct link *link = link_next(NULL); link; link = link_next(link))
-		if (link->port == (int)port)
-			carrier_set(link, up);
+	static bool changed[DP_LINKS_MAX];
+	struct link *link;
+
+	for (link = link_next(NULL); link; link = link_next(link)) {
+		changed[link->id] = link->port == (int)port && link->carrier != up;
+		if (changed[link->id])
+			mirror_carrier(link, up);
+	}
+	for (link = link_next(NULL); link; link = link_next(link))
+		if (changed[link->id])
+			carrier_told(link, up);
 }
 
 void bring_carriers(void)
 {
-	for (struct link *link = link_next(NULL); link; link = link_next(link))
-		if (link->port >= 0)
-			carrier_set(link, port_up(link->port));
+	for (struct link *link = link_next(NULL); link; link = link_next(link)) {
+		bool up = link->port >= 0 ? port_up(link->port) : link->carrier;
+
+		if (up == link->carrier)
+			continue;
+		mirror_carrier(link, up);
+		carrier_told(link, up);
+	}
 }
 
 void bring_tunnel_carriers(void)

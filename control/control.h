@@ -61,8 +61,9 @@ struct control {
 	uint64_t start_ns;			       /* CLOCK_MONOTONIC */
 	uint64_t reloads, reload_failures, reload_ops; /* ops: operations applied since start */
 	uint64_t stalls, longest_ns;		       /* callbacks over CONTROL_BUDGET_US */
-	struct cfg_errors last_errors;		       /* of the last reload that was refused */
-	bool needs_restart;			       /* staged changes wait for a restart */
+	uint64_t callback_ns;	       /* when the running one began; 0: none runs */
+	struct cfg_errors last_errors; /* of the last reload that was refused */
+	bool needs_restart;	       /* staged changes wait for a restart */
 	char hostname[64];
 };
 extern struct control control;

@@ -202,6 +202,7 @@ void hop_update(struct hop *hop, bool force)
 	hop->backoff_ms = BACKOFF_MS;
 	if (hop->failed) {
 		hop->failed = false;
+		mirror_moving(hop->iface->name, "neighbour answers");
 		legs_hop_dirty(hop);
 	}
 }
@@ -242,6 +243,7 @@ void hop_neigh_failed(struct hop *hop)
 	hop->failed_until_ns = now_ns() + FAILED_MS * MS;
 	if (!hop->failed) {
 		hop->failed = true;
+		mirror_moving(hop->iface->name, "neighbour failed");
 		legs_hop_dirty(hop);
 	}
 	hop_update(hop, false);

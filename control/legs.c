@@ -19,6 +19,7 @@ static struct nhset *by_group[DP_GROUPS_MAX];
 static struct index_pool groups;
 static unsigned n_groups;
 static TAILQ_HEAD(, nhset) dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static struct legs_moved moved;
 
 int legs_init(void)
 {
@@ -231,12 +232,34 @@ static unsigned group_legs(const struct nhset *set, struct dp_leg *legs)
 	return set->n_legs;
 }
 
+static uint64_t digest(const struct dp_leg *legs, unsigned n)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ n;
+
+	_Static_assert(sizeof(*legs) == 16, "no holes: what is in them would count");
+	for (const uint8_t *p = (const uint8_t *)legs; p < (const uint8_t *)(legs + n); p++)
+		h = (h ^ *p) * 0x100000001b3ull;
+	return h ? h : 1;
+}
+
+/* An event that changes nothing (the kernel's interface follows the port) publishes nothing. */
 static int group_publish(struct nhset *set)
 {
 	struct dp_leg legs[DP_LEGS_MAX];
+	unsigned n = group_legs(set, legs);
+	uint64_t wanted = digest(legs, n);
+	int rc;
 
+	if (wanted == set->published)
+		return 0;
 	tunnels_stale = true;
-	return dp_group_set(set->group, legs, group_legs(set, legs));
+	rc = dp_group_set(set->group, legs, n);
+	set->published = rc < 0 ? 0 : wanted;
+	if (rc < 0 || !set->prefixes)
+		return rc;
+	moved.groups++;
+	moved.prefixes += set->prefixes;
+	return 0;
 }
 
 bool legs_published(const struct nhset *set)
@@ -271,6 +294,7 @@ void legs_renew(struct nhset *set)
 	for (unsigned i = 0; i < set->n_legs; i++)
 		if (set->legs[i].hop)
 			hop_renew(set->legs[i].hop);
+	set->published = 0;
 	legs_dirty(set);
 }
 
@@ -366,6 +390,7 @@ void legs_unuse(struct nhset *set)
 	if (--set->prefixes)
 		return;
 	dp_group_del(set->group);
+	set->published = 0;
 	by_group[set->group] = NULL;
 	index_give(&groups, set->group);
 	n_groups--;
@@ -448,6 +473,14 @@ void legs_hop_dirty(struct hop *hop)
 
 	LIST_FOREACH(leg, &hop->legs, of_hop)
 		legs_dirty(leg->set);
+}
+
+struct legs_moved legs_moved(void)
+{
+	struct legs_moved since = moved;
+
+	moved = (struct legs_moved){ 0 };
+	return since;
 }
 
 bool legs_flush(uint64_t end_ns)

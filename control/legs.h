@@ -100,13 +100,14 @@ struct nhset {
 	UT_hash_handle hh;
 	LIST_ENTRY(nhset) of_nexthop;
 	TAILQ_ENTRY(nhset) of_dirty;
-	uint32_t routes;   /* routes of the RIB that point here */
-	uint32_t prefixes; /* prefixes of the FIB that use the group */
-	uint32_t group;	   /* 0 = none: prefixes is 0 */
-	bool dirty;	   /* waits for legs_flush */
-	bool stale;	   /* its next-hop object changed: legs have to be built again */
-	bool gone;	   /* the object does not exist (any more) */
-	bool blackhole;	   /* the object says so */
+	uint32_t routes;    /* routes of the RIB that point here */
+	uint32_t prefixes;  /* prefixes of the FIB that use the group */
+	uint32_t group;	    /* 0 = none: prefixes is 0 */
+	uint64_t published; /* a digest of the group's legs; 0: not as they should be */
+	bool dirty;	    /* waits for legs_flush */
+	bool stale;	    /* its next-hop object changed: legs have to be built again */
+	bool gone;	    /* the object does not exist (any more) */
+	bool blackhole;	    /* the object says so */
 	unsigned n_legs;
 	struct leg *legs;
 	struct nhset_key key;
@@ -142,5 +143,11 @@ void legs_renew(struct nhset *set);
 /* Every set, for views: NULL after the last. */
 struct nhset *legs_next(struct nhset *after);
 unsigned legs_groups(void);
+/* What legs_flush published since it was asked last, and prefixes behind it. */
+struct legs_moved {
+	unsigned groups;
+	uint64_t prefixes;
+};
+struct legs_moved legs_moved(void);
 
 #endif

@@ -37,7 +37,9 @@ static void timed_run(evutil_socket_t fd, short what, void *arg)
 	struct timed timed = *(struct timed *)arg; /* the callback may free its own event */
 	uint64_t begin = now_ns(), took;
 
+	control.callback_ns = begin;
 	timed.callback(fd, what, timed.arg);
+	control.callback_ns = 0;
 	took = now_ns() - begin;
 	if (took > control.longest_ns)
 		control.longest_ns = took;

@@ -8,6 +8,7 @@
  * what mirror.h declares. */
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,13 +122,66 @@ static bool clear_some(uint64_t end_ns)
 	return LIST_EMPTY(&dying);
 }
 
+/* What a dead or living leg moved, from the moment its event was read: one line, once all has
+ * moved. */
+static struct {
+	uint64_t since_ns; /* 0: nothing moves */
+	char subject[CFG_NAME_MAX];
+	const char *what;
+} moving;
+
+void mirror_moving(const char *subject, const char *what)
+{
+	if (moving.since_ns) /* one of several legs: the first tells */
+		return;
+	legs_moved();
+	moving.since_ns = control.callback_ns ? control.callback_ns : now_ns();
+	moving.what = what;
+	snprintf(moving.subject, sizeof(moving.subject), "%s", subject);
+}
+
+static void moved(void)
+{
+	uint64_t us = (now_ns() - moving.since_ns) / 1000;
+	struct legs_moved m = legs_moved();
+
+	moving.since_ns = 0;
+	if (m.prefixes)
+		log_event(LOG_LVL_NOTICE, moving.subject,
+			"%s: %u path group%s with %lu prefix%s moved in %lu us", moving.what,
+			m.groups, m.groups == 1 ? "" : "s", (unsigned long)m.prefixes,
+			m.prefixes == 1 ? "" : "es", (unsigned long)us);
+}
+
+void mirror_urgent(void)
+{
+	if (legs_flush(now_ns() + CONTROL_BUDGET_US * 1000 / 4) && moving.since_ns)
+		moved();
+}
+
+/* The next turn: at once if work is left, or when the first withdrawal has waited long enough. */
+static void settle_again(bool done)
+{
+	uint64_t due = late_due_ns(), now = now_ns(), wait;
+	struct timeval tv = { 0 };
+
+	if (!settle_event || (done && !due))
+		return;
+	wait = done && due > now ? (due - now) / 1000 + 1 : 0;
+	tv.tv_usec = wait;
+	event_add(settle_event, &tv);
+}
+
 void mirror_settle(uint64_t end_ns)
 {
-	struct timeval soon = { 0 };
 	struct mirror_vrf *mv;
 	bool done;
 
-	done = hops_flush(end_ns) && legs_flush(end_ns);
+	done = legs_flush(end_ns);
+	if (done && moving.since_ns)
+		moved();
+	done = hops_flush(end_ns) && done;
+	done = late_flush(end_ns) && done;
 	LIST_FOREACH(mv, &mirror_vrfs, of_list) {
 		tunnels_stale |= mv->fib_changed;
 		mv->fib_changed = false;
@@ -138,8 +192,7 @@ void mirror_settle(uint64_t end_ns)
 		done = hops_flush(end_ns) && legs_flush(end_ns) && done;
 	}
 	dp_reclaim();
-	if (!done && settle_event)
-		event_add(settle_event, &soon);
+	settle_again(done);
 }
 
 static void settle_cb(evutil_socket_t fd, short what, void *arg)
@@ -254,6 +307,7 @@ void mirror_vrf_del(struct vrf *vrf)
 	LIST_REMOVE(mv, of_list);
 	mv->dying = true;
 	mirror_link_forget(mv);
+	late_forget(mv);
 	tunnels_vrf_gone(mv);
 	mirror_neigh_clear(mv);
 	LIST_INSERT_HEAD(&dying, mv, of_list);
@@ -289,8 +343,10 @@ void mirror_carrier(struct link *link, bool up)
 
 	link->carrier = up;
 	tunnels_stale = true;
-	if (iface)
+	if (iface) {
+		mirror_moving(link->name, up ? "carrier is back" : "carrier lost");
 		legs_iface_dirty(iface);
+	}
 	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 2);
 }
 

@@ -192,11 +192,13 @@ static void flushed4(struct iface *iface)
 static void flags_changed(struct iface *iface, unsigned before)
 {
 	unsigned both = IFF_UP | IFF_LOWER_UP;
+	bool up = (iface->flags & both) == both;
 	struct hop *hop;
 
+	mirror_moving(iface->name, up ? "interface up" : "interface down");
 	legs_iface_dirty(iface);
 	tunnels_stale = true;
-	if ((iface->flags & both) == both) {
+	if (up) {
 		LIST_FOREACH(hop, &iface->hops, of_iface)
 			if (hop->waiting)
 				hop->ask_ns = 0; /* at the next tick */

@@ -69,8 +69,10 @@ static bool stale(struct nexthop *nexthop)
 /* The object changed: so did its own sets and those of groups it is in. True: routes use it. */
 static bool changed(struct mirror_vrf *mv, struct nexthop *nexthop)
 {
-	bool used = stale(nexthop);
+	bool used;
 
+	mirror_moving(mv->vrf->name, "next-hop object changed");
+	used = stale(nexthop);
 	for (struct nexthop *n = mv->nexthops; n; n = n->hh.next)
 		if (has_member(n, nexthop->nl.id))
 			used |= stale(n);

@@ -214,6 +214,8 @@ static void changed(struct mirror_vrf *mv, struct rib *rib, struct rib_node *nod
 
 	if (under) /* hosts in it may be reached another way now */
 		neighs_stale(mv);
+	if (late_put(mv, rib, node))
+		return;
 	mirror_route_install(mv, rib, node); /* refused: counted, the auditor tries again */
 	if (!node->routes && !node->group)
 		rib_prune(rib, &prefix);

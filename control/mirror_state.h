@@ -155,6 +155,11 @@ int mirror_message(struct mirror_vrf *mv, const struct nlmsghdr *h, bool dump);
 int mirror_class_of(const struct nlmsghdr *h); /* enum mirror_class or -1 */
 /* Every callback ends with this: publishes what became dirty, and comes back for the rest. */
 void mirror_settle(uint64_t end_ns);
+/* Legs over subject may have died or revived: how long it took to move what is behind them is told
+ * when it has moved. */
+void mirror_moving(const char *subject, const char *what);
+/* Publish groups now, before anything else is read. */
+void mirror_urgent(void);
 
 /* mirror_vrf_add() without asking anything of the sockets: they are non-blocking and subscribed
  * already. */
@@ -248,6 +253,15 @@ void mirror_route_drop(struct mirror_vrf *mv, struct rib *rib, const struct ip_p
 /* Bring the FIB to what the node's best route says. */
 int mirror_route_install(struct mirror_vrf *mv, struct rib *rib, struct rib_node *node);
 struct rib_route *mirror_route_best(const struct rib_node *node);
+
+/* ---- mirror_late.c ---- */
+/* The node's last route went: true when its prefix stays in the FIB for a moment. */
+bool late_put(struct mirror_vrf *mv, const struct rib *rib, const struct rib_node *node);
+/* Take out those whose moment is over; all of them when end_ns is UINT64_MAX. True: none is
+ * overdue. */
+bool late_flush(uint64_t end_ns);
+uint64_t late_due_ns(void); /* of the oldest; 0: none waits */
+void late_forget(const struct mirror_vrf *mv);
 
 /* ---- mirror_sweep.c ---- */
 /* Drop routes of a family that the dump did not show, from sync.cursor on, until end_ns. True:

@@ -176,6 +176,8 @@ static void notified(struct mirror_vrf *mv, const uint8_t *buf, size_t len)
 			enqueue(mv, h);
 		else
 			judge(mv, mirror_message(mv, h, false), false);
+		if (class == MIRROR_LINK || class == MIRROR_NEXTHOP || class == MIRROR_NEIGH)
+			mirror_urgent(); /* a dead leg does not wait for the routes behind it */
 	}
 	judge(mv, rc, false);
 }

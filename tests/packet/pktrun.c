@@ -67,70 +67,25 @@
  *   {"cmd":"stats"} -> "workers":[{...}], "ports":[{...}]
  *   {"cmd":"stop"}  -> "leaked", "ms" it took; the program ends at end of file */
 #include <rte_eal.h>
-#include <rte_eth_ring.h>
 #include "pktrun.h"
 
-#define RING_SIZE   4096
 #define POOL_SIZE   4095
 #define FLOOD_BURST 256
 
-struct wire wires[DP_PORTS_MAX];
 struct tap_pair taps[DP_LINKS_MAX];
 unsigned n_ports, n_queues, n_tx_queues, n_workers;
 struct rte_mempool *frames;
 static bool started;
 
 /* ---- start and stop ---- */
-static struct rte_ring *ring_new(const char *name, unsigned p, unsigned q, unsigned flags)
-{
-	char full[RTE_RING_NAMESIZE];
-
-	snprintf(full, sizeof(full), "%s%uq%u", name, p, q);
-	return rte_ring_create(full, RING_SIZE, SOCKET_ID_ANY, flags);
-}
-
-static int port_new(unsigned p)
-{
-	char name[16];
-
-	for (unsigned q = 0; q < n_queues; q++)
-		wires[p].rx[q] = ring_new("rx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	for (unsigned q = 0; q < n_tx_queues; q++)
-		wires[p].tx[q] = ring_new("tx", p, q, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (!wires[p].rx[n_queues - 1] || !wires[p].tx[n_tx_queues - 1])
-		return fail(-ENOMEM, "no memory for port %u's rings", p);
-	snprintf(name, sizeof(name), "p%u", p);
-	int ethdev = rte_eth_from_rings(name, wires[p].rx, n_queues, wires[p].tx, n_tx_queues, 0);
-	if (ethdev < 0)
-		return fail(-EIO, "port %u: no ring device", p);
-	wires[p].ethdev = ethdev;
-	return 0;
-}
-
 static void conf_fill(const json_t *in, struct dp_conf *conf)
 {
-	cpu_set_t set;
-	int cpu = -1;
-
-	sched_getaffinity(0, sizeof(set), &set);
-	conf->n_ports = n_ports;
-	conf->n_workers = n_workers;
+	wires_conf(conf, n_ports, n_workers, n_queues);
 	conf->adaptive = bool_get(in, "adaptive", true);
 	conf->packet_buffers =
-		int_get(in, "buffers", 256);	   /* net_ring receives into none of them */
-	for (unsigned w = 0; w < n_workers; w++) { /* more workers than CPUs share them */
-		do
-			cpu = (cpu + 1) % CPU_SETSIZE;
-		while (!CPU_ISSET(cpu, &set));
-		conf->cpus[w] = cpu;
-	}
-	for (unsigned p = 0; p < n_ports; p++) {
-		struct dp_port_conf *c = &conf->ports[p];
-		snprintf(c->name, sizeof(c->name), "p%u", p);
-		snprintf(c->device, sizeof(c->device), "net_ring_p%u", p);
-		c->mtu = int_get(in, "mtu", 1500);
-		c->queues = n_queues;
-	}
+		int_get(in, "buffers", 256); /* net_ring receives into none of them */
+	for (unsigned p = 0; p < n_ports; p++)
+		conf->ports[p].mtu = int_get(in, "mtu", 1500);
 }
 
 static json_t *port_json(unsigned p)
@@ -176,9 +131,9 @@ static int cmd_start(json_t *in, json_t *answer)
 	conf_fill(in, &conf);
 	ret = dp_eal_start(&conf, &err);
 	for (unsigned p = 0; !ret && p < n_ports; p++)
-		ret = port_new(p);
+		ret = wire_make(p, n_queues, n_tx_queues);
 	if (ret)
-		return ret;
+		return *why ? ret : fail(ret, "no rings or no device for a port");
 	unsigned room = RTE_MAX(int_get(in, "mtu", 1500) + 512, 2048);
 	frames = rte_pktmbuf_pool_create(
 		"frames", POOL_SIZE, 0, 0, RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY);

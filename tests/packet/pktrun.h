@@ -17,22 +17,16 @@
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
 #include "dataplane/worker.h"
+#include "wires.h"
 
-#define QUEUES_MAX DP_WORKERS_MAX
 #define FRAME_MAX  9800
 #define TIMEOUT_MS 5000
-
-struct wire {
-	struct rte_ring *rx[QUEUES_MAX], *tx[QUEUES_MAX]; /* as the router sees them */
-	uint16_t ethdev;
-};
 
 struct tap_pair {
 	int router, kernel; /* the two ends of the pair that stands for the TAP */
 	bool exists, known; /* now; ever */
 };
 
-extern struct wire wires[DP_PORTS_MAX];
 extern struct tap_pair taps[DP_LINKS_MAX];
 extern unsigned n_ports, n_queues, n_tx_queues, n_workers;
 extern struct rte_mempool *frames;
