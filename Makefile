@@ -86,11 +86,12 @@ lab: deps
 lab-down:
 	tools/lab/lab down
 
-# lintasd against the barest loop around rte_fib; ROWS="ip4-1k ip6-20k" for some.
+# lintasd against the barest loop around rte_fib and against itself. ROWS="ip4-1k vlan" for some, QUICK=1 for one
+# pair of processes, TOLERANCE=25% on a machine that is not idle, OTHER='PROGRAM ARGS' for one more: bench --help.
 bench: deps
 	tools/deps dpdk-dev
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-build
-	tools/bench/bench --build $(abspath $(B)) $(ROWS)
+	tools/bench/bench --build $(abspath $(B)) $(if $(QUICK),--quick) $(if $(TOLERANCE),--timing-tolerance $(TOLERANCE)) $(ROWS)
 bench-build: $(B)/bareloop $(B)/net_bench.so
 $(B)/bareloop: $(B)/tools/bench/bareloop.o
 	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk)

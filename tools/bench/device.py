@@ -6,8 +6,9 @@ import mmap
 import os
 import struct
 
-TX, CONTROL, FACTS, STATS_BYTES = 1024, 2048, 2112, 4096
-QUEUES, LINE = 16, 64
+TX, CONTROL, FACTS, AGES = 1024, 2048, 2112, 4096
+QUEUES, LINE, AGES_N = 16, 64, 1024
+STATS_BYTES = AGES + QUEUES * AGES_N * 8
 MAGIC = 0x3168636E65626C
 SLOT, SLOTS, EVERY = 2048, 1024, 8192
 BURST = 64
@@ -60,6 +61,22 @@ class Device:
 
     def tx(self):
         return self.sum(TX, 0)
+
+    def missed(self):
+        """Paced frames that came due while 1,024 waited."""
+        return self.sum(0, 4)
+
+    def ages(self):
+        """How many stamped frames of tx queue 0 had which age: see age()."""
+        return struct.unpack_from(f"<{AGES_N}Q", self.stats, AGES)
+
+    @staticmethod
+    def age(word):
+        """The middle of a word's ages, in cycles of the TSC."""
+        if word < 32:
+            return word
+        e = word // 16 + 3
+        return (1 << e) + (word % 16 + .5) * (1 << (e - 4))
 
     # ---- samples ----
     def samples(self):

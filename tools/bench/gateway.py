@@ -191,7 +191,13 @@ class World:
 
     def __init__(self, build, cpu):
         self.build, self.cpu = os.path.abspath(build), cpu
-        others = [str(c) for c in sorted(os.sched_getaffinity(0)) if c != cpu]
-        self.other_cpus = f"({','.join(others)})" if others else str(cpu)
+        self.cpus = os.sched_getaffinity(0)
+        others = self.cpus - {cpu}
+        self.other_cpus = f"({','.join(map(str, sorted(others)))})"
+        os.sched_setaffinity(0, others)  # we and what we ask with are not in the way
         self.folder = FOLDER
         self.driver = ""
+
+    def on_all_cpus(self):
+        """In a child before it becomes a program under test."""
+        os.sched_setaffinity(0, self.cpus)

@@ -71,16 +71,29 @@ class Program:
         for d in self.devices:
             d.forget()
         with open(self.log, "a") as log:
-            self.process = subprocess.Popen(argv, stderr=log, stdin=more.pop("stdin", subprocess.DEVNULL),
+            self.process = subprocess.Popen(argv, preexec_fn=self.world.on_all_cpus, stderr=log, stdin=more.pop("stdin", subprocess.DEVNULL),
                                             stdout=more.pop("stdout", log), **more)
 
-    def find_thread(self, comm=None):
-        """The worker: by its name, or the thread that used most time."""
+    def find_thread(self, comm=""):
+        """The worker: of the threads whose name contains this the one that uses most time."""
         tasks = f"/proc/{self.process.pid}/task"
-        threads = os.listdir(tasks)
-        if comm:
-            threads = [t for t in threads if comm in open(f"{tasks}/{t}/comm").read()]
-        self.thread = max(threads, key=lambda t: int(open(f"{tasks}/{t}/schedstat").read().split()[0]))
+        threads = [t for t in os.listdir(tasks) if comm in open(f"{tasks}/{t}/comm").read()]
+        if len(threads) == 1:
+            self.thread = threads[0]
+            return
+
+        def used():
+            return {t: int(open(f"{tasks}/{t}/schedstat").read().split()[0]) for t in threads}
+
+        before = used()
+        time.sleep(0.3)
+        after = used()
+        self.thread = max(threads, key=lambda t: after[t] - before[t])
+
+    def turns(self):
+        """How often its worker got a CPU: unchanged when nobody took it away."""
+        with open(f"/proc/{self.process.pid}/task/{self.thread}/schedstat") as f:
+            return int(f.read().split()[2])
 
     def cpu_ns(self):
         with open(f"/proc/{self.process.pid}/task/{self.thread}/schedstat") as f:
@@ -134,10 +147,10 @@ class Bare(Program):
 
     name = "bareloop"
 
-    def start(self, family, routes, burst=None):
+    def start(self, family, routes, *more):
         self.spawn([f"{self.world.build}/bareloop", f"--lcores=0@{self.world.other_cpus},1@{self.world.cpu}", "--in-memory",
                     "--no-pci", "--no-telemetry", "--force-max-simd-bitwidth=512", "--log-level=3", "-d", self.world.driver, "--",
-                    str(family), self.source.text, self.sinks[0].text, routes] + (["--burst", str(burst)] if burst else []),
+                    str(family), self.source.text, self.sinks[0].text, routes, *more],
                    stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if line != "ready\n":
@@ -168,6 +181,15 @@ class Testpmd(Program):
         wait_for(f"{self.name} forwards; see {tail(self.log)}", lambda: self.tx() > 100_000, alive=self.process)
         self.find_thread()
         self.stop()
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.go()
+            try:
+                self.process.communicate(b"quit\n", timeout=5)
+            except (OSError, subprocess.TimeoutExpired):
+                pass
+        super().end()
 
 
 class Other(Testpmd):

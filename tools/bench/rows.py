@@ -3,6 +3,7 @@ import os
 import random
 
 import judge
+import machine
 import traffic
 from device import Device
 from gateway import Gateway, hop_mac
@@ -19,6 +20,7 @@ class Result:
         self.name, self.goal, self.of, self.to = name, goal, of, to
         self.ratios, self.costs, self.notes, self.failed = [], {of: [], to: []}, [], None
         self.unit, self.vector = "cycles/packet", None
+        self.line = None  # what another program said of it, goal and all
 
     def add(self, ratio, a, b, vector=None):
         self.ratios.append(ratio)
@@ -67,6 +69,8 @@ class Comparison:
         gateway = Gateway(world, source, sink, buffers=buffers)
         try:
             gateway.open(self.fill)
+            if self.family == 6 and not machine.has_avx512():
+                say("ip6: this CPU has no AVX-512: rte_fib6 of the bare loop looks up one address at a time")
             repeat(pairs, results, say, lambda: self.pair(world, gateway, results))
         finally:
             gateway.close()

@@ -57,6 +57,12 @@ class Court:
             self.bad += 1
             self.counts["failed"] += 1
             return f"bench {r.name} failed: {r.failed}"
+        if r.line:
+            if r.goal is None:
+                return r.line
+            known = self.accepted.get(r.name)
+            word = self.word(r.name, r.ratios[0], r.goal)
+            return r.line if word in ("pass", "miss") else f"{r.line} (accepted: {known:.2f} of the goal)"
         ratio, low, high = interval(r.ratios)
         line = f"bench {r.name} ratio={ratio:.2f} [{low:.2f}..{high:.2f}]"
         if r.goal is not None:
