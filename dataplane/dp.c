@@ -85,9 +85,20 @@ static void cpus_print(const cpu_set_t *set, char *buf, size_t len)
 	}
 }
 
+/* Where all other threads run, inherited from the calling one: not where a worker does, as long as
+ * there is another CPU; what control has to do in a busy moment must not cost packets. */
+static void others_print(cpu_set_t set, const struct dp_conf *conf, char *buf, size_t len)
+{
+	cpu_set_t others = set;
+
+	for (unsigned i = 0; i < conf->n_workers; i++)
+		CPU_CLR(conf->cpus[i], &others);
+	cpus_print(CPU_COUNT(&others) ? &others : &set, buf, len);
+}
+
 static int lcores_add(const struct dp_conf *conf, struct args *a, struct dp_err *err)
 {
-	char have[128], lcores[ARG_MAX];
+	char have[128], others[128], lcores[ARG_MAX];
 	cpu_set_t set;
 	int at;
 
@@ -99,7 +110,8 @@ static int lcores_add(const struct dp_conf *conf, struct args *a, struct dp_err 
 		return dp_fail(
 			err, -errno, "need the list of CPUs, have none: %s", strerror(errno));
 	cpus_print(&set, have, sizeof(have));
-	at = snprintf(lcores, sizeof(lcores), "0@(%s)", have);
+	others_print(set, conf, others, sizeof(others));
+	at = snprintf(lcores, sizeof(lcores), "0@(%s)", others);
 	for (unsigned i = 0; i < conf->n_workers; i++) {
 		if (!CPU_ISSET(conf->cpus[i], &set))
 			return dp_fail(err, -EINVAL,

@@ -15,8 +15,8 @@ int dp_fail(struct dp_err *err, int code, const char *fmt, ...) /* returns code 
 	__attribute__((format(printf, 3, 4)));
 
 /* EAL for this configuration, once; dp_start calls it, a test program may have done so before to
- * make devices of its own. The calling thread becomes the main lcore, free to run on any CPU;
- * worker i is lcore i + 1, pinned to conf->cpus[i]. */
+ * make devices of its own. The calling thread becomes the main lcore, on any CPU without a worker
+ * if there is one; worker i is lcore i + 1, pinned to conf->cpus[i]. */
 int dp_eal_start(const struct dp_conf *conf, struct dp_err *err);
 
 /* worker.c: control thread. */
