@@ -9,8 +9,8 @@
  *
  *   bareloop EAL-ARGS -- 4|6 SOURCE SINK ROUTES [--burst N] [--rxtx] [--stats FILE]
  * SOURCE and SINK: devices as in `device =` of lintas.conf; they may be the same one.
- * ROUTES: "PREFIX INDEX" a line, INDEX 1 to 256 names the next hop (none: in turn). The frame then
- * leaves to 02:00:00:00:HH:LL, HHLL the index, from the sink's own address.
+ * ROUTES: "PREFIX INDEX" a line, INDEX 1 to 256 names the next hop. The frame then leaves to
+ * 02:00:00:00:HH:LL, HHLL the index, from the sink's own address.
  * --rxtx: receive and send, nothing else: the floor. ROUTES is not read.
  * Entries of the FIB have four bytes: with two the lookup prefetches less far and is slower. */
 #include <arpa/inet.h>
@@ -284,48 +284,36 @@ static int add_route(bool v4, const char *prefix, unsigned length, unsigned hop)
 		  : rte_fib6_add(fib6, a, length, hop);
 }
 
-/* Into the FIB; -ENOSPC when it has too few tbl8. */
-static int add_routes(FILE *f, const char *path, bool v4)
+/* A line of the file; false at its end. */
+static bool read_route(FILE *f, char prefix[64], unsigned *ret_length, unsigned *ret_hop)
 {
-	char line[128], prefix[64];
-	unsigned n = 0, length, hop;
+	char line[128];
 
-	rewind(f);
-	while (fgets(line, sizeof(line), f)) {
-		int words = sscanf(line, "%63[^/]/%u %u", prefix, &length, &hop), rc = -EINVAL;
-
-		if (words < 3)
-			hop = 1 + n % NEXT_HOPS;
-		n++;
-		if (words >= 2 && hop >= 1 && hop <= NEXT_HOPS)
-			rc = add_route(v4, prefix, length, hop);
-		if (rc == -ENOSPC)
-			return rc;
-		if (rc)
-			rte_exit(1, "%s: line %u: need PREFIX INDEX, INDEX 1 to %d: %s\n", path, n,
-				NEXT_HOPS, line);
-	}
-	return 0;
+	if (!fgets(line, sizeof(line), f))
+		return false;
+	if (sscanf(line, "%63[^/]/%u %u", prefix, ret_length, ret_hop) != 3 || *ret_hop < 1 ||
+		*ret_hop > NEXT_HOPS)
+		rte_exit(1, "need PREFIX INDEX, INDEX 1 to %d, not: %s\n", NEXT_HOPS, line);
+	return true;
 }
 
-/* How many tbl8 the routes need shows when they do not fit. */
+/* A FIB reserves a tbl8 for each eight bits of a prefix behind the first 24, or fewer. */
 static void load_routes(const char *path, bool v4)
 {
-	unsigned lines = 0, tbl8;
+	unsigned routes = 256, tbl8 = 256, length, hop;
 	FILE *f = fopen(path, "r");
-	int c;
+	char prefix[64];
 
 	if (!f)
 		rte_exit(1, "%s: cannot be read\n", path);
-	while ((c = getc(f)) != EOF)
-		lines += c == '\n';
-	for (tbl8 = 256 + lines / 8;; tbl8 *= 2) {
-		make_fib(v4, lines + 256, tbl8);
-		if (!add_routes(f, path, v4))
-			break;
-		rte_fib_free(fib4);
-		rte_fib6_free(fib6);
-	}
+	for (; read_route(f, prefix, &length, &hop); routes++)
+		tbl8 += length > 24 ? (length - 24 + 7) / 8 : 0;
+	make_fib(v4, routes, tbl8);
+	rewind(f);
+	while (read_route(f, prefix, &length, &hop))
+		if (add_route(v4, prefix, length, hop))
+			rte_exit(1, "%s: %s/%u: no prefix, or no room in the FIB\n", path, prefix,
+				length);
 	fclose(f);
 }
 
