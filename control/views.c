@@ -38,12 +38,16 @@ const struct api_command api_commands[] = {
 
 int views_start(void)
 {
+	int err;
+
 	view_events_start();
-	return view_rates_start();
+	err = view_rates_start();
+	return err ? err : view_sessions_start();
 }
 
 void views_stop(void)
 {
 	view_cycles_stop();
+	view_sessions_stop();
 	view_rates_stop();
 }

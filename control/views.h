@@ -74,6 +74,11 @@ json_t *view_header(const uint8_t *header, unsigned len);
  * share one answer. */
 #define BGP_WAIT_S 3
 int view_bgp_collect(void (*done)(const json_t *bgp, void *arg), void *arg);
+/* The link a peer is reached by: the one that configures it, else the one whose subnet holds it,
+ * else NULL. */
+const struct link *view_peer_link(const char *vrf, const struct ip_addr *peer);
+/* Is there anything to ask FRR for? (views_status.c) */
+bool view_bgp_wanted(void);
 /* The last answer if it is less than a second old, else NULL. */
 const json_t *view_bgp_recent(void);
 
@@ -89,6 +94,10 @@ struct view_rate view_drop_rate(enum dp_drop reason);
 /* ---- views_cycles.c ---- */
 json_t *view_cycles(void); /* of all workers since start */
 void view_cycles_stop(void);
+
+/* ---- views_sessions.c: BGP and BFD sessions that come and go ---- */
+int view_sessions_start(void);
+void view_sessions_stop(void);
 
 /* ---- views_events.c ---- */
 void view_events_start(void);

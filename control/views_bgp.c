@@ -48,8 +48,7 @@ static json_int_t num(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* The link a peer is reached by: the one that configures it, else the one whose subnet holds it. */
-static const struct link *peer_link(const char *vrf, const struct ip_addr *peer)
+const struct link *view_peer_link(const char *vrf, const struct ip_addr *peer)
 {
 	const struct link *subnet = NULL;
 
@@ -116,7 +115,7 @@ static void add_peer(
 
 	if (ip_addr_parse(peer, &addr))
 		return;
-	s = session_get(sessions, vrf, peer, peer_link(vrf, &addr), false);
+	s = session_get(sessions, vrf, peer, view_peer_link(vrf, &addr), false);
 	json_object_set_new(s, "remote_as", json_integer(num(p, "remoteAs")));
 	json_object_set_new(s, "local_as", json_integer(num(p, "localAs")));
 	json_object_set_new(s, "state", json_string(str(p, "state", "unknown")));

@@ -259,7 +259,7 @@ static void reply_status(const json_t *bgp, void *arg)
 	api_reply(arg, o);
 }
 
-static bool bgp_wanted(void)
+bool view_bgp_wanted(void)
 {
 	for (unsigned i = 0; i < control.running->n_links; i++)
 		if (control.running->links[i].bgp.present)
@@ -271,7 +271,7 @@ void view_status(struct api_request *request, const json_t *args)
 {
 	if (!view_args(request, args, NULL, 0))
 		return;
-	if (!bgp_wanted()) {
+	if (!view_bgp_wanted()) {
 		json_t *none = json_pack("{s:[], s:n}", "sessions", "error");
 
 		reply_status(none, request);

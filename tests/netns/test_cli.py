@@ -10,6 +10,7 @@ import time
 
 from harness import Skip, check, run, test, wait_for
 import measure
+import topo
 from measure import streams
 from topo import A, B
 
@@ -90,6 +91,26 @@ def events_of_nobody(lab):
 
 
 @test
+def sessions_as_events(lab):
+    """A cut fibre: BFD and BGP with that cloud go down and come back, as events of the link, each with its time."""
+    def told(what):
+        return [e for e in lab.gateway.json("events", "aws-dx1", "since", "2m") if what in e["text"]]
+    peer = "169.254.10.1"
+    wait_for("FRR has been looked at", 20, lambda: [e for e in lab.gateway.json("events", "frr") if "BGP sessions are up" in e["text"]])
+    check(not told(" is down"), told(" is down"))
+    topo.cut(lab.world, "cloud-a", True)
+    try:
+        for kind in ("BFD", "BGP"):
+            wait_for(f"{kind} with {peer} is down, as an event", 30, lambda k=kind: told(f"{k} with {peer} is down"))
+    finally:
+        topo.cut(lab.world, "cloud-a", False)
+    for kind in ("BFD", "BGP"):
+        wait_for(f"{kind} with {peer} is up again, as an event", 60, lambda k=kind: told(f"{k} with {peer} is up"))
+    lab.converge()
+    check(all("az-er" != e["subject"] for e in lab.gateway.json("events", "since", "2m") if " is down (" in e["text"]), "the other link's too")
+
+
+@test
 def cycles_of_now(lab):
     """What is counted is the interval's, not since start; every stage of the picture has a number once traffic flows."""
     quiet = lab.gateway.json("stats", "--cycles")
@@ -105,6 +126,21 @@ def cycles_of_now(lab):
     check(all(cycles[s] > 0 for s in ("rx", "parse", "route", "rewrite", "tx")), cycles)
     check(abs(sum(cycles.values()) - busy["all"]["cycles_per_packet"]) < 1, busy["all"])
     return f"{busy['all']['cycles_per_packet']:.0f} cycles a packet, {busy['all']['packets_per_vector']:.1f} packets a vector"
+
+
+@test
+def memory_adds_up(lab):
+    """What `status` says of all is what `vrf show` says of each; counters are what was written, not 16 MiB of address space."""
+    memory, vrfs = lab.gateway.json("status")["memory"], lab.gateway.json("vrf", "show")
+    routes, links = memory["routes"], memory["links"]
+    check(routes["count"] == sum(v["routes4"] + v["routes6"] for v in vrfs), routes, vrfs)
+    check(routes["lookup_bytes"] == sum(v["lookup_bytes"] for v in vrfs), routes, vrfs)
+    check(routes["control_bytes"] == sum(v["control_bytes"] for v in vrfs), routes, vrfs)
+    check(abs(routes["lookup_bytes_each"] * routes["count"] - routes["lookup_bytes"]) <= routes["count"], routes)
+    check(links["count"] == len(lab.gateway.json("link", "show")) and memory["vrfs"]["count"] == len(vrfs), memory)
+    check(links["shape_bytes"] > 0 and 0 < links["counter_bytes"] < 16 << 20, links)
+    check(memory["groups"]["count"] > 0 and memory["adjacencies"]["count"] > 0, memory)
+    return f"a route {routes['lookup_bytes_each']} + {routes['control_bytes_each']} bytes"
 
 
 @test

@@ -271,9 +271,9 @@ static void test_config_json(void)
 {
 	static const char *const parts[] = {
 		"[\"schema = 1;\",\"gateway = {\",\" name = \\\"a \\\\\\\"b\\\";\"]",
-		"[\" hugepages = false;\",\"};\",\"paths = { aws = { tiers = ( [ \\\"x\\\", "
-		"\\\"y\\\" ], [ \\\"z\\\" ] ); }; };\"]",
-		"[]"
+		("[\" hugepages = false;\",\"};\",\"paths = { aws = { tiers = ( [ \\\"x\\\", "
+		 "\\\"y\\\" ], [ \\\"z\\\" ] ); }; };\"]"),
+		"[]",
 	};
 	char *text = NULL;
 	size_t len;
