@@ -10,7 +10,6 @@ median of the six ratios, and as its interval the smallest and the largest: what
 all lie on one side of the true median with probability 2 / 2^6, so the interval covers it with 96.9 %.
 
 A pair is void when a packet was dropped, sent less or more than received, or a sampled frame is not what it should be."""
-import signal
 import statistics
 import time
 
@@ -23,6 +22,10 @@ PUNT_DROPS = ("punt_limited", "punt_full")
 
 class Void(Exception):
     """The text says why the windows say nothing."""
+
+
+class Busy(Void):
+    """Not the router's doing: others want the worker's CPU."""
 
 
 def tsc_mhz():
@@ -137,10 +140,4 @@ def interval(values):
     return statistics.median(values), min(values), max(values)
 
 
-def quiet():
-    """From here on nothing but the end stops us."""
-    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(sig, signal.SIG_IGN)
-
-
-__all__ = ["BenchError", "Books", "Cost", "PAIRS", "Side", "Void", "alternate", "interval", "quiet", "tsc_mhz", "warm"]
+__all__ = ["BenchError", "Books", "Busy", "Cost", "PAIRS", "Side", "Void", "alternate", "interval", "tsc_mhz", "warm"]

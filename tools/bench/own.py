@@ -27,7 +27,7 @@ import traffic
 from device import Device
 from gateway import Gateway, TUNNELS, VLANS, VNI_IN, tunnel_ends
 from kernel import Kernel
-from measure import Books, Side, Void, tsc_mhz, warm
+from measure import Books, Busy, Side, Void, tsc_mhz, warm
 from rows import Result, repeat
 from traffic import bfd4, destinations, in_vxlan, packet4, packet6, tagged, untagged
 
@@ -38,7 +38,7 @@ WINDOW_S = 0.5
 ORDER = {"vlan": ["plain", "vlan", "vlan", "plain", "plain", "vlan"], "vxlan": ["plain", "vxlan"],
          "mixed": ["plain", "mixed", "ip6", "vlan", "mixed", "vxlan", "punt", "plain"], "vector-1": ["plain", "vector-1"], "latency": ["plain"]}
 LOADS = {"light": .01, "heavy": .90}
-TURNS, TURN_S = 60, 0.02
+TURNS, TURN_S, TURNS_LEAST = 200, 0.005, 20
 OUR_ADDRESS = 0x0A000001
 
 
@@ -141,10 +141,9 @@ class Whole:
             side.window(WINDOW_S)
         books.close()
         cost = {name: side.cost.cycles for name, side in sides.items() if side.cost.packets}
-        if "latency" in results:
-            self.latency(program, cost["plain"], results["latency"])
         for name, result in results.items():
             if name == "latency":
+                self.latency_or_not(program, cost["plain"], result)
                 continue
             base = cost["plain"]
             if name == "mixed":
@@ -154,6 +153,15 @@ class Whole:
 
 
     # ---- latency ----
+    def latency_or_not(self, program, cycles, result):
+        """A machine too busy for this one says nothing about the other rows."""
+        for last in (False, True):
+            try:
+                return self.latency(program, cycles, result)
+            except Void as e:
+                if last:
+                    result.failed, result.busy = f"void twice: {e}", isinstance(e, Busy)
+
     def latency(self, program, cycles, result):
         """Light and heavy load in short turns of one running process."""
         ages = {name: [0] * device.AGES_N for name in LOADS}
@@ -167,8 +175,8 @@ class Whole:
                 kept[name] += self.turn(program, int(256 * cycles / LOADS[name]), ages[name])
         program.stop()
         books.close()
-        if min(kept.values()) < TURNS / 10:
-            raise Void(f"latency: the worker kept its CPU in {min(kept.values())} of {TURNS} turns only: the machine is busy")
+        if min(kept.values()) < TURNS_LEAST:
+            raise Busy(f"the worker kept its CPU in {min(kept.values())} of {TURNS} turns only: the machine is busy")
         self.quantiles(ages, kept, result)
 
     def turn(self, program, pace, ages):

@@ -19,6 +19,7 @@ class Result:
     def __init__(self, name, goal, of="lintasd", to="bare"):
         self.name, self.goal, self.of, self.to = name, goal, of, to
         self.ratios, self.costs, self.notes, self.failed = [], {of: [], to: []}, [], None
+        self.busy = False  # it failed because the machine is not idle
         self.unit, self.vector = "cycles/packet", None
         self.line = None  # what another program said of it, goal and all
 

@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+"""The bench's own conscience: its judge finds whatever is wrong with a frame, its books find a lost packet, and its
+exit status says so. No process is started; make bench itself takes a quarter of an hour."""
+import contextlib
+import io
+import os
+import random
+import struct
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+from router import TOP, check, run, test  # noqa: E402
+
+sys.path.insert(0, os.path.join(TOP, "tools", "bench"))
+import judge  # noqa: E402
+import measure  # noqa: E402
+import traffic  # noqa: E402
+import verdict  # noqa: E402
+from own import quantile  # noqa: E402
+from rows import Result, repeat  # noqa: E402
+
+HOP, OTHER, OUT = b"\x02\0\0\0\0\x07", b"\x02\0\0\0\0\x08", b"\x02\0\0\0\xbe\x01"
+OURS, FAR, INNER_SRC, INNER_DST = 0x0A010001, 0x0A016401, b"\x02\0\0\1\1\1", b"\x02\0\0\2\0\1"
+
+
+def forwarded(frame):
+    """What a router makes of an untagged frame: one hop less, the checksum right, addresses of the next hop."""
+    d = bytearray(HOP + OUT + frame[12:])
+    if d[12:14] == b"\x08\x00":
+        d[22] -= 1
+        d[24:26] = b"\0\0"
+        d[24:26] = struct.pack(">H", traffic.checksum(bytes(d[14:34])))
+    else:
+        d[21] -= 1
+    return bytes(d)
+
+
+class Case:
+    """One route a family, one frame of each, and a judge of what comes out."""
+
+    def __init__(self, folder, legs):
+        self.traffic = traffic.Traffic(f"{folder}/pcap")
+        tables, rng = {}, random.Random(1)
+        for family, packet in ((4, traffic.packet4), (6, traffic.packet6)):
+            tables[family, False] = tables[family, True] = table = traffic.Table(family)
+            prefixes = table.add_random(50, rng, [1])
+            for dst in traffic.destinations(prefixes, family, 1, rng):
+                self.traffic.add(str(family), [lambda number, dst=dst, packet=packet: traffic.untagged(packet(number, dst))])
+        self.judge = judge.Judge(self.traffic, tables, {1: legs})
+
+    def good(self, number):
+        return forwarded(self.traffic.frame(number))
+
+
+def refused(case, frame, what):
+    check(case.judge.of([frame]), f"{what} was not noticed: {frame.hex()}")
+
+
+def in_folder(function):
+    def inside(_):
+        with tempfile.TemporaryDirectory() as folder:
+            return function(folder)
+    inside.__name__ = function.__name__
+    return inside
+
+
+@test
+@in_folder
+def judge_sees_every_byte(folder):
+    """A good frame passes; with any one byte changed it does not, wherever that byte is."""
+    case = Case(folder, [judge.Leg(HOP, OUT)])
+    for number in (0, 1):
+        good = case.good(number)
+        check(case.judge.of([good]) is None, case.judge.of([good]))
+        for at in range(len(good)):
+            refused(case, good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], f"byte {at}")
+        refused(case, good[:-1], "a byte less")
+    return "2 x 64 bytes"
+
+
+@test
+@in_folder
+def judge_knows_the_way(folder):
+    """The wrong next hop, the sent frame itself, a tag too many, two ways for one flow."""
+    case = Case(folder, [judge.Leg(OTHER, OUT)])
+    refused(case, case.good(0), "the wrong next hop")
+    case = Case(folder, [judge.Leg(HOP, OUT), judge.Leg(OTHER, OUT)])
+    refused(case, case.traffic.frame(0), "an unchanged frame")
+    tagged = case.good(0)[:12] + b"\x81\0\0\x05" + case.good(0)[12:]
+    refused(case, tagged, "a tag")
+    check(case.judge.of([case.good(0), case.good(0)]) is None, "one flow, one way")
+    refused(case, OTHER + case.good(0)[6:], "a flow that changes its way")
+
+
+@test
+@in_folder
+def judge_opens_tunnels(folder):
+    """Outer addresses, VNI, inner addresses: any that is another tunnel's is noticed."""
+    case = Case(folder, [judge.Leg(HOP, OUT, tunnel=(6001, OURS, FAR, INNER_SRC, INNER_DST))])
+    inner = forwarded(case.traffic.frame(0))[14:]
+
+    def out(vni=6001, ours=OURS, far=FAR, dst=INNER_DST, src=INNER_SRC):
+        f = traffic.in_vxlan(inner, vni, dst, ours, far, 50000)
+        return HOP + OUT + f[12:56] + src + f[62:]
+
+    check(case.judge.of([out()]) is None, case.judge.of([out()]))
+    for wrong in ({"vni": 6002}, {"ours": OURS + 1}, {"far": FAR + 1}, {"dst": HOP}, {"src": HOP}):
+        refused(case, out(**wrong), str(wrong))
+    refused(case, case.good(0), "a packet outside of its tunnel")
+
+
+class Fake:
+    """A program at rest whose counters the test sets."""
+
+    name = "fake"
+
+    def __init__(self):
+        self.received, self.sent, self.sinks = (1000, 10, 0), 1000, []
+
+    def rest(self):
+        pass
+
+    def rx(self):
+        return self.received
+
+    def tx(self):
+        return self.sent
+
+
+@test
+def books_miss_no_packet(_):
+    for received, sent in (((1064, 11, 0), 1063), ((1064, 11, 0), 1065), ((1064, 11, 1), 1064)):
+        program = Fake()
+        books = measure.Books(program, None)
+        books.open()
+        books.close()
+        program.received, program.sent = received, sent
+        try:
+            books.close()
+        except measure.Void:
+            continue
+        raise AssertionError(f"received {received[0] - 1000}, sent {sent - 1000}, without buffers {received[2]}: not noticed")
+
+
+@test
+def void_twice_fails(_):
+    """One void pair is said and repeated, a second one is the row's end."""
+    for voids, failed in ((1, False), (2, True)):
+        left, said, result = [voids], [], Result("x", 1.0)
+
+        def one(left=left, result=result):
+            if left[0]:
+                left[0] -= 1
+                raise measure.Void("a reason")
+            result.add(1, 1, 1)
+
+        repeat(6, {"x": result}, said.append, one)
+        check(len(said) == voids and all("a reason" in s for s in said), said)
+        check(bool(result.failed) == failed and (failed or len(result.ratios) == 6), voids, result.failed, result.ratios)
+
+
+def outcome(ratio, goal, accepted, tolerance=None):
+    court = verdict.Court(tolerance)
+    court.accepted = accepted
+    result = Result("x", goal)
+    for r in (ratio * .9, ratio, ratio * 1.1):
+        result.add(r, 10 * r, 10)
+    line = court.judge(result)
+    return court.bad, line
+
+
+@test
+def verdict_is_the_exit_status(_):
+    for ratio, goal, accepted, tolerance, bad, word in (
+            (1.15, 1.15, {}, None, 0, "pass"), (1.16, 1.15, {}, None, 1, "miss"),
+            (1.30, 1.15, {"x": 1.25}, None, 0, "miss"), (1.40, 1.15, {"x": 1.25}, None, 1, "miss"),
+            (1.30, 1.15, {}, .25, 0, "miss"), (1.45, 1.15, {}, .25, 1, "miss"), (1.50, 1.15, {"x": 1.25}, .25, 0, "miss")):
+        got, line = outcome(ratio, goal, accepted, tolerance)
+        check(got == bad and f" {word}" in line, ratio, goal, accepted, tolerance, line)
+        check(line.startswith(f"bench x ratio={ratio:.2f} [{ratio * .9:.2f}..{ratio * 1.1:.2f}] goal={goal:.2f} "), line)
+    court = verdict.Court()
+    result = Result("x", 1.0)
+    result.failed = "why"
+    check(court.judge(result) == "bench x failed: why" and court.bad == 1, "a row that failed")
+
+
+@test
+@in_folder
+def accepted_wants_a_reason(folder):
+    path = f"{folder}/accepted"
+    with open(path, "w") as f:
+        f.write("# a remark\nip4-1k 1.30 the matrix costs two lines\n")
+    check(verdict.read_accepted(path) == {"ip4-1k": 1.3}, verdict.read_accepted(path))
+    for text in ("ip4-1k 1.30\n", "ip4-1k much because\n"):
+        with open(path, "w") as f:
+            f.write(text)
+        with contextlib.redirect_stderr(io.StringIO()):
+            try:
+                verdict.read_accepted(path)
+            except SystemExit:
+                continue
+        raise AssertionError(f"{text!r} was taken")
+    verdict.read_accepted()  # the real one can be read
+
+
+@test
+def quantiles_are_of_frames(_):
+    ages = [0] * 1024
+    ages[10], ages[31] = 98, 2
+    check(quantile(ages, .5) == 10 and quantile(ages, .99) == 31, quantile(ages, .5), quantile(ages, .99))
+
+
+sys.exit(run())
