@@ -15,20 +15,20 @@ FLOWS = 2048
 class Ceiling:
     rows = {"floor": None, "testpmd-io": None, "testpmd-mac": None} | ({"other": None} if os.environ.get("OTHER") else {})
 
-    def run(self, world, wanted, pairs, say):
+    def run(self, place, wanted, pairs, say):
         results = {name: Result(name, None, of=name.split("-")[0], to="bare") for name in wanted}
         table = Comparison(4, 1000, {"ip4": (FLOWS, None)})
-        table.make(world, ["ip4"])
+        table.make(place, ["ip4"])
         for name, result in results.items():
-            repeat(1, {name: result}, say, lambda name=name, result=result: self.pair(world, table.frames, name, result))
+            repeat(1, {name: result}, say, lambda name=name, result=result: self.pair(place, table.frames, name, result))
         return results
 
-    def start(self, world, frames, name):
-        devices = Device(world.folder, "o", 0, frames.path), [Device(world.folder, "o", 1)]
-        program = {"floor": Bare, "other": Other}.get(name, Testpmd)(world, *devices)
+    def start(self, place, frames, name):
+        devices = Device(place.folder, "o", 0, frames.path), [Device(place.folder, "o", 1)]
+        program = {"floor": Bare, "other": Other}.get(name, Testpmd)(place, *devices)
         try:
             if name == "floor":
-                program.start(4, f"{world.folder}/routes", "--rxtx")
+                program.start(4, f"{place.folder}/routes", "--rxtx")
             elif name == "other":
                 program.start(os.environ["OTHER"])
             else:
@@ -38,10 +38,10 @@ class Ceiling:
             raise
         return program
 
-    def pair(self, world, frames, name, result):
-        bare, other = Bare(world, *bare_devices(world, frames.path)), self.start(world, frames, name)
+    def pair(self, place, frames, name, result):
+        bare, other = Bare(place, *bare_devices(place, frames.path)), self.start(place, frames, name)
         try:
-            bare.start(4, f"{world.folder}/routes")
+            bare.start(4, f"{place.folder}/routes")
             sides = [Side(p.name, p, span=frames.sets["ip4"]) for p in (other, bare)]
             warm(sides)
             books = Books(other, None)

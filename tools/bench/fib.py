@@ -15,14 +15,14 @@ LONGEST_S = 240
 class Fib:
     rows = {"fib": None}
 
-    def run(self, world, _wanted, _pairs, say):
-        program = f"{world.build}/fibbench"
+    def run(self, place, _wanted, _pairs, say):
+        program = f"{place.build}/fibbench"
         if not os.path.exists(program):
             say("fib: fibbench is not built")
             return {}
         try:
-            done = subprocess.run(["taskset", "-c", str(world.cpu), program], capture_output=True, text=True, timeout=LONGEST_S,
-                                  preexec_fn=world.on_all_cpus, check=False)
+            done = subprocess.run(["taskset", "-c", str(place.cpu), program], capture_output=True, text=True, timeout=LONGEST_S,
+                                  preexec_fn=place.on_all_cpus, check=False)
         except subprocess.TimeoutExpired:
             raise BenchError(f"fibbench: not done after {LONGEST_S} s") from None
         results = dict(filter(None, map(self.read, done.stdout.splitlines())))

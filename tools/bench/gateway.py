@@ -77,14 +77,14 @@ def more_links():
 class Gateway:
     """One keeper and one configuration; start() gives a fresh lintasd, stopped and ready."""
 
-    def __init__(self, world, source, sink, whole=False, buffers=0):
-        self.world, self.source, self.sink, self.whole = world, source, sink, whole
-        self.conf, self.log = f"{world.folder}/lintas.conf", f"{world.folder}/keeper.log"
+    def __init__(self, place, source, sink, whole=False, buffers=0):
+        self.place, self.source, self.sink, self.whole = place, source, sink, whole
+        self.conf, self.log = f"{place.folder}/lintas.conf", f"{place.folder}/keeper.log"
         self.routes = {4: 0, 6: 0}
         self.via = {}  # next hop -> (gateway, interface index); what is not in here is a next-hop object
         self.prod = Kernel("prod")
         with open(self.conf, "w") as f:
-            f.write(SMALL.format(cpu=world.cpu, source=source.text, sink=sink.text, more=more_links() if whole else "",
+            f.write(SMALL.format(cpu=place.cpu, source=source.text, sink=sink.text, more=more_links() if whole else "",
                                  memory=f"packet_buffers = {buffers}; " if buffers else ""))
         self.keeper = None
 
@@ -92,11 +92,11 @@ class Gateway:
         """Starts the keeper, and lintasd once for its namespaces and interfaces; then fill(self) puts routes into a
         kernel that nobody listens to. What the keeper holds stays up."""
         with open(self.log, "a") as log:
-            self.keeper = subprocess.Popen([f"{self.world.build}/lintas-keeper", "--socket", f"{self.world.folder}/keeper.sock"],
+            self.keeper = subprocess.Popen([f"{self.place.build}/lintas-keeper", "--socket", f"{self.place.folder}/keeper.sock"],
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(f"lintas-keeper listens; {tail(self.log)}", lambda: os.path.exists(f"{self.world.folder}/keeper.sock"), 10,
+        wait_for(f"lintas-keeper listens; {tail(self.log)}", lambda: os.path.exists(f"{self.place.folder}/keeper.sock"), 10,
                  self.keeper)
-        program = Lintas(self.world, self.source, [self.sink])
+        program = Lintas(self.place, self.source, [self.sink])
         try:
             program.start(self)
             self.far_ends()
@@ -114,7 +114,7 @@ class Gateway:
 
     def start(self):
         """in0 sends too: what the kernel says, and the whole gateway's VLANs."""
-        program = Lintas(self.world, self.source, [self.sink, self.source])
+        program = Lintas(self.place, self.source, [self.sink, self.source])
         try:
             program.start(self)
             program.ready(self.routes[4], self.routes[6])
@@ -186,7 +186,7 @@ class Gateway:
         self.routes[table.family] += len(table)
 
 
-class World:
+class Place:
     """Where everything lives: build, folder, CPU, plug-in."""
 
     def __init__(self, build, cpu):

@@ -45,12 +45,12 @@ OUR_ADDRESS = 0x0A000001
 class Whole:
     rows = {"vlan": 1.05, "vxlan": 2.0, "mixed": 1.3, "vector-1": 4.0, "latency": 1.0}
 
-    def run(self, world, wanted, pairs, say):
+    def run(self, place, wanted, pairs, say):
         results = {name: self.result(name) for name in wanted}
-        path = f"{world.folder}/f"
+        path = f"{place.folder}/f"
         traffic.simple(path, *self.one_route(), {"first": 1})  # the device wants a file before MAC addresses are known
-        source, sink = Device(world.folder, "l", 0, path), Device(world.folder, "l", 1)
-        gateway = Gateway(world, source, sink, whole=True)
+        source, sink = Device(place.folder, "l", 0, path), Device(place.folder, "l", 1)
+        gateway = Gateway(place, source, sink, whole=True)
         try:
             gateway.open(lambda g: self.fill(g, path))
             repeat(pairs, results, say, lambda: self.one(gateway, results))

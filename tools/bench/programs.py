@@ -58,10 +58,10 @@ class Program:
 
     name = "?"
 
-    def __init__(self, world, source, sinks):
-        self.world, self.source, self.sinks = world, source, sinks
+    def __init__(self, place, source, sinks):
+        self.place, self.source, self.sinks = place, source, sinks
         self.process = self.thread = None
-        self.log = f"{world.folder}/{self.name}.log"
+        self.log = f"{place.folder}/{self.name}.log"
 
     @property
     def devices(self):
@@ -71,7 +71,7 @@ class Program:
         for d in self.devices:
             d.forget()
         with open(self.log, "a") as log:
-            self.process = subprocess.Popen(argv, preexec_fn=self.world.on_all_cpus, stderr=log, stdin=more.pop("stdin", subprocess.DEVNULL),
+            self.process = subprocess.Popen(argv, preexec_fn=self.place.on_all_cpus, stderr=log, stdin=more.pop("stdin", subprocess.DEVNULL),
                                             stdout=more.pop("stdout", log), **more)
 
     def find_thread(self, comm=""):
@@ -148,8 +148,8 @@ class Bare(Program):
     name = "bareloop"
 
     def start(self, family, routes, *more):
-        self.spawn([f"{self.world.build}/bareloop", f"--lcores=0@{self.world.other_cpus},1@{self.world.cpu}", "--in-memory",
-                    "--no-pci", "--no-telemetry", "--force-max-simd-bitwidth=512", "--log-level=3", "-d", self.world.driver, "--",
+        self.spawn([f"{self.place.build}/bareloop", f"--lcores=0@{self.place.other_cpus},1@{self.place.cpu}", "--in-memory",
+                    "--no-pci", "--no-telemetry", "--force-max-simd-bitwidth=512", "--log-level=3", "-d", self.place.driver, "--",
                     str(family), self.source.text, self.sinks[0].text, routes, *more],
                    stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
@@ -168,8 +168,8 @@ class Testpmd(Program):
     name = "testpmd"
 
     def start(self, mode):
-        self.spawn(["dpdk-testpmd", f"--lcores=0@{self.world.other_cpus},1@{self.world.cpu}", "--in-memory", "--no-pci",
-                    "--no-telemetry", "--log-level=3", "-d", self.world.driver, "--vdev", self.source.text, "--vdev", self.sinks[0].text, "--",
+        self.spawn(["dpdk-testpmd", f"--lcores=0@{self.place.other_cpus},1@{self.place.cpu}", "--in-memory", "--no-pci",
+                    "--no-telemetry", "--log-level=3", "-d", self.place.driver, "--vdev", self.source.text, "--vdev", self.sinks[0].text, "--",
                     f"--forward-mode={mode}", "--nb-cores=1", "--port-topology=paired", "--burst=64", "--auto-start",
                     "--interactive", "--no-lsc-interrupt"], stdin=subprocess.PIPE)
         wait_for("testpmd's devices", lambda: all(d.opened() for d in self.devices), alive=self.process)
@@ -198,8 +198,8 @@ class Other(Testpmd):
     name = "other"
 
     def start(self, template):
-        known = {"driver": self.world.driver, "source": self.source.text, "sink": self.sinks[0].text, "cpu": str(self.world.cpu),
-                 "cpus": self.world.other_cpus, "folder": self.world.folder}
+        known = {"driver": self.place.driver, "source": self.source.text, "sink": self.sinks[0].text, "cpu": str(self.place.cpu),
+                 "cpus": self.place.other_cpus, "folder": self.place.folder}
         try:
             argv = [word.format(**known) for word in shlex.split(template)]
         except (KeyError, IndexError, ValueError) as e:
@@ -215,9 +215,9 @@ class Lintas(Program):
     name = "lintasd"
 
     def start(self, gateway):
-        self.gateway, keeper = gateway, f"{self.world.folder}/keeper.sock"
-        self.spawn([f"{self.world.build}/lintasd", "-c", gateway.conf, "--keeper", keeper, "--socket", self.socket,
-                    "--driver", self.world.driver])
+        self.gateway, keeper = gateway, f"{self.place.folder}/keeper.sock"
+        self.spawn([f"{self.place.build}/lintasd", "-c", gateway.conf, "--keeper", keeper, "--socket", self.socket,
+                    "--driver", self.place.driver])
         self.wait("answers", lambda: self.ctl("status"))
 
     def links(self):
@@ -226,7 +226,7 @@ class Lintas(Program):
 
     @property
     def socket(self):
-        return f"{self.world.folder}/lintas.sock"
+        return f"{self.place.folder}/lintas.sock"
 
     def ready(self, routes4, routes6):
         self.links()
@@ -242,7 +242,7 @@ class Lintas(Program):
             raise BenchError(f"{e}\n{tail(self.log)}") from e
 
     def ctl(self, *words):
-        out = subprocess.run([f"{self.world.build}/lintasctl", "--socket", self.socket, "--json", *words], capture_output=True,
+        out = subprocess.run([f"{self.place.build}/lintasctl", "--socket", self.socket, "--json", *words], capture_output=True,
                              text=True, check=True, timeout=20).stdout
         return json.loads(out)
 

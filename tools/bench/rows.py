@@ -45,13 +45,13 @@ class Comparison:
         base = 20000 if self.legs > 1 else 0 if self.family == 4 else 10000
         return range(base + 1, base + HOPS + 1)
 
-    def make(self, world, wanted):
+    def make(self, place, wanted):
         rng = random.Random(self.routes)
         self.table = traffic.Table(self.family)
         prefixes = self.table.add_random(self.routes, rng, self.numbers())
-        self.table.write(f"{world.folder}/routes", self.index)
+        self.table.write(f"{place.folder}/routes", self.index)
         flows = {name: flows for name, (flows, _) in self.rows.items() if name in wanted}
-        self.frames = traffic.simple(f"{world.folder}/f", self.table, prefixes, flows, rng)
+        self.frames = traffic.simple(f"{place.folder}/f", self.table, prefixes, flows, rng)
 
     def fill(self, gateway):
         """The kernel's part."""
@@ -60,29 +60,29 @@ class Comparison:
             self.our_legs = gateway.groups(HOPS, self.legs, HOPS)
         gateway.load(self.table)
 
-    def run(self, world, wanted, pairs, say):
+    def run(self, place, wanted, pairs, say):
         """{name: Result} of the wanted rows."""
         results = {name: Result(name, goal) for name, (_, goal) in self.rows.items() if name in wanted}
-        self.make(world, wanted)
+        self.make(place, wanted)
         buffers = self.fifo + 8192 if self.fifo else 0
-        source, sink = (Device(world.folder, "l", i, self.frames.path if i == 0 else None, self.fifo if i == 0 else 0)
+        source, sink = (Device(place.folder, "l", i, self.frames.path if i == 0 else None, self.fifo if i == 0 else 0)
                         for i in range(2))
-        gateway = Gateway(world, source, sink, buffers=buffers)
+        gateway = Gateway(place, source, sink, buffers=buffers)
         try:
             gateway.open(self.fill)
             if self.family == 6 and not machine.has_avx512():
                 say("ip6: this CPU has no AVX-512: rte_fib6 of the bare loop looks up one address at a time")
-            repeat(pairs, results, say, lambda: self.pair(world, gateway, results))
+            repeat(pairs, results, say, lambda: self.pair(place, gateway, results))
         finally:
             gateway.close()
             os.unlink(self.frames.path)
         return results
 
-    def pair(self, world, gateway, results):
-        bare = Bare(world, *bare_devices(world, self.frames.path, self.fifo))
+    def pair(self, place, gateway, results):
+        bare = Bare(place, *bare_devices(place, self.frames.path, self.fifo))
         ours = gateway.start()
         try:
-            bare.start(self.family, f"{world.folder}/routes")
+            bare.start(self.family, f"{place.folder}/routes")
             self.measure(ours, bare, results)
         finally:
             bare.end()
@@ -108,8 +108,8 @@ class Comparison:
             results[name].add(a.cost.cycles / b.cost.cycles, a.cost.cycles, b.cost.cycles, a.cost.vector)
 
 
-def bare_devices(world, frames, fifo=0):
-    return Device(world.folder, "b", 0, frames, fifo), [Device(world.folder, "b", 1)]
+def bare_devices(place, frames, fifo=0):
+    return Device(place.folder, "b", 0, frames, fifo), [Device(place.folder, "b", 1)]
 
 
 def repeat(pairs, results, say, one):
