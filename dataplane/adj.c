@@ -12,7 +12,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <rte_ip.h>
 #include "ether.h"
+#include "parse.h"
 #include "reclaim.h"
 #include "route.h"
 #include "worker.h"
@@ -33,12 +35,14 @@ static unsigned overhead(const struct link *l)
 
 static void build_ether(struct adj *a, const struct link *l)
 {
-	memcpy(a->header, l->l2, l->l2_len);
-	memcpy(a->header, a->conf.mac, sizeof(a->conf.mac));
+	uint8_t *h = a->header + HEADER_MAX - l->l2_len;
+
+	memcpy(h, l->l2, l->l2_len);
+	memcpy(h, a->conf.mac, sizeof(a->conf.mac));
 	a->header_len = l->l2_len;
 	a->port = l->port;
 	a->mtu = a->plain_mtu = l->conf.up ? l->conf.mtu : 0;
-	memcpy(a->tail + ADJ_TAIL - a->header_len, a->header, a->header_len);
+	memcpy(a->tail + ADJ_TAIL - a->header_len, h, a->header_len);
 	a->tail[ADJ_TAIL - 2] = RTE_ETHER_TYPE_IPV4 >> 8;
 	a->tail[ADJ_TAIL - 1] = RTE_ETHER_TYPE_IPV4 & 0xff;
 }
@@ -46,21 +50,23 @@ static void build_ether(struct adj *a, const struct link *l)
 static void build_tunnel(struct adj *a, const struct link *l)
 {
 	const struct adj *u = adj_table[l->conf.underlay_adj];
-	uint8_t *h = a->header;
+	uint8_t *h;
 
 	a->outer_ip_off = a->header_len =
 		RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
 	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || u->mtu <= overhead(l))
 		return;
-	memcpy(h, u->header, u->header_len);
+	a->header_len = (uint8_t)(u->header_len + overhead(l));
+	h = a->header + HEADER_MAX - a->header_len;
+	memcpy(h, u->header + HEADER_MAX - u->header_len, u->header_len);
 	h[u->header_len - 2] = l->conf.local.af == AF_INET ? 0x08 : 0x86;
 	h[u->header_len - 1] = l->conf.local.af == AF_INET ? 0x00 : 0xdd;
 	h += u->header_len;
 	memcpy(h, l->tun, l->tun_len);
+	a->outer_sum = rte_raw_cksum(h, IP4_MIN);
 	h += l->tun_len;
 	memcpy(h, l->l2, l->l2_len);
 	memcpy(h, a->conf.mac, sizeof(a->conf.mac));
-	a->header_len = (uint8_t)(h + l->l2_len - a->header);
 	a->outer_ip_off = u->header_len;
 	a->outer_af = l->conf.local.af;
 	a->underlay_link = u->link;
@@ -132,6 +138,6 @@ int dp_adj_info(uint32_t adj, struct dp_adj_info *ret_info)
 		.header_len = a->port == DP_NONE ? 0 : a->header_len,
 	};
 	_Static_assert(sizeof(ret_info->header) == sizeof(a->header), "shown whole");
-	memcpy(ret_info->header, a->header, sizeof(a->header));
+	memcpy(ret_info->header, a->header + HEADER_MAX - a->header_len, a->header_len);
 	return 0;
 }

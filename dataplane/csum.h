@@ -14,6 +14,13 @@ static inline uint16_t csum_fold(uint64_t sum)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
+/* Of a sum of at most 65,536 words. */
+static inline uint16_t csum_fold32(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)(sum + (sum >> 16));
+}
+
 /* Sum of pseudo header (RFC 768, RFC 8200 8.1) and the len bytes at l4: 0xffff when the checksum
  * within is right; ~ of it is the checksum to write when the field was zero. */
 static inline uint16_t csum_l4(

@@ -67,13 +67,14 @@ static void ecn_apply(struct worker *w, struct lane *v, unsigned before, uint8_t
 }
 
 /* The tunnel's link, NULL when header or tunnel are bad. *ret_len: of the UDP datagram. */
-static const struct link *tunnel_of(
-	const struct worker *w, const struct packet *k, unsigned *ret_len)
+static inline const struct link *tunnel_of(
+	const struct snapshot *s, const struct packet *k, unsigned *ret_len)
 {
-	const struct link *under = snapshot_link(w->snap, k->in);
 	const uint8_t *udp = k->ip + k->l4, *vxlan = udp + UDP_LEN;
-	struct ip_addr local = { .af = k->af }, remote = { .af = k->af };
-	unsigned room = k->len - k->l4, src = k->af == AF_INET ? 12 : 8, size = ip_size(k->af), len;
+	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8),
+		      *local = remote + ip_size(k->af);
+	const struct link *under = snapshot_link_at(s, k->in);
+	unsigned room = k->len - k->l4, len;
 
 	if (room < UDP_LEN + VXLAN_LEN)
 		return NULL;
@@ -84,43 +85,72 @@ static const struct link *tunnel_of(
 		return NULL;
 	if (!(vxlan[0] & VXLAN_VNI_VALID)) /* RFC 7348 5: the I flag */
 		return NULL;
-	memcpy(remote.bytes, k->ip + src, size);
-	memcpy(local.bytes, k->ip + src + size, size);
 	*ret_len = len;
-	return snapshot_link(
-		w->snap, snapshot_match_vxlan(w->snap, under->conf.vrf, &local, &remote,
-				 flow_be16(udp + 2), flow_be32(vxlan + 4) >> 8));
+	struct vxlan_key key = vxlan_key(k->af, local, remote, flow_be32(vxlan + 4) >> 8,
+		under->conf.vrf, flow_be16(udp + 2));
+	unsigned at = vxlan_find(s, &key, k->af)->at;
+	return at ? &s->links[at - 1] : NULL;
 }
 
-static void decap(struct worker *w, struct pass *p, const struct packet *k)
+/* Not out of a tunnel of ours: malformed or from a stranger, if it is for a tunnel's end at all. */
+static __rte_noinline void no_tunnel(struct worker *w, struct pass *p, const struct packet *k)
+{
+	const struct link *l = snapshot_link_at(w->snap, k->in);
+	const uint8_t *local = k->ip + (k->af == AF_INET ? 16 : 24);
+
+	if (snapshot_is_endpoint(
+		    w->snap, l->conf.vrf, k->af, local, NULL, flow_be16(k->ip + k->l4 + 2)))
+		drop(w, k->m, k->in, DP_DROP_tun_bad);
+	else
+		local_deliver(w, p, k);
+}
+
+/* True: an outer packet ended here. */
+static bool decap(struct worker *w, struct pass *p, const struct packet *k)
 {
 	unsigned len, before4 = p->v4.n, before6 = p->v6.n, outer = tos_of(k->ip, k->af) & 3;
-	const struct link *l = tunnel_of(w, k, &len);
-	uint8_t *frame;
+	const struct link *l = tunnel_of(w->snap, k, &len);
+	struct rte_mbuf *m = k->m;
 
-	if (!l)
-		return drop(w, k->m, k->in, DP_DROP_tun_bad);
-	if (k->note >= NOTE_DECAP * DECAPS_MAX)
-		return drop(w, k->m, k->in, DP_DROP_tun_depth);
-	meter_count(w, k->in, 0, 1, k->len);
-	frame = k->ip + k->l4 + UDP_LEN + VXLAN_LEN;
-	rte_pktmbuf_adj(k->m, (uint16_t)(frame - rte_pktmbuf_mtod(k->m, uint8_t *)));
-	rte_pktmbuf_trim(
-		k->m, (uint16_t)(rte_pktmbuf_data_len(k->m) - (len - UDP_LEN - VXLAN_LEN)));
-	parse_inner(w, p, k->m, l, (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP));
-	if (outer) {
+	if (unlikely(!l)) {
+		no_tunnel(w, p, k);
+		return false;
+	}
+	if (unlikely(k->note >= NOTE_DECAP * DECAPS_MAX)) {
+		drop(w, m, k->in, DP_DROP_tun_depth);
+		return false;
+	}
+	m->data_off = (uint16_t)(k->ip + k->l4 + UDP_LEN + VXLAN_LEN - (uint8_t *)m->buf_addr);
+	m->pkt_len = m->data_len = (uint16_t)(len - UDP_LEN - VXLAN_LEN);
+	parse_inner(w, p, m, l, (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP));
+	if (unlikely(outer)) {
 		ecn_apply(w, &p->v4, before4, AF_INET, outer);
 		ecn_apply(w, &p->v6, before6, AF_INET6, outer);
 	}
+	return true;
 }
 
 void decap_run(struct worker *w, struct pass *p)
 {
-	struct packet todo[VECTOR_MAX];
-	unsigned n = p->n_decap;
+	unsigned n = p->n_decap, packets = 0;
+	uint16_t in = 0;
+	uint64_t bytes = 0;
 
-	memcpy(todo, p->decap, n * sizeof(todo[0]));
-	p->n_decap = 0;
-	for (unsigned i = 0; i < n; i++)
-		decap(w, p, &todo[i]);
+	p->n_decap = 0; /* what ends up here again takes a place whose packet is through */
+	for (unsigned i = 0; i < n; i++) {
+		const struct packet k = p->decap[i];
+
+		if (k.in != in && packets) {
+			meter_count(w, in, 0, packets, bytes);
+			packets = 0;
+			bytes = 0;
+		}
+		in = k.in;
+		if (decap(w, p, &k)) {
+			packets++;
+			bytes += k.len;
+		}
+	}
+	if (packets)
+		meter_count(w, in, 0, packets, bytes);
 }

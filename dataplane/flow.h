@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <rte_byteorder.h>
+#include <rte_common.h>
 
 #define FLOW_K1 0x9e3779b97f4a7c15u
 #define FLOW_K2 0xd6e8feb86659fd93u
@@ -84,5 +85,19 @@ static inline uint16_t flow_source_port(uint32_t hash)
 
 /* route.c: of a packet whose header has been checked. */
 uint32_t flow_hash(const uint8_t *ip, uint16_t len, uint8_t af);
+
+/* The same, with what most packets are in line: TCP or UDP without options and not in pieces. */
+static __rte_always_inline uint32_t flow_hash_plain(const uint8_t *ip, uint16_t len, uint8_t af)
+{
+	uint8_t proto = af == AF_INET ? ip[9] : ip[6];
+	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+
+	if (af == AF_INET && ports && ip[0] == 0x45 && len >= 24 && !(flow_be16(ip + 6) & 0x3fff))
+		return flow_hash4(
+			flow_be32(ip + 12), flow_be32(ip + 16), proto, flow_be32(ip + 20));
+	if (af == AF_INET6 && ports && len >= 44)
+		return flow_hash6(ip + 8, ip + 24, proto, flow_be32(ip + 40), 0);
+	return flow_hash(ip, len, af);
+}
 
 #endif

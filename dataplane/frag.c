@@ -112,10 +112,13 @@ void frag_send(struct worker *w, const struct packet *k, const struct adj *a)
 		struct rte_mbuf *m = pieces[i];
 
 		mbuf_meta(m)->link = k->in;
-		if (rewrite_push(w, m, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m),
-			    AF_INET, a, hash))
+		unsigned len = rte_pktmbuf_data_len(m);
+
+		if (rewrite_push(
+			    m, rte_pktmbuf_mtod(m, uint8_t *), (uint16_t)len, AF_INET, a, hash)) {
+			meter_outer(w, a, 1, len);
 			tx_send(w, a->port, m);
-		else /* scratch buffers have room for any header; should that change, say so */
+		} else /* scratch buffers have room for any header; should that change, say so */
 			drop(w, m, k->in, DP_DROP_no_buffer);
 	}
 	meter_count(w, k->in, a->link, 1, k->len);

@@ -61,18 +61,13 @@ static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned le
 static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l,
 	unsigned off, bool later)
 {
-	const struct snapshot *s = w->snap;
-	struct ip_addr local = { .af = k->af }, remote = { .af = k->af };
-	unsigned size = ip_size(k->af), src = k->af == AF_INET ? 12 : 8;
+	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8),
+		      *local = remote + ip_size(k->af);
 
-	if (!s->vxlan)
-		return false;
-	memcpy(remote.bytes, k->ip + src, size);
-	memcpy(local.bytes, k->ip + src + size, size);
 	if (later)
-		return snapshot_is_endpoint(s, l->conf.vrf, &local, &remote, 0);
-	return off + UDP_LEN <= k->len &&
-	       snapshot_is_endpoint(s, l->conf.vrf, &local, NULL, flow_be16(k->ip + off + 2));
+		return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, remote, 0);
+	return off + UDP_LEN <= k->len && snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local,
+						  NULL, flow_be16(k->ip + off + 2));
 }
 
 /* Past the IP header at off. Tunnels first, then the kernel. */

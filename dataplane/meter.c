@@ -12,6 +12,19 @@ void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, 
 	count_add(&c->bytes, bytes);
 }
 
+void meter_outer(struct worker *w, const struct adj *a, uint64_t packets, uint64_t bytes)
+{
+	if (a->outer_ip_off)
+		meter_count(w, 0, a->underlay_link, packets,
+			bytes + packets * (a->header_len - a->outer_ip_off));
+}
+
+void meter_way(struct worker *w, uint16_t in, const struct adj *a, uint64_t packets, uint64_t bytes)
+{
+	meter_count(w, in, a->link, packets, bytes);
+	meter_outer(w, a, packets, bytes);
+}
+
 static inline void meter_lane(struct worker *w, struct lane *v)
 {
 	unsigned i = 0, n = v->n;
@@ -26,7 +39,7 @@ static inline void meter_lane(struct worker *w, struct lane *v)
 
 		while (++i < n && v->in[i] == in && v->adj[i]->way == a->way)
 			bytes += v->len[i];
-		meter_count(w, in, a->link, i - first, bytes);
+		meter_way(w, in, a, i - first, bytes);
 		if (a->port != run->port)
 			*++run = (struct run){ .port = a->port, .first = (uint8_t)first };
 		run->n += (uint8_t)(i - first);

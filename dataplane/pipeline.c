@@ -267,8 +267,8 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 	if (!d)
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	memcpy(d, l->tun, l->tun_len);
-	rewrite_outer(w, d, l->conf.local.af, total, tos, hash);
-	if (!rewrite_push(w, m, d, (uint16_t)total, l->conf.local.af, u, hash))
+	rewrite_outer(d, l->conf.local.af, total, tos, hash);
+	if (!rewrite_push(m, d, (uint16_t)total, l->conf.local.af, u, hash))
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
 	meter_count(w, 0, u->link, 1, total);

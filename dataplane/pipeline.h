@@ -170,6 +170,10 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 	const struct adj *a);
 /* meter.c: one cell of the matrix. */
 void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes);
+/* The same by an adjacency, and the outer packets of a tunnel; or these alone. */
+void meter_way(
+	struct worker *w, uint16_t in, const struct adj *a, uint64_t packets, uint64_t bytes);
+void meter_outer(struct worker *w, const struct adj *a, uint64_t packets, uint64_t bytes);
 /* frag.c: larger than a's MTU and allowed to be cut; its TTL has been decremented. Consumes k->m.
  */
 void frag_send(struct worker *w, const struct packet *k, const struct adj *a);

@@ -76,44 +76,54 @@ static __rte_always_inline void decrement(uint8_t *ip, uint8_t af)
 	memcpy(ip + 8, &word, sizeof(word));
 }
 
-void rewrite_outer(
-	struct worker *w, uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
+/* sum: of the IPv4 header as it stands, these fields being zero. */
+static __rte_always_inline void fill_outer(
+	uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash, uint32_t sum)
 {
-	uint8_t *udp = outer + (af == AF_INET ? 20 : 40);
+	uint8_t *udp = outer + (af == AF_INET ? IP4_MIN : IP6_LEN);
 
 	if (af == AF_INET) {
-		uint16_t sum;
+		/* DF is set, so the identification means nothing and stays 0 (RFC 6864 4.1) */
+		uint16_t check = (uint16_t)~csum_fold32(
+			sum + rte_cpu_to_be_16((uint16_t)total) + rte_cpu_to_be_16(tos));
 
 		outer[1] = tos;
 		put_be16(outer + 2, total);
-		put_be16(outer + 4, (uint16_t)worker_random(w));
-		sum = (uint16_t)~rte_raw_cksum(outer, 20);
-		memcpy(outer + 10, &sum, sizeof(sum));
+		memcpy(outer + 10, &check, sizeof(check));
 	} else {
 		outer[0] = (uint8_t)(0x60 | tos >> 4);
 		outer[1] = (uint8_t)(tos << 4 |
 				     (hash >> 16 & 15)); /* RFC 6438 2: the flow in the label too */
 		put_be16(outer + 2, hash & 0xffff);
-		put_be16(outer + 4, total - 40);
+		put_be16(outer + 4, total - IP6_LEN);
 	}
 	put_be16(udp, flow_source_port(hash));
 	put_be16(udp + 4, total - (unsigned)(udp - outer));
 }
 
-static bool push_tunnel(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
-	const struct adj *a, uint32_t hash)
+void rewrite_outer(uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
 {
-	uint8_t *h = ip - a->header_len, *outer = h + a->outer_ip_off;
-	unsigned total = a->header_len - a->outer_ip_off + len;
+	fill_outer(outer, af, total, tos, hash, af == AF_INET ? rte_raw_cksum(outer, IP4_MIN) : 0);
+}
+
+/* Copies more than the header, in pieces of constant size, where there is room before it. */
+static __rte_always_inline bool push_tunnel(struct rte_mbuf *m, uint8_t *ip, unsigned len,
+	uint8_t af, const struct adj *a, unsigned off, uint32_t hash)
+{
+	unsigned n = a->header_len, at = off - n;
+	const uint8_t *end = a->header + HEADER_MAX;
 	uint8_t tos = af == AF_INET ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 
-	if (offset_of(m, ip) < a->header_len)
+	if (likely(n <= HEADER_MAX / 2 && off >= HEADER_MAX / 2))
+		memcpy(ip - HEADER_MAX / 2, end - HEADER_MAX / 2, HEADER_MAX / 2);
+	else if (off >= n)
+		memcpy(ip - n, end - n, n);
+	else
 		return false;
-	memcpy(h, a->header, a->header_len);
 	put_type(ip, af);
-	rewrite_outer(w, outer, a->outer_af, total, tos, hash);
-	meter_count(w, 0, a->underlay_link, 1, total);
-	set_data(m, offset_of(m, h), a->header_len + len);
+	fill_outer(ip - n + a->outer_ip_off, a->outer_af, n - a->outer_ip_off + len, tos, hash,
+		a->outer_sum);
+	set_data(m, at, n + len);
 	return true;
 }
 
@@ -126,13 +136,13 @@ static __rte_always_inline void push_ether(struct rte_mbuf *m, uint8_t *ip, unsi
 	set_data(m, off - a->header_len, a->header_len + len);
 }
 
-bool rewrite_push(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af,
-	const struct adj *a, uint32_t hash)
+bool rewrite_push(struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af, const struct adj *a,
+	uint32_t hash)
 {
 	unsigned off = offset_of(m, ip);
 
 	if (a->outer_ip_off)
-		return push_tunnel(w, m, ip, len, af, a, hash);
+		return push_tunnel(m, ip, len, af, a, off, hash);
 	if (off < ADJ_TAIL)
 		return false;
 	push_ether(m, ip, len, af, a, off);
@@ -149,9 +159,9 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 {
 	if (!a->mtu)
 		return drop(w, m, 0, down_reason(a));
-	if (!rewrite_push(w, m, ip, len, af, a, a->outer_ip_off ? flow_hash(ip, len, af) : 0))
+	if (!rewrite_push(m, ip, len, af, a, a->outer_ip_off ? flow_hash(ip, len, af) : 0))
 		return drop(w, m, 0, DP_DROP_no_buffer);
-	meter_count(w, 0, a->link, 1, len);
+	meter_way(w, 0, a, 1, len);
 	tx_send(w, a->port, m);
 }
 
@@ -194,7 +204,7 @@ static __rte_noinline bool rewrite_odd(
 		return false;
 	}
 	decrement(k->ip, k->af);
-	if (!rewrite_push(w, k->m, k->ip, k->len, k->af, a, hash)) {
+	if (!rewrite_push(k->m, k->ip, k->len, k->af, a, hash)) {
 		drop(w, k->m, k->in, DP_DROP_no_buffer);
 		return false;
 	}
@@ -209,15 +219,24 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
 		unsigned off = (unsigned)(ip - (uint8_t *)m->buf_addr), len = v->len[i];
 
-		if (unlikely(ttl < 2) || unlikely(len > a->plain_mtu) || unlikely(off < ADJ_TAIL) ||
-			unlikely(v->note[i] & NOTE_ODD)) {
-			struct packet k = lane_packet(v, i, af);
-			if (!rewrite_odd(w, &k, a))
-				lane_take(v, i);
-			continue;
+		if (likely(ttl >= 2) && likely(off >= ADJ_TAIL) &&
+			likely(!(v->note[i] & NOTE_ODD))) {
+			if (likely(len <= a->plain_mtu)) {
+				decrement(ip, af);
+				push_ether(m, ip, len, af, a, off);
+				continue;
+			}
+			if (a->outer_ip_off && len <= a->mtu && off >= a->header_len) {
+				uint32_t hash = flow_hash_plain(ip, (uint16_t)len, af);
+
+				decrement(ip, af);
+				push_tunnel(m, ip, len, af, a, off, hash);
+				continue;
+			}
 		}
-		decrement(ip, af);
-		push_ether(m, ip, len, af, a, off);
+		struct packet k = lane_packet(v, i, af);
+		if (!rewrite_odd(w, &k, a))
+			lane_take(v, i);
 	}
 	if (unlikely(v->gone))
 		lane_compact(v);

@@ -39,21 +39,6 @@ uint32_t flow_hash(const uint8_t *ip, uint16_t len, uint8_t af)
 	return flow_hash6(ip + 8, ip + 24, l4.proto, flow_be32(ip + l4.off), 0);
 }
 
-/* The same, for what most packets are. */
-static __rte_always_inline uint32_t flow_hash_plain(const uint8_t *ip, uint16_t len, uint8_t af)
-{
-	uint8_t proto = af == AF_INET ? ip[9] : ip[6];
-	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP;
-
-	if (af == AF_INET && likely(ports && ip[0] == 0x45 && len >= IP4_MIN + 4) &&
-		likely(!(flow_be16(ip + 6) & (IP4_MF | IP4_OFFSET))))
-		return flow_hash4(
-			flow_be32(ip + 12), flow_be32(ip + 16), proto, flow_be32(ip + IP4_MIN));
-	if (af == AF_INET6 && likely(ports && len >= IP6_LEN + 4))
-		return flow_hash6(ip + 8, ip + 24, proto, flow_be32(ip + IP6_LEN), 0);
-	return flow_hash(ip, len, af);
-}
-
 uint32_t route_lookup(const struct vrf_fib *vrf, uint8_t af, const uint8_t *addr)
 {
 	uint32_t value = 0;
@@ -178,6 +163,23 @@ static inline void lookup(struct lane *v, unsigned from, uint8_t af)
 		       : fib6_lookup_bulk(v->fib6 + from, v->dst6 + from, v->group + from, n);
 }
 
+/* For an end of ours, plain UDP, to a port that tunnels use: decap will see whose it is. */
+static inline bool for_decap(struct worker *w, struct pass *p, const struct packet *k)
+{
+	const uint8_t *ip = k->ip;
+	unsigned l4 = k->af == AF_INET ? IP4_MIN : IP6_LEN;
+
+	if (!w->snap->vxlan || k->len < l4 + 8 || (k->af == AF_INET ? ip[9] : ip[6]) != IPPROTO_UDP)
+		return false;
+	if (k->af == AF_INET && (ip[0] != 0x45 || flow_be16(ip + 6) & (IP4_MF | IP4_OFFSET)))
+		return false;
+	if (!vxlan_port(w->snap, flow_be16(ip + l4 + 2)))
+		return false;
+	p->decap[p->n_decap] = *k;
+	p->decap[p->n_decap++].l4 = (uint16_t)l4;
+	return true;
+}
+
 static __rte_always_inline void route_lane(
 	struct worker *w, struct pass *p, struct lane *v, unsigned from, uint8_t af)
 {
@@ -198,8 +200,10 @@ static __rte_always_inline void route_lane(
 		v->adj[i] = a;
 		if (unlikely(!a || a->kind != DP_ADJ_FORWARD)) {
 			struct packet k = lane_packet(v, i, af);
+
 			lane_take(v, i);
-			route_odd(w, p, &k, a ? a : &adj_none);
+			if (!a || a->kind != DP_ADJ_LOCAL || !for_decap(w, p, &k))
+				route_odd(w, p, &k, a ? a : &adj_none);
 		}
 	}
 	if (unlikely(v->gone))

@@ -76,59 +76,19 @@ uint16_t snapshot_match(const struct snapshot *s, uint16_t port, uint16_t tpid, 
 	return at ? s->links[at - 1].id : DP_NONE;
 }
 
-static unsigned vxlan_hash(const struct vxlan_key *k)
+bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, const uint8_t *local,
+	const uint8_t *remote, uint16_t udp_port)
 {
-	uint64_t h = flow_step(k->vni, (uint64_t)k->vrf << 16 | k->udp_port);
-
-	for (unsigned i = 0; i < 16; i += 8) {
-		h = flow_step(h, flow_be64(k->local.bytes + i));
-		h = flow_step(h, flow_be64(k->remote.bytes + i));
-	}
-	return flow_end(h);
-}
-
-static bool vxlan_same(const struct vxlan_key *a, const struct vxlan_key *b)
-{
-	return a->vni == b->vni && a->vrf == b->vrf && a->udp_port == b->udp_port &&
-	       ip_addr_equal(&a->local, &b->local) && ip_addr_equal(&a->remote, &b->remote);
-}
-
-/* The slot that holds key, or the free one where it would go: the table is never more than half
- * full. */
-static struct vxlan_slot *vxlan_find(const struct snapshot *s, const struct vxlan_key *key)
-{
-	unsigned i = vxlan_hash(key) & s->vxlan_mask;
-
-	while (s->vxlan[i].link != DP_NONE && !vxlan_same(&s->vxlan[i].key, key))
-		i = (i + 1) & s->vxlan_mask;
-	return &s->vxlan[i];
-}
-
-uint16_t snapshot_match_vxlan(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
-	const struct ip_addr *remote, uint16_t udp_port, uint32_t vni)
-{
-	struct vxlan_key key = { *local, *remote, vni, vrf, udp_port };
-
-	return s->vxlan ? vxlan_find(s, &key)->link : DP_NONE;
-}
-
-bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
-	const struct ip_addr *remote, uint16_t udp_port)
-{
-	struct vxlan_key key = { .local = *local, .vrf = vrf };
+	static const uint8_t any[16];
+	struct vxlan_key key;
 
 	if (!s->vxlan)
 		return false;
-	if (!remote) {
-		if (!(s->vxlan_ports[udp_port / 64] >> (udp_port % 64) & 1))
-			return false;
-		key.udp_port = udp_port;
-		key.vni = VNI_ENDPOINT;
-	} else {
-		key.remote = *remote;
-		key.vni = VNI_PAIR;
-	}
-	return vxlan_find(s, &key)->link != DP_NONE;
+	if (!remote && !vxlan_port(s, udp_port))
+		return false;
+	key = remote ? vxlan_key(af, local, remote, VNI_PAIR, vrf, 0)
+		     : vxlan_key(af, local, any, VNI_ENDPOINT, vrf, udp_port);
+	return vxlan_find(s, &key, af)->at;
 }
 
 /* ---- building ---- */
@@ -238,21 +198,21 @@ static int claim_tags(struct snapshot *s, const struct link *l)
 
 static int claim_vxlan(struct snapshot *s, const struct link *l)
 {
+	static const uint8_t any[16];
 	const struct dp_link *c = &l->conf;
+	const uint8_t *local = c->local.bytes, *remote = c->remote.bytes;
+	uint8_t af = c->local.af;
 	struct vxlan_key keys[KEYS_PER_LINK] = {
-		{ c->local, c->remote, c->vni, c->underlay_vrf, c->udp_port },
-		{ .local = c->local,
-			.vni = VNI_ENDPOINT,
-			.vrf = c->underlay_vrf,
-			.udp_port = c->udp_port },
-		{ .local = c->local, .remote = c->remote, .vni = VNI_PAIR, .vrf = c->underlay_vrf },
+		vxlan_key(af, local, remote, c->vni, c->underlay_vrf, c->udp_port),
+		vxlan_key(af, local, any, VNI_ENDPOINT, c->underlay_vrf, c->udp_port),
+		vxlan_key(af, local, remote, VNI_PAIR, c->underlay_vrf, 0),
 	};
 
 	for (unsigned i = 0; i < KEYS_PER_LINK; i++) {
-		struct vxlan_slot *slot = vxlan_find(s, &keys[i]);
-		if (!i && slot->link != DP_NONE)
+		struct vxlan_slot *slot = vxlan_find(s, &keys[i], af);
+		if (!i && slot->at)
 			return -EINVAL;
-		*slot = (struct vxlan_slot){ keys[i], c->id };
+		*slot = (struct vxlan_slot){ keys[i], (uint16_t)(l - s->links + 1) };
 	}
 	s->vxlan_ports[c->udp_port / 64] |= UINT64_C(1) << (c->udp_port % 64);
 	return 0;
@@ -271,11 +231,9 @@ static int allocate(struct snapshot *s, const struct dp_link *links, unsigned n)
 		slots *= 2;
 	s->links = aligned_alloc(alignof(struct link), (n ? n : 1) * sizeof(*s->links));
 	s->inner = n_inner ? calloc(n_inner, sizeof(*s->inner)) : NULL;
-	s->vxlan = n_vxlan ? malloc(slots * sizeof(*s->vxlan)) : NULL;
+	s->vxlan = n_vxlan ? calloc(slots, sizeof(*s->vxlan)) : NULL;
 	if (!s->links || (n_inner && !s->inner) || (n_vxlan && !s->vxlan))
 		return -ENOMEM;
-	for (unsigned i = 0; s->vxlan && i < slots; i++)
-		s->vxlan[i].link = DP_NONE;
 	s->vxlan_mask = slots - 1;
 	return 0;
 }

@@ -2,6 +2,8 @@
 #ifndef LINTAS_SNAPSHOT_H
 #define LINTAS_SNAPSHOT_H
 
+#include <netinet/in.h>
+#include "flow.h"
 #include "worker.h"
 
 #define VLAN_IDS 4096
@@ -16,15 +18,15 @@ struct port_match {
 	struct tag_slot tag[2][VLAN_IDS]; /* outer TPID 0x8100, 0x88a8 */
 };
 
+/* IPv4: local and remote in the first word, then zeros; IPv6: two words each. The last: VNI,
+ * family, VRF, UDP port. */
 struct vxlan_key {
-	struct ip_addr local, remote;
-	uint32_t vni;
-	uint16_t vrf, udp_port;
+	uint64_t word[5];
 };
 
 struct vxlan_slot {
 	struct vxlan_key key;
-	uint16_t link; /* DP_NONE: free */
+	uint16_t at; /* position in links + 1; 0 = free */
 };
 
 struct snapshot {
@@ -40,10 +42,56 @@ struct snapshot {
 	uint64_t vxlan_ports[65536 / 64]; /* which UDP ports are anybody's */
 };
 
+static inline struct vxlan_key vxlan_key(uint8_t af, const uint8_t *local, const uint8_t *remote,
+	uint32_t vni, uint16_t vrf, uint16_t udp_port)
+{
+	uint64_t last = (uint64_t)vni << 32 | (uint64_t)vrf << 16 | udp_port;
+
+	if (af == AF_INET)
+		return (struct vxlan_key){
+			{ (uint64_t)flow_be32(local) << 32 | flow_be32(remote), [4] = last }
+		};
+	return (struct vxlan_key){ { flow_be64(local), flow_be64(local + 8), flow_be64(remote),
+		flow_be64(remote + 8), last | UINT64_C(1) << 31 } };
+}
+
+static inline unsigned vxlan_hash(const struct vxlan_key *k, uint8_t af)
+{
+	uint64_t h = flow_step(flow_step(FLOW_K2, k->word[4]), k->word[0]);
+
+	if (af != AF_INET)
+		h = flow_step(flow_step(flow_step(h, k->word[1]), k->word[2]), k->word[3]);
+	return flow_end(h);
+}
+
+static inline bool vxlan_same(const struct vxlan_key *a, const struct vxlan_key *b, uint8_t af)
+{
+	return a->word[0] == b->word[0] && a->word[4] == b->word[4] &&
+	       (af == AF_INET || (a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
+					 a->word[3] == b->word[3]));
+}
+
+/* The slot that holds key, or the free one where it would go: the table is there and never more
+ * than half full. */
+static inline struct vxlan_slot *vxlan_find(
+	const struct snapshot *s, const struct vxlan_key *key, uint8_t af)
+{
+	unsigned i = vxlan_hash(key, af) & s->vxlan_mask;
+
+	while (s->vxlan[i].at && !vxlan_same(&s->vxlan[i].key, key, af))
+		i = (i + 1) & s->vxlan_mask;
+	return &s->vxlan[i];
+}
+
+static inline bool vxlan_port(const struct snapshot *s, uint16_t port)
+{
+	return s->vxlan_ports[port / 64] >> (port % 64) & 1;
+}
+
 /* Is (vrf, local, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf, local,
  * remote)? */
-bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
-	const struct ip_addr *remote, uint16_t udp_port);
+bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, const uint8_t *local,
+	const uint8_t *remote, uint16_t udp_port);
 
 static inline const struct link *snapshot_link_at(const struct snapshot *s, uint16_t id)
 {

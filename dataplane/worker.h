@@ -59,10 +59,11 @@ struct adj {
 			 tunnel down) */
 	uint16_t plain_mtu;	/* the same for the straight line: 0 for tunnels too */
 	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
+	uint32_t outer_sum;	/* of an outer IPv4 header, not folded: rte_raw_cksum_part */
 	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned,
 				   with IPv4's EtherType */
 	struct dp_adj conf;
-	uint8_t header[HEADER_MAX];
+	uint8_t header[HEADER_MAX]; /* right-aligned */
 };
 
 struct group {
@@ -194,7 +195,5 @@ const struct link *snapshot_link(const struct snapshot *s, uint16_t id); /* NULL
 /* By port and tags; DP_NONE when nobody claims them. vid 0xffff = no such tag. */
 uint16_t snapshot_match(const struct snapshot *s, uint16_t port, uint16_t tpid, uint16_t outer_vid,
 	uint16_t inner_vid);
-uint16_t snapshot_match_vxlan(const struct snapshot *s, uint16_t vrf, const struct ip_addr *local,
-	const struct ip_addr *remote, uint16_t udp_port, uint32_t vni);
 
 #endif
