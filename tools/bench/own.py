@@ -19,6 +19,7 @@ that waiting counts; at 1 % and at 90 % of what the same process forwards at mos
 the larger one of median and 99th percentile."""
 import os
 import random
+import statistics
 import time
 
 import device
@@ -63,7 +64,7 @@ class Whole:
         if name != "latency":
             return Result(name, self.rows[name], of=name, to="parts" if name == "mixed" else "plain")
         r = Result(name, self.rows[name], of="light", to="heavy")
-        r.unit = "ns median"
+        r.unit, r.tails = "ns median", {load: [] for load in LOADS}
         return r
 
     @staticmethod
@@ -198,8 +199,10 @@ class Whole:
         of = {(name, q): quantile(ages[name], q) for name in LOADS for q in (.5, .99)}
         ratios = [of["light", q] / of["heavy", q] for q in (.5, .99)]
         result.add(max(ratios), of["light", .5] * 1000 / tsc_mhz(), of["heavy", .5] * 1000 / tsc_mhz())
-        result.notes = ["99th percentile " + " ".join(f"{n}={of[n, .99] * 1000 / tsc_mhz():.1f}" for n in LOADS) + " ns, "
-                        + " and ".join(str(n) for n in kept.values()) + f" of {TURNS} turns undisturbed"]
+        for name in LOADS:
+            result.tails[name].append(of[name, .99] * 1000 / tsc_mhz())
+        result.notes = ["99th percentile " + " ".join(f"{n}={statistics.median(t):.1f}" for n, t in result.tails.items()) + " ns, "
+                        + " and ".join(map(str, kept.values())) + f" of the last {TURNS} turns undisturbed"]
 
 
 def quantile(ages, q):
