@@ -47,6 +47,7 @@ static void add(struct dp_worker_stats *sum, const struct dp_worker_stats *end,
 	sum->idle_polls += end->idle_polls - begin->idle_polls;
 	sum->sampled_vectors += end->sampled_vectors - begin->sampled_vectors;
 	sum->sampled_packets += end->sampled_packets - begin->sampled_packets;
+	sum->disturbed_vectors += end->disturbed_vectors - begin->disturbed_vectors;
 	for (unsigned i = 0; i < sizeof(sum->stage_cycles) / sizeof(sum->stage_cycles[0]); i++)
 		sum->stage_cycles[i] += end->stage_cycles[i] - begin->stage_cycles[i];
 	sum->clock_cycles = end->clock_cycles;
@@ -70,8 +71,9 @@ static json_t *cycles_json(const struct dp_worker_stats *s)
 			json_pack("{s:s, s:o}", "name", dp_stage_desc[i].name, "cycles_per_packet",
 				ratio(s->stage_cycles[i], s->sampled_packets)));
 	}
-	return json_pack("{s:I, s:I, s:o, s:i, s:o, s:o}", "sampled_vectors",
-		(json_int_t)s->sampled_vectors, "sampled_packets", (json_int_t)s->sampled_packets,
+	return json_pack("{s:I, s:I, s:I, s:o, s:i, s:o, s:o}", "sampled_vectors",
+		(json_int_t)s->sampled_vectors, "disturbed_vectors",
+		(json_int_t)s->disturbed_vectors, "sampled_packets", (json_int_t)s->sampled_packets,
 		"packets_per_sampled_vector", ratio(s->sampled_packets, s->sampled_vectors),
 		"clock_cycles", (int)s->clock_cycles, "stages", stages, "cycles_per_packet",
 		ratio(whole, s->sampled_packets));

@@ -306,6 +306,7 @@ int dp_worker_stats(unsigned worker, struct dp_worker_stats *ret_stats)
 	ret_stats->handed_over = load(&s->handed_over);
 	ret_stats->sampled_vectors = load(&s->sampled_vectors);
 	ret_stats->sampled_packets = load(&s->sampled_packets);
+	ret_stats->disturbed_vectors = load(&s->disturbed_vectors);
 	ret_stats->clock_cycles = __atomic_load_n(&s->clock_cycles, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < sizeof(s->stage_cycles) / sizeof(s->stage_cycles[0]); i++)
 		ret_stats->stage_cycles[i] = load(&s->stage_cycles[i]);

@@ -272,9 +272,11 @@ struct dp_worker_stats {
 	uint64_t polls, idle_polls, naps;
 	uint64_t handed_over;			   /* to another worker by ring */
 	uint64_t sampled_vectors, sampled_packets; /* one vector in 256 is timed */
-	uint64_t stage_cycles[16]; /* of the sampled packets, by stage, less clock_cycles a reading
-				    */
-	unsigned clock_cycles;	   /* what reading the clock costs, measured at start */
+	uint64_t disturbed_vectors; /* timed, but not in the above: they took over a millisecond, so
+				       the CPU was somebody else's */
+	uint64_t stage_cycles[16];  /* of the sampled packets, by stage, less clock_cycles a reading
+				     */
+	unsigned clock_cycles;	    /* what reading the clock costs, measured at start */
 };
 
 int dp_worker_stats(unsigned worker, struct dp_worker_stats *ret_stats); /* -ENOENT past the last */

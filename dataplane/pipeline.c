@@ -62,11 +62,11 @@ static inline void clock_stage(struct worker *w, struct clock *c, enum stage sta
 {
 	uint64_t now;
 
-	_Static_assert(STAGE_COUNT <= RTE_DIM(w->ctr.stats.stage_cycles), "a counter each");
+	_Static_assert(STAGE_COUNT <= RTE_DIM(w->lap), "a counter each");
 	if (likely(!c->on))
 		return;
 	now = rte_rdtsc();
-	count_add(&w->ctr.stats.stage_cycles[stage], clock_spent(w, c->last, now));
+	w->lap[stage] += clock_spent(w, c->last, now);
 	c->last = now;
 }
 
@@ -121,6 +121,7 @@ static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
 static inline void lane_init(struct lane *v)
 {
 	v->n = v->gone = 0;
+	v->quick = true;
 	v->vrf = NULL;
 }
 

@@ -16,6 +16,22 @@ static bool sampled(uint64_t vector)
 	return (vector + vector / SAMPLE_EVERY) % SAMPLE_EVERY == 0;
 }
 
+/* A vector takes microseconds. One that took a millisecond was interrupted by whoever else runs on
+ * this CPU, and among some hundred samples it would be all there is to see. */
+static void sample_end(struct worker *w, unsigned n, uint64_t begin, uint64_t end)
+{
+	struct dp_worker_stats *stats = &w->ctr.stats;
+
+	if (end - begin > rte_get_tsc_hz() / 1000) {
+		count_add(&stats->disturbed_vectors, 1);
+		return;
+	}
+	count_add(&stats->sampled_vectors, 1);
+	count_add(&stats->sampled_packets, n);
+	for (unsigned i = 0; i < STAGE_COUNT; i++)
+		count_add(&stats->stage_cycles[i], w->lap[i]);
+}
+
 static void rx_vector(
 	struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
 {
@@ -25,24 +41,25 @@ static void rx_vector(
 	w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 	count_add(&stats->vectors, 1);
 	count_add(&stats->packets, n);
-	pipeline_run(w, port, pkts, n);
 	if (!w->sample) {
+		pipeline_run(w, port, pkts, n);
 		tx_flush(w);
 		return;
 	}
+	memset(w->lap, 0, sizeof(w->lap));
+	w->lap[STAGE_rx] = clock_spent(w, begin, received);
+	pipeline_run(w, port, pkts, n);
 	uint64_t processed = rte_rdtsc();
 	tx_flush(w);
 	uint64_t end = rte_rdtsc();
-	count_add(&stats->sampled_vectors, 1);
-	count_add(&stats->sampled_packets, n);
-	count_add(&stats->stage_cycles[STAGE_rx], clock_spent(w, begin, received));
-	count_add(&stats->stage_cycles[STAGE_tx], clock_spent(w, processed, end));
+	w->lap[STAGE_tx] += clock_spent(w, processed, end);
+	sample_end(w, n, begin, end);
 }
 
 unsigned rx_poll(struct worker *w)
 {
 	const struct port_worker *pw = &port_worker[w->index];
-	struct rte_mbuf *pkts[VECTOR_MAX + PREFETCH_AHEAD];
+	struct rte_mbuf *pkts[VECTOR_MAX + PARSE_PAD];
 	unsigned total = 0;
 
 	for (unsigned i = 0; i < pw->n_rx; i++) {

@@ -118,6 +118,7 @@ struct worker {
 	uint64_t busy_rounds; /* [counter] rounds of its loop that found something to do */
 	uint32_t tx_pending;  /* bit = port: tx[port] is not empty */
 	bool sample;	      /* set by worker.c for one vector in 256: time its stages */
+	uint64_t lap[16];     /* the timed vector's cycles so far, by stage */
 };
 
 /* ---- seams ---- */

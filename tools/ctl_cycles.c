@@ -49,7 +49,16 @@ static void cycles_row(struct table *t, const json_t *row)
 static void print_worth(FILE *out, const json_t *all, double seconds)
 {
 	long long timed = get_int(all, "sampled_vectors"), clock = get_int(all, "clock_cycles");
+	long long disturbed = get_int(all, "disturbed_vectors");
 
+	if (disturbed)
+		fprintf(out,
+			"%lld more vectors were timed and left out: they took over a millisecond, "
+			"so "
+			"something else ran on\nthe CPU; the whole is more than is shown here\n",
+			disturbed);
+	if (!timed && disturbed)
+		return;
 	if (!timed) {
 		fprintf(out,
 			"%lld vectors came in %.1f s and none was timed, which one in 256 is: ask "
