@@ -144,7 +144,7 @@ class Whole:
         cost = {name: side.cost.cycles for name, side in sides.items() if side.cost.packets}
         for name, result in results.items():
             if name == "latency":
-                self.latency_or_not(program, cost["plain"], result)
+                self.latency_or_not(program, result)
                 continue
             base = cost["plain"]
             if name == "mixed":
@@ -154,26 +154,28 @@ class Whole:
 
 
     # ---- latency ----
-    def latency_or_not(self, program, cycles, result):
+    def latency_or_not(self, program, result):
         """A machine too busy for this one says nothing about the other rows."""
         for last in (False, True):
             try:
-                return self.latency(program, cycles, result)
+                return self.latency(program, result)
             except Void as e:
                 if last:
                     result.failed, result.busy = f"void twice: {e}", isinstance(e, Busy)
 
-    def latency(self, program, cycles, result):
+    def latency(self, program, result):
         """Light and heavy load in short turns of one running process."""
         ages = {name: [0] * device.AGES_N for name in LOADS}
         kept = dict.fromkeys(LOADS, 0)
         books = Books(program, None)
         books.open()
         program.sinks[0].control(stamp=1)
+        most = Side("stamped", program, span=self.frames.sets["plain"], stamp=1)  # stamps cost something too
+        most.window(WINDOW_S)
         program.go()
         for _ in range(TURNS):
             for name in LOADS:
-                kept[name] += self.turn(program, int(256 * cycles / LOADS[name]), ages[name])
+                kept[name] += self.turn(program, int(256 * most.cost.cycles / LOADS[name]), ages[name])
         program.stop()
         books.close()
         if min(kept.values()) < TURNS_LEAST:
