@@ -51,26 +51,24 @@ static void print_worth(FILE *out, const json_t *all, double seconds)
 	long long timed = get_int(all, "sampled_vectors"), clock = get_int(all, "clock_cycles");
 	long long disturbed = get_int(all, "disturbed_vectors");
 
-	if (disturbed)
+	if (timed)
 		fprintf(out,
-			"%lld more vectors were timed and left out: they took over a millisecond, "
-			"so "
-			"something else ran on\nthe CPU; the whole is more than is shown here\n",
-			disturbed);
-	if (!timed && disturbed)
-		return;
-	if (!timed) {
+			"cycles a packet over %.1f s, from %lld timed vectors (one in 256) of %.1f "
+			"packets; %lld cycles\na stage and vector, which reading the clock costs, "
+			"are "
+			"subtracted\n",
+			seconds, timed, get_real(all, "packets_per_sampled_vector"), clock);
+	else if (!disturbed)
 		fprintf(out,
 			"%lld vectors came in %.1f s and none was timed, which one in 256 is: ask "
 			"for longer, as in\n`lintasctl stats cycles interval 30s`\n",
 			(long long)get_int(all, "vectors"), seconds);
-		return;
-	}
-	fprintf(out,
-		"cycles a packet over %.1f s, from %lld timed vectors (one in 256) of %.1f "
-		"packets; "
-		"%lld cycles\na stage and vector, which reading the clock costs, are subtracted\n",
-		seconds, timed, get_real(all, "packets_per_sampled_vector"), clock);
+	if (disturbed)
+		fprintf(out,
+			"left out: %lld timed vector%s of over a millisecond: something else ran "
+			"on "
+			"the CPU\n",
+			disturbed, disturbed == 1 ? "" : "s");
 }
 
 void print_cycles(struct ctl_print *print, const json_t *c)

@@ -259,6 +259,16 @@ static void test_cycles(void)
 		NULL
 	};
 
+	static const char *const shared_cpu[] = {
+		"{\"interval_s\":2.0,\"workers\":[],\"all\":{\"vectors\":300,\"sampled_vectors\":0,"
+		"\"disturbed_vectors\":3,\"stages\":[]}}",
+		NULL
+	};
+
+	expect("stats cycles", shared_cpu,
+		"WORKER  CPU  PACKETS/S  PACKETS/VECTOR  BUSY POLLS  WHOLE\n"
+		"all                  0               -           -      -\n"
+		"left out: 3 timed vectors of over a millisecond: something else ran on the CPU\n");
 	expect("stats cycles", two,
 		"WORKER  CPU  PACKETS/S  PACKETS/VECTOR  BUSY POLLS    RX  PARSE  WHOLE\n"
 		"0         2      4.51M            63.9       99.8%  11.2   10.0   21.3\n"
