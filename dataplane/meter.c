@@ -25,7 +25,7 @@ void meter_way(struct worker *w, uint16_t in, const struct adj *a, uint64_t pack
 	meter_outer(w, a, packets, bytes);
 }
 
-static inline void meter_lane(struct worker *w, struct lane *v)
+static __rte_always_inline void meter_lane(struct worker *w, struct lane *v, const bool quick)
 {
 	unsigned i = 0, n = v->n;
 	struct run *run = v->run;
@@ -37,7 +37,7 @@ static inline void meter_lane(struct worker *w, struct lane *v)
 		unsigned first = i;
 		uint64_t bytes = v->len[i];
 
-		while (++i < n && v->in[i] == in && v->adj[i]->way == a->way)
+		while (++i < n && (quick || v->in[i] == in) && v->adj[i]->way == a->way)
 			bytes += v->len[i];
 		meter_way(w, in, a, i - first, bytes);
 		if (a->port != run->port)
@@ -49,6 +49,9 @@ static inline void meter_lane(struct worker *w, struct lane *v)
 
 void meter_run(struct worker *w, struct pass *p)
 {
-	meter_lane(w, &p->v4);
-	meter_lane(w, &p->v6);
+	if (p->v4.quick)
+		meter_lane(w, &p->v4, true);
+	else
+		meter_lane(w, &p->v4, false);
+	meter_lane(w, &p->v6, false);
 }

@@ -297,49 +297,73 @@ static __rte_always_inline void any_frame(struct worker *w, struct pass *p, stru
 		drop(w, m, 0, DP_DROP_eth_vlan);
 }
 
-/* What most packets are, plain and without a tag, asks the link nothing that is not the same for
- * the whole vector. */
-void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n)
+/* What is the same for all untagged frames of a vector. */
+struct untagged {
+	const struct link *link; /* NULL: nobody's */
+	const struct vrf_fib *vrf;
+	struct beginning four, six;
+	unsigned least; /* octets of a frame that may be plain */
+};
+
+static inline struct untagged untagged_of(const struct port_match *pm)
 {
-	const struct snapshot *s = w->snap;
-	const struct port_match *pm = s->ports[port] ? s->ports[port] : &no_links;
 	const struct link *l = pm->untagged;
 	const struct vrf_fib *vrf = l ? vrf_get(l->vrf) : NULL;
 	uint64_t own = l ? l->own : 0;
-	const struct beginning four = beginning_of(own, RTE_ETHER_TYPE_IPV4, 0x45, 0xff);
-	const struct beginning six = beginning_of(own, RTE_ETHER_TYPE_IPV6, 0x60, 0xf0);
-	uint16_t id = l ? l->id : 0, len;
-	unsigned least = vrf ? ETH_MIN + IP4_MIN : UINT_MAX;
-	uint32_t dst;
 
+	return (struct untagged){ l, vrf, beginning_of(own, RTE_ETHER_TYPE_IPV4, 0x45, 0xff),
+		beginning_of(own, RTE_ETHER_TYPE_IPV6, 0x60, 0xf0),
+		vrf ? ETH_MIN + IP4_MIN : UINT_MAX };
+}
+
+static __rte_always_inline void one_frame(struct worker *w, struct pass *p, struct rte_mbuf *m,
+	const struct untagged *u, const struct port_match *pm)
+{
+	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN;
+	unsigned have = rte_pktmbuf_data_len(m);
+	uint32_t dst;
+	uint16_t len;
+
+	if (have < u->least || !likely(plain_source(d, u->link->own)))
+		return any_frame(w, p, m, w->snap, pm);
+	if (begins(d, &u->four) &&
+		likely(plain4(ip, have - ETH_MIN - IP4_MIN, u->vrf, &dst, &len))) {
+		mbuf_meta(m)->link = u->link->id;
+		lane_put(&p->v4, m, ip, dst, len, u->link->id, 0, u->vrf, AF_INET);
+	} else if (begins(d, &u->six) && likely(have > ETH_MIN + IP6_LEN) &&
+		   likely(plain6(ip, have - ETH_MIN - IP6_LEN, u->vrf, &len))) {
+		mbuf_meta(m)->link = u->link->id;
+		lane_put(&p->v6, m, ip, 0, len, u->link->id, 0, u->vrf, AF_INET6);
+	} else {
+		any_frame(w, p, m, w->snap, pm);
+	}
+}
+
+/* As long as the frames are what most are, plain and untagged IPv4, four at a time; then four one
+ * by one, and so on. */
+void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n)
+{
+	const struct port_match *pm = w->snap->ports[port] ? w->snap->ports[port] : &no_links;
+	const struct untagged u = untagged_of(pm);
 	/* Buffers of a pool are alike: where the first has its frame, so have the others. */
 	ptrdiff_t frame_at = rte_pktmbuf_mtod(pkts[0], char *) - (char *)pkts[0];
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < PREFETCH_AHEAD; i++) {
-		rte_prefetch0((char *)pkts[RTE_MIN(i, n - 1)] + frame_at);
-		pkts[n + i] = pkts[n - 1];
+	for (unsigned k = 0; k < PARSE_PAD; k++) {
+		rte_prefetch0((char *)pkts[RTE_MIN(k, n - 1)] + frame_at);
+		pkts[n + k] = pkts[n - 1];
 	}
-	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN;
-		unsigned have = rte_pktmbuf_data_len(m);
+	p->v4.vrf = u.vrf;
+	while (i < n) {
+		unsigned end;
 
-		rte_prefetch0((char *)pkts[i + PREFETCH_AHEAD] + frame_at);
-		if (likely(have >= least) && likely(plain_source(d, own))) {
-			if (begins(d, &four) &&
-				likely(plain4(ip, have - ETH_MIN - IP4_MIN, vrf, &dst, &len))) {
-				mbuf_meta(m)->link = id;
-				lane_put(&p->v4, m, ip, dst, len, id, 0, vrf, AF_INET);
-				continue;
-			}
-			if (begins(d, &six) && likely(have > ETH_MIN + IP6_LEN) &&
-				likely(plain6(ip, have - ETH_MIN - IP6_LEN, vrf, &len))) {
-				mbuf_meta(m)->link = id;
-				lane_put(&p->v6, m, ip, 0, len, id, 0, vrf, AF_INET6);
-				continue;
-			}
+		if (u.vrf && p->v4.vrf == u.vrf && n - i > 1)
+			i += parse_fours(u.link, u.vrf, &p->v4, pkts + i, n - i);
+		end = RTE_MIN(i + 4, n);
+		for (; i < end; i++) {
+			rte_prefetch0((char *)pkts[i + 4] + frame_at);
+			one_frame(w, p, pkts[i], &u, pm);
 		}
-		any_frame(w, p, m, s, pm);
 	}
 }
 

@@ -14,6 +14,11 @@
 #define IP6_CHAIN_HEADERS 8 /* RFC 7112 5: what we are willing to walk */
 #define IP6_CHAIN_BYTES	  256
 
+/* parse_four.c: of untagged frames on link `from`, in VRF vrf, how many from the first on are plain
+ * IPv4; those are in v, which is empty or of that VRF. pkts goes on for PARSE_PAD more. */
+unsigned parse_fours(const struct link *from, const struct vrf_fib *vrf, struct lane *v,
+	struct rte_mbuf *const *pkts, unsigned n);
+
 /* parse4.c, parse6.c: every check of a header that is not plain. room: bytes from k->ip to the
  * frame's end. True: k->len and k->note are set and the packet may be routed. False: dropped,
  * punted or answered. */

@@ -121,6 +121,7 @@ static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
 static inline void lane_init(struct lane *v)
 {
 	v->n = v->gone = 0;
+	v->quick = true;
 	v->vrf = NULL;
 }
 

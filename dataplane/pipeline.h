@@ -29,6 +29,7 @@ enum note {
 
 struct lane {
 	unsigned n, gone;
+	bool quick; /* all by one link, with time left and room for a header before them, no note */
 	const struct vrf_fib *vrf; /* where all are to be looked up; NULL: see fib4, fib6 */
 	struct rte_mbuf *m[VECTOR_MAX];
 	uint8_t *ip[VECTOR_MAX]; /* the IP header; checked, len bytes from here are in the frame */
@@ -110,6 +111,7 @@ static __rte_always_inline void lane_put(struct lane *v, struct rte_mbuf *m, uin
 		v->dst4[i] = dst;
 	else
 		v->dst6[i] = ip + 24;
+	v->quick = false;
 	v->n = i + 1;
 }
 
@@ -145,10 +147,10 @@ static inline bool budget_take(
 	return have >= cost;
 }
 
-#define PREFETCH_AHEAD 4
+#define PARSE_PAD 8
 
 /* ---- the stages, in packet order; each per family, a lane without packets costs one test ---- */
-/* n >= 1 of them; pkts has room for PREFETCH_AHEAD more, which parse uses. */
+/* n >= 1 of them; pkts has room for PARSE_PAD more, which parse uses. */
 void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf **pkts, unsigned n);
 /* parse.c: a frame that came out of a tunnel, as if received on link l. Appends to p, or consumes
  * m. */

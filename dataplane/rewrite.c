@@ -211,7 +211,9 @@ static __rte_noinline bool rewrite_odd(
 	return true;
 }
 
-static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, uint8_t af)
+/* quick: constant where this is inlined, see pipeline.h. */
+static __rte_always_inline void rewrite_lane(
+	struct worker *w, struct lane *v, uint8_t af, const bool quick)
 {
 	for (unsigned i = 0; i < v->n; i++) {
 		const struct adj *a = v->adj[i];
@@ -219,8 +221,8 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 		uint8_t *ip = v->ip[i], ttl = af == AF_INET ? ip[8] : ip[7];
 		unsigned off = (unsigned)(ip - (uint8_t *)m->buf_addr), len = v->len[i];
 
-		if (likely(ttl >= 2) && likely(off >= ADJ_TAIL) &&
-			likely(!(v->note[i] & NOTE_ODD))) {
+		if (quick || (likely(ttl >= 2) && likely(off >= ADJ_TAIL) &&
+				     likely(!(v->note[i] & NOTE_ODD)))) {
 			if (likely(len <= a->plain_mtu)) {
 				decrement(ip, af);
 				push_ether(m, ip, len, af, a, off);
@@ -244,6 +246,9 @@ static __rte_always_inline void rewrite_lane(struct worker *w, struct lane *v, u
 
 void rewrite_run(struct worker *w, struct pass *p)
 {
-	rewrite_lane(w, &p->v4, AF_INET);
-	rewrite_lane(w, &p->v6, AF_INET6);
+	if (p->v4.quick)
+		rewrite_lane(w, &p->v4, AF_INET, true);
+	else
+		rewrite_lane(w, &p->v4, AF_INET, false);
+	rewrite_lane(w, &p->v6, AF_INET6, false);
 }

@@ -59,7 +59,7 @@ static void rx_vector(
 unsigned rx_poll(struct worker *w)
 {
 	const struct port_worker *pw = &port_worker[w->index];
-	struct rte_mbuf *pkts[VECTOR_MAX + PREFETCH_AHEAD];
+	struct rte_mbuf *pkts[VECTOR_MAX + PARSE_PAD];
 	unsigned total = 0;
 
 	for (unsigned i = 0; i < pw->n_rx; i++) {

@@ -7,10 +7,12 @@
 #include "worker.h"
 
 _Static_assert(OWN_BITS == 8192, "the shifts below");
+#define VRF_OWN_FACTOR 0x9e3779b1u
+#define VRF_OWN_SHIFT  19
 
 static inline unsigned vrf_own_bit4(uint32_t addr) /* network order */
 {
-	return (addr * 0x9e3779b1u) >> 19;
+	return (addr * VRF_OWN_FACTOR) >> VRF_OWN_SHIFT;
 }
 
 static inline unsigned vrf_own_bit6(const uint8_t *addr)
