@@ -1,6 +1,6 @@
 """What the files of tests/speed share: the real lintasd in a world of its own, and how a test is told.
 
-A test file re-executes itself in new mount, network and process namespaces (a tmpfs on /run/netns, nothing
+A test file re-executes itself in new mount, network and process namespaces (with a /run/netns of its own, nothing
 of the host is touched); the end of its first process ends everything in them, however it came. In there is one
 gateway with one VRF, `fast`, whose links lead nowhere:
 
@@ -23,7 +23,8 @@ import time
 import traceback
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-VRF, PROTO = "fast", 99
+VRF = "fast"
+FOLDER = "/run/lintas-speed"  # a tmpfs of the world's own
 NEIGHBOURS = 64
 
 
@@ -62,6 +63,7 @@ def test(function):
 def arguments():
     p = argparse.ArgumentParser(description="one line a test: PASS, FAIL or SKIP")
     p.add_argument("--build", default=os.path.join(TOP, "build"))
+    p.add_argument("--proof", action="store_true", help="longer, and with numbers: make proof (where a file has one)")
     p.add_argument("--only", default="", help="tests whose name, or the file's, contains this")
     return p.parse_args()
 
@@ -71,7 +73,8 @@ def in_own_world():
     if os.environ.get("LINTAS_SPEED_WORLD") == "1":
         return
     os.environ["LINTAS_SPEED_WORLD"] = "1"
-    script = "mount --make-rprivate / && mkdir -p /run/netns && mount -t tmpfs netns /run/netns && ip link set lo up && exec \"$@\""
+    script = f'mount --make-rprivate / && for d in /run/netns {FOLDER}; do mkdir -p $d && mount -t tmpfs -o mode=0700 speed $d || exit 1; done; ' \
+             'ip link set lo up && exec "$@"'
     os.execvp("unshare", ["unshare", "-m", "-n", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh",
                           sys.executable, "-B", *sys.argv])
 
@@ -131,6 +134,13 @@ def reason(error):
 
 
 # ---- the machine ----
+def pause(seconds):
+    """A duration of a measurement, not a wait for anything."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        select.select([], [], [], left)
+
+
 def hugepages_free_mb():
     words = dict(line.split(":") for line in open("/proc/meminfo"))
     return int(words["HugePages_Free"]) * int(words["Hugepagesize"].split()[0]) // 1024
@@ -144,12 +154,12 @@ def cpus():
 class Router:
     """lintas-keeper and lintasd on ports of the test's choice; no FRR."""
 
-    def __init__(self, build, outs, source="net_null0,size=64,copy=0,no-rx=1", hugepages=True, poll="adaptive"):
-        self.build, self.outs = os.path.abspath(build), outs
+    def __init__(self, build, outs, source="net_null0,size=64,copy=0,no-rx=1", hugepages=True, poll="adaptive", driver=None):
+        self.build, self.outs, self.cpus, self.driver = os.path.abspath(build), outs, cpus(), driver
         missing = [p for p in ("lintasd", "lintas-keeper", "lintasctl") if not os.access(f"{self.build}/{p}", os.X_OK)]
         check(not missing, f"{self.build}: no {', '.join(missing)}: `make all` builds them")
-        self.folder = tempfile.mkdtemp(prefix="lintas-speed-", dir="/run")
-        self.keeper = self.daemon = None
+        self.folder = tempfile.mkdtemp(dir=FOLDER)
+        self.keeper, self.daemon, self.helpers = None, None, []
         self.devices = {"in0": source}
         for i, device in enumerate(outs):
             if device == "veth":
@@ -166,7 +176,7 @@ class Router:
         links = "\n".join(f'  lout{i} = {{ circuit = "cout{i}"; vrf = "{VRF}"; state = "up"; '
                           f'address = [ "10.{i + 1}.0.1/16", "fd10:{i + 11}::1/64" ]; }};' for i in range(len(self.outs)))
         return f"""schema = 1; routing = "external";
-gateway = {{ name = "speed"; router_id = "10.255.0.1"; asn = "65010"; workers = "{cpus()[-1]}"; poll = "{poll}";
+gateway = {{ name = "speed"; router_id = "10.255.0.1"; asn = "65010"; workers = "{self.cpus[-1]}"; poll = "{poll}";
             hugepages = {"true" if hugepages else "false"}; }};
 ports = {{
 {ports}
@@ -191,11 +201,18 @@ links = {{
 
     def start_daemon(self):
         self.daemon = self.spawn("lintasd", "-c", self.conf, "--keeper", f"{self.folder}/keeper.sock", "--socket",
-                                 f"{self.folder}/lintas.sock")
+                                 f"{self.folder}/lintas.sock", *(["--driver", self.driver] if self.driver else []))
 
     def spawn(self, program, *args):
         with open(f"{self.folder}/{program}.log", "a") as log:
-            return subprocess.Popen([f"{self.build}/{program}", *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen([f"{self.build}/{program}", *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    preexec_fn=lambda: os.sched_setaffinity(0, self.cpus))
+
+    def background(self, name, argv):
+        """A helper of the test's own, ended with the gateway."""
+        with open(f"{self.folder}/{name}.log", "a") as log:
+            self.helpers.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        return self.helpers[-1]
 
     def stop_daemon(self, sig=signal.SIGTERM):
         if self.daemon:
@@ -204,7 +221,7 @@ links = {{
         self.daemon = None
 
     def close(self):
-        for process in (self.daemon, self.keeper):
+        for process in (*self.helpers, self.daemon, self.keeper):
             if process and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
@@ -229,6 +246,11 @@ links = {{
         done = subprocess.run([f"{self.build}/lintasctl", "--socket", f"{self.folder}/lintas.sock", "--json", *words],
                               capture_output=True, text=True, timeout=timeout, check=True)
         return json.loads(done.stdout)
+
+    def text(self, *words):
+        done = subprocess.run([f"{self.build}/lintasctl", "--socket", f"{self.folder}/lintas.sock", *words], capture_output=True,
+                              text=True, timeout=30, check=True)
+        return done.stdout
 
     def fib(self):
         v = self.json("vrf", "show", VRF)[0]

@@ -2,15 +2,15 @@
 """routes: rtnetlink in bulk, many routes a system call: `ip -batch` sends one and waits for its answer, which at a
 million takes a minute and is mostly `ip`. Run inside the namespace; lines on the standard output tell what was done.
 
-    routes.py fill FAMILY N LEG[,LEG…]                N prefixes; each LEG is GATEWAY%DEVICE, several = multipath
-    routes.py churn FAMILY FIRST N RATE SECONDS LEG LEG…
-         for so long, RATE messages a second: prefixes FIRST … FIRST+N-1 in turn are replaced by the next LEG,
-         every fourth is deleted and added again; at the end all of them lead to the first LEG
-    routes.py replace FAMILY FIRST N LEG[,LEG…]      each prefix once, in one message (NLM_F_REPLACE)
-    routes.py readd FAMILY FIRST N LEG[,LEG…]        each prefix deleted and added again, as FRR does for IPv6
+    routes.py fill FAMILY N LEGS…               N prefixes; LEGS are GATEWAY%DEVICE[*WEIGHT],…: one, or multipath
+    routes.py churn FAMILY FIRST N RATE SECONDS LEGS…
+         for so long, RATE messages a second: prefixes FIRST … FIRST+N-1 in turn are replaced by the next LEGS,
+         every fourth is deleted and added again; at the end all of them have the first LEGS
+    routes.py replace FAMILY FIRST N LEGS…      each prefix once, in one message (NLM_F_REPLACE)
+    routes.py readd FAMILY FIRST N LEGS…        each prefix deleted and added again, as FRR does for IPv6
     routes.py del FAMILY FIRST N
 
-A fill with several LEGs separated by spaces gives prefix i the LEG i modulo their number."""
+Of several LEGS prefix i gets those of number i modulo how many there are."""
 import os
 import select
 import socket
@@ -23,6 +23,7 @@ NEWROUTE, DELROUTE, ERROR = 24, 25, 2
 REQUEST, ACK, REPLACE, CREATE, APPEND = 0x1, 0x4, 0x100, 0x400, 0x800
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_TABLE = 1, 4, 5, 6, 9, 15
 FREE = (2, 4, 6, 7, 9, 11, 12, 14, 17, 19, 20, 21, 22, 24, 25, 26, 28, 29, 30, 33)
+STOPPED_S = 0.2
 BATCH = 256  # messages a system call: some 20 KB
 
 
@@ -111,17 +112,17 @@ def fill(k, n, *legs):
         k.add(i, where[i % len(where)])
 
 
-def replace(k, first, n, legs):
-    where = path(legs)
+def replace(k, first, n, *legs):
+    where = [path(leg) for leg in legs]
     for i in range(int(first), int(first) + int(n)):
-        k.replace(i, where)
+        k.replace(i, where[i % len(where)])
 
 
-def readd(k, first, n, legs):
-    where = path(legs)
+def readd(k, first, n, *legs):
+    where = [path(leg) for leg in legs]
     for i in range(int(first), int(first) + int(n)):
         k.delete(i)
-        k.add(i, where)
+        k.add(i, where[i % len(where)])
 
 
 def delete(k, first, n):
@@ -130,11 +131,15 @@ def delete(k, first, n):
 
 
 def churn(k, first, n, rate, seconds, *legs):
-    """At most a hundredth of a second's messages at a time; late ones are made good."""
+    """Evenly; what was late is made good, but not what was missed while somebody had us stopped."""
     first, n, rate, where = int(first), int(n), int(rate), [path(leg) for leg in legs]
-    begin, turn, total = time.monotonic(), 0, int(rate * float(seconds))
+    begin, last, turn, total = time.monotonic(), time.monotonic(), 0, int(rate * float(seconds))
     while k.sent < total:
-        due = min(total, int((time.monotonic() - begin) * rate) + 1) - k.sent
+        now = time.monotonic()
+        if now - last > STOPPED_S:
+            begin += now - last
+        last = now
+        due = min(total, int((now - begin) * rate) + 1) - k.sent
         while due > 0:
             i, leg = first + turn % n, where[turn // n % len(where)]
             if turn % 4 == 3:

@@ -8,7 +8,7 @@ import sys
 
 import router
 from router import check, test
-from traffic import LINKS, World, dropped, plain, punted, tunnelled
+from flows import LINKS, World, dropped, plain, punted, tunnelled
 
 COUNT = 1500  # packets of each flow
 

@@ -16,9 +16,10 @@
  * a receive at most, 0 = 64. first, count: the frames of the file that are handed out in turn from
  * now on, beginning with the first of them; count 0 = all that follow. So one process can be
  * measured with this traffic and that in alternation. pace: 256ths of a TSC cycle between two
- * frames; 0 = as many as are asked for. stamp != 0: the source writes the TSC of the moment when a
- * frame was due (without pace: was taken) over its last 8 bytes, the sink (in whose own file the
- * word has to be set too, generation or not) counts ages.
+ * frames; 0 = as many as are asked for; with bit 63 by the clock of the worker's own CPU time, so
+ * that what the machine takes away from it does not pass. stamp != 0: the source writes the TSC of
+ * the moment when a frame was due (without pace: was taken) over its last 8 bytes, the sink (in
+ * whose own file the word has to be set too, generation or not) counts ages.
  *
  * SAMPLE, `slots` slots of 2,048 bytes: u64 sequence, u32 length, u32 tx queue, 2,032 bytes of
  * frame (zero behind it). The n-th sample of the device, counted from 1, lies in slot
@@ -40,6 +41,7 @@
 #define SOURCE_BLOCK	 64
 #define SOURCE_AGES	 1024
 #define SOURCE_WAITING	 1024			    /* paced frames that wait, as in a NIC's ring */
+#define SOURCE_OWN_TIME	 (UINT64_C(1) << 63)	    /* in pace */
 #define SOURCE_MAGIC	 UINT64_C(0x3168636e65626c) /* "lbench1" */
 
 extern int source_log;
@@ -125,9 +127,11 @@ struct rx_queue {
 	uint32_t first, end; /* this queue's frames: first, first + stride, ... below end */
 	uint32_t next;
 	uint16_t stride, index;
-	uint16_t burst; /* 0: on hold */
-	uint64_t pace;	/* of this queue, in 256ths of a cycle; 0: none */
-	uint64_t due;	/* when the next frame is due, in 256ths of a cycle */
+	uint16_t burst;		  /* 0: on hold */
+	uint64_t pace;		  /* of this queue, in 256ths of a cycle; 0: none */
+	uint64_t due;		  /* when the next frame is due, in 256ths of a cycle */
+	bool own_time;		  /* paced by the worker's CPU time: the last look at it, */
+	uint64_t own_tsc, own_ns; /* and at the TSC */
 	bool stamp;
 	uint16_t staged, staged_at; /* packets in stage, the next one to hand out */
 	struct rte_mbuf *stage[SOURCE_BURST];

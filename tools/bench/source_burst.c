@@ -48,7 +48,9 @@ void burst_control(struct rx_queue *q)
 	if (limit)
 		q->left = (limit + q->stride - 1 - (q->first - first)) / q->stride;
 	q->stamp = c->stamp != 0;
-	q->pace = c->pace * q->stride;
+	q->pace = (c->pace & ~SOURCE_OWN_TIME) * q->stride;
+	q->own_time = c->pace & SOURCE_OWN_TIME;
+	q->own_tsc = 0;
 	q->due = 0;
 	q->burst = c->burst && c->burst < SOURCE_BURST ? c->burst : SOURCE_BURST;
 	if (c->hold || q->first >= q->end)
