@@ -117,11 +117,11 @@ static bool within_budget(struct worker *w, const struct packet *k)
 
 	if (s->key != key)
 		*s = (struct source){ .key = key };
-	if (!budget_take(
-		    &s->tokens, &s->stamp, w->now, hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))
+	if (!budget_take(&s->tokens, &s->stamp, worker_now(w), hz / SOURCE_PPS,
+		    hz / SOURCE_PPS * SOURCE_BURST))
 		return false;
-	return budget_take(
-		&w->icmp_tokens, &w->icmp_stamp, w->now, hz / ALL_PPS, hz / ALL_PPS * ALL_BURST);
+	return budget_take(&w->icmp_tokens, &w->icmp_stamp, worker_now(w), hz / ALL_PPS,
+		hz / ALL_PPS * ALL_BURST);
 }
 
 /* ---- with what ---- */

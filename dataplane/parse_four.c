@@ -107,12 +107,28 @@ static __rte_always_inline unsigned may_own(const struct vrf_fib *vrf, __m128i s
 	_mm_storeu_si128((void *)bit,
 		_mm_srli_epi32(
 			_mm_mullo_epi32(src, _mm_set1_epi32((int)VRF_OWN_FACTOR)), VRF_OWN_SHIFT));
+#pragma GCC unroll 4
 	for (unsigned k = 0; k < 4; k++)
 		set |= atomic_load_explicit(&vrf->own[bit[k] / 64], memory_order_relaxed) >>
 		       (bit[k] % 64);
 	return set & 1;
 }
 
+/* Lengths of four frames, then how far each is from the beginning of its buffer. */
+static __rte_always_inline __m128i size_and_room(struct rte_mbuf *const m[4])
+{
+	__m128i x = _mm_cvtsi32_si128(m[0]->data_len);
+
+	x = _mm_insert_epi16(x, m[1]->data_len, 1);
+	x = _mm_insert_epi16(x, m[2]->data_len, 2);
+	x = _mm_insert_epi16(x, m[3]->data_len, 3);
+	x = _mm_insert_epi16(x, m[0]->data_off, 4);
+	x = _mm_insert_epi16(x, m[1]->data_off, 5);
+	x = _mm_insert_epi16(x, m[2]->data_off, 6);
+	return _mm_insert_epi16(x, m[3]->data_off, 7);
+}
+
+/* The four are plain: into the lane, behind those that are there. */
 static __rte_always_inline void put_four(const struct link_words *l, struct lane *v,
 	struct rte_mbuf *const m[4], uint8_t *const d[4], __m128i total, __m128i dst)
 {
@@ -149,9 +165,7 @@ static __rte_always_inline bool four(const struct link_words *l, const struct vr
 	}
 	if (unlikely(!_mm_testz_si128(bad, begin_care)))
 		return false;
-	have = _mm_set_epi16((short)m[3]->data_off, (short)m[2]->data_off, (short)m[1]->data_off,
-		(short)m[0]->data_off, (short)m[3]->data_len, (short)m[2]->data_len,
-		(short)m[1]->data_len, (short)m[0]->data_len);
+	have = size_and_room(m);
 	turn(d, word);
 	dst = gather32(d, ETH_MIN + 16);
 	tail = gather32(d, 8);

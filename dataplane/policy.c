@@ -6,11 +6,9 @@
 #include "pipeline.h"
 #include "snapshot.h"
 
-static bool is_partner(const struct snapshot *s, uint16_t id)
+static inline bool is_partner(const struct snapshot *s, uint16_t id)
 {
-	const struct link *l = snapshot_link_at(s, id);
-
-	return l && l->conf.partner;
+	return s->partner[id / 64] >> (id % 64) & 1;
 }
 
 bool policy_allows(const struct snapshot *s, uint16_t in, uint16_t out)
@@ -22,8 +20,18 @@ bool policy_allows(const struct snapshot *s, uint16_t in, uint16_t out)
 
 static void policy_lane(struct worker *w, struct lane *v)
 {
+	uint32_t in = UINT32_MAX, way = 0;
+	bool allowed = false;
+
 	for (unsigned i = 0; i < v->n; i++) {
-		if (likely(policy_allows(w->snap, v->in[i], v->adj[i]->link)))
+		const struct adj *a = v->adj[i];
+
+		if (v->in[i] != in || a->way != way) {
+			in = v->in[i];
+			way = a->way;
+			allowed = policy_allows(w->snap, v->in[i], a->link);
+		}
+		if (likely(allowed))
 			continue;
 		drop(w, v->m[i], v->in[i], DP_DROP_partner_deny);
 		lane_take(v, i);

@@ -131,7 +131,7 @@ void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt
 		punt_refuse(w, m, link, class, DP_DROP_punt_none);
 		return;
 	}
-	if (!budget_admits(link, class, w->now)) {
+	if (!budget_admits(link, class, worker_now(w))) {
 		punt_refuse(w, m, link, class, DP_DROP_punt_limited);
 		return;
 	}

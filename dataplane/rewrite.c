@@ -30,7 +30,7 @@ static bool options_allowed(struct worker *w)
 	uint64_t cost = rte_get_tsc_hz() / OPTIONS_PPS;
 
 	return budget_take(&options_budget[w->index].tokens, &options_budget[w->index].stamp,
-		w->now, cost, cost * OPTIONS_BURST);
+		worker_now(w), cost, cost * OPTIONS_BURST);
 }
 
 static uint16_t offset_of(const struct rte_mbuf *m, const uint8_t *ip)

@@ -36,8 +36,9 @@ static void rx_vector(
 	struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n, uint64_t begin)
 {
 	struct dp_worker_stats *stats = &w->ctr.stats;
-	uint64_t received = w->now = rte_rdtsc();
+	uint64_t received = w->sample ? rte_rdtsc() : 0;
 
+	w->now = 0;
 	w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 	count_add(&stats->vectors, 1);
 	count_add(&stats->packets, n);

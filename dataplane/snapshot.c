@@ -252,6 +252,7 @@ static int fill(struct snapshot *s, const struct dp_link *links, unsigned n)
 		memcpy(&l->own, l->conf.mac, sizeof(l->conf.mac));
 		s->index[links[i].id] = (uint16_t)++s->n;
 		s->partners |= links[i].partner;
+		s->partner[l->id / 64] |= (uint64_t)links[i].partner << (l->id % 64);
 		build_headers(l);
 		err = l->conf.encap == DP_ENCAP_VXLAN ? claim_vxlan(s, l) : claim_tags(s, l);
 		if (err)

@@ -33,6 +33,7 @@ struct snapshot {
 	struct link *links; /* n of them */
 	unsigned n;
 	bool partners;				/* one at least: policy has work */
+	uint64_t partner[DP_LINKS_MAX / 64];	/* a bit a link id */
 	uint16_t index[DP_LINKS_MAX];		/* id -> position in links + 1; 0 = no such link */
 	struct port_match *ports[DP_PORTS_MAX]; /* NULL: no link on it */
 	uint16_t (*inner)[VLAN_IDS];		/* position in links + 1 by second tag */

@@ -59,7 +59,7 @@ static unsigned worker_round(struct worker *w)
 	w->sample = false;
 	n += tx_inbox(w);
 	if (!rte_ring_empty(w->inject)) {
-		w->now = rte_rdtsc();
+		w->now = 0;
 		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 		n += worker_inject(w);
 	}

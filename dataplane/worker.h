@@ -5,6 +5,7 @@
 #ifndef LINTAS_WORKER_H
 #define LINTAS_WORKER_H
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -112,14 +113,22 @@ struct worker {
 	struct rte_mempool *scratch; /* ICMP errors and fragments: a pool of their own */
 	struct rte_ring *inbox;	     /* mbufs other workers hand over for ports this one owns */
 	struct rte_ring *inject;     /* mbufs the punt thread read from TAPs, and released holds */
-	uint64_t now;		     /* TSC at the start of the vector */
-	uint64_t random;	     /* xorshift state: IP IDs, jitter */
+	uint64_t now;	 /* worker_now(): TSC, read when a vector first asks; 0 = not yet */
+	uint64_t random; /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
 	uint64_t busy_rounds; /* [counter] rounds of its loop that found something to do */
 	uint32_t tx_pending;  /* bit = port: tx[port] is not empty */
 	bool sample;	      /* set by worker.c for one vector in 256: time its stages */
 	uint64_t lap[16];     /* the timed vector's cycles so far, by stage */
 };
+
+/* The time, as exact as a budget needs it: reading the clock costs as much as routing a packet. */
+static inline uint64_t worker_now(struct worker *w)
+{
+	if (!w->now)
+		w->now = rte_rdtsc();
+	return w->now;
+}
 
 /* ---- seams ---- */
 /* pipeline.c: run 1..VECTOR_MAX packets received on port through every stage. Frees or sends
