@@ -2,6 +2,7 @@
 """Every command, as a table and as JSON; bad requests; clients that stall, vanish or may not."""
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -96,7 +97,15 @@ def sessions_as_events(lab):
     def told(what):
         return [e for e in lab.gateway.json("events", "aws-dx1", "since", "2m") if what in e["text"]]
     peer = "169.254.10.1"
-    wait_for("FRR has been looked at", 20, lambda: [e for e in lab.gateway.json("events", "frr") if "BGP sessions are up" in e["text"]])
+
+    def all_seen_up():
+        """The first look's counts, and whatever came up since."""
+        first = [re.findall(r"\d+", e["text"]) for e in lab.gateway.json("events", "frr") if "BGP sessions are up" in e["text"]]
+        if not first:
+            return False
+        up, of, bfd_up, bfd_of = map(int, first[-1])
+        return up + bfd_up + len([e for e in lab.gateway.json("events") if " is up, since " in e["text"]]) >= of + bfd_of
+    wait_for("every session has been seen up", 30, all_seen_up)
     check(not told(" is down"), told(" is down"))
     topo.cut(lab.world, "cloud-a", True)
     try:
