@@ -1,7 +1,6 @@
 /* meter: the ingress x egress matrix (worker.h says what is counted where). It runs over the lanes
- * after rewrite, so it counts exactly what goes to a port, and reads the arrays only: the length is
- * the packet's own as it came, without layer 2 and tunnel headers. A run of packets between the
- * same two links is one update. */
+ * after rewrite, so it counts exactly what goes to a port, and reads the runs only: their length is
+ * the packets' own as they came, without layer 2 and tunnel headers. */
 #include "pipeline.h"
 
 void meter_count(struct worker *w, uint16_t in, uint16_t out, uint64_t packets, uint64_t bytes)
@@ -25,33 +24,14 @@ void meter_way(struct worker *w, uint16_t in, const struct adj *a, uint64_t pack
 	meter_outer(w, a, packets, bytes);
 }
 
-static __rte_always_inline void meter_lane(struct worker *w, struct lane *v, const bool quick)
+static void meter_lane(struct worker *w, const struct lane *v)
 {
-	unsigned i = 0, n = v->n;
-	struct run *run = v->run;
-
-	*run = (struct run){ .port = DP_NONE };
-	while (i < n) {
-		const struct adj *a = v->adj[i];
-		uint16_t in = v->in[i];
-		unsigned first = i;
-		uint64_t bytes = v->len[i];
-
-		while (++i < n && (quick || v->in[i] == in) && v->adj[i]->way == a->way)
-			bytes += v->len[i];
-		meter_way(w, in, a, i - first, bytes);
-		if (a->port != run->port)
-			*++run = (struct run){ .port = a->port, .first = (uint8_t)first };
-		run->n += (uint8_t)(i - first);
-	}
-	v->n_runs = (unsigned)(run - v->run);
+	for (const struct run *r = v->run; r < v->run + v->n_runs; r++)
+		meter_way(w, r->in, r->adj, r->n, r->bytes);
 }
 
 void meter_run(struct worker *w, struct pass *p)
 {
-	if (p->v4.quick)
-		meter_lane(w, &p->v4, true);
-	else
-		meter_lane(w, &p->v4, false);
-	meter_lane(w, &p->v6, false);
+	meter_lane(w, &p->v4);
+	meter_lane(w, &p->v6);
 }

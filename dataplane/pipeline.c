@@ -37,6 +37,32 @@ void lane_compact(struct lane *v)
 	v->gone = 0;
 }
 
+static __rte_always_inline void find_runs(struct lane *v, const bool quick)
+{
+	unsigned i = 0, n = v->n, n_runs = 0;
+
+	while (i < n) {
+		const struct adj *a = v->adj[i];
+		uint16_t in = v->in[i];
+		unsigned first = i;
+		uint32_t bytes = v->len[i];
+
+		while (++i < n && (quick || v->in[i] == in) && v->adj[i]->way == a->way)
+			bytes += v->len[i];
+		v->run[n_runs++] =
+			(struct run){ a, bytes, in, (uint8_t)first, (uint8_t)(i - first) };
+	}
+	v->n_runs = n_runs;
+}
+
+void lane_runs(struct lane *v)
+{
+	if (v->quick)
+		find_runs(v, true);
+	else
+		find_runs(v, false);
+}
+
 /* With the first packet the lane's VRF is its own; with the first of another VRF there is none for
  * all any more. */
 void lane_mix(struct lane *v, const struct vrf_fib *vrf, uint8_t af)
@@ -89,8 +115,14 @@ unsigned pipeline_clock_cost(void)
 
 static void tx_lane(struct worker *w, const struct lane *v)
 {
-	for (unsigned i = 1; i <= v->n_runs; i++)
-		tx_send_bulk(w, v->run[i].port, v->m + v->run[i].first, v->run[i].n);
+	for (unsigned r = 0; r < v->n_runs;) {
+		unsigned first = v->run[r].first, n = 0;
+		uint16_t port = v->run[r].adj->port;
+
+		while (r < v->n_runs && v->run[r].adj->port == port)
+			n += v->run[r++].n;
+		tx_send_bulk(w, port, v->m + first, n);
+	}
 }
 
 static void run_from_route(struct worker *w, struct pass *p, struct clock *c)

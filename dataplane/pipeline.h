@@ -46,11 +46,13 @@ struct lane {
 	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
 	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];
-	unsigned n_runs; /* from meter on: 1..n_runs are to be sent */
+	unsigned n_runs; /* from policy on: packets in a row that go the same way */
 	struct run {
+		const struct adj *adj; /* of the first; link and port are the same for all */
+		uint32_t bytes;	       /* IP */
+		uint16_t in;
 		uint8_t first, n;
-		uint16_t port;
-	} run[VECTOR_MAX + 1];
+	} run[VECTOR_MAX];
 };
 
 /* Timing a vector: what passed between two readings of the clock, less what a reading costs. */
@@ -90,6 +92,7 @@ static inline void lane_take(struct lane *v, unsigned i)
 }
 
 void lane_compact(struct lane *v); /* pipeline.c: close the gaps */
+void lane_runs(struct lane *v);	   /* pipeline.c: find them, anew after gaps were closed */
 /* pipeline.c: packet n of the lane, not yet counted in it, is of another VRF than those before. */
 void lane_mix(struct lane *v, const struct vrf_fib *vrf, uint8_t af);
 

@@ -240,8 +240,10 @@ static __rte_always_inline void rewrite_lane(
 		if (!rewrite_odd(w, &k, a))
 			lane_take(v, i);
 	}
-	if (unlikely(v->gone))
+	if (unlikely(v->gone)) {
 		lane_compact(v);
+		lane_runs(v);
+	}
 }
 
 void rewrite_run(struct worker *w, struct pass *p)
