@@ -29,9 +29,7 @@ from world import ADJ_PEER
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instructions")
 VECTORS, WARM, LONG = 64, 64, 64 + 1024  # LONG - WARM: a multiple of 256, of which one is timed
 TOLERANCE = 0.03
-# every CPU's libc takes the same road
-TUNABLES = "glibc.cpu.hwcaps=-AVX512F_Usable,-AVX512VL,-AVX2_Usable,-AVX2,-AVX_Usable,-ERMS,-FSRM,-Prefer_No_VZEROUPPER," \
-           "Prefer_No_AVX512_Probing"
+TUNABLES = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-AVX2,-ERMS,-FSRM,-SSSE3"
 
 
 def table(world, family, n):
