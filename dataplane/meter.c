@@ -26,8 +26,8 @@ void meter_way(struct worker *w, uint16_t in, const struct adj *a, uint64_t pack
 
 static void meter_lane(struct worker *w, const struct lane *v)
 {
-	for (const struct run *r = v->run; r < v->run + v->n_runs; r++)
-		meter_way(w, r->in, r->adj, r->n, r->bytes);
+	for (const struct run *r = v->run + 1; r <= v->run + v->n_runs; r++)
+		meter_way(w, r->in, r->adj, r->end - r[-1].end, r->bytes - r[-1].bytes);
 }
 
 void meter_run(struct worker *w, struct pass *p)

@@ -37,30 +37,43 @@ void lane_compact(struct lane *v)
 	v->gone = 0;
 }
 
-static __rte_always_inline void find_runs(struct lane *v, const bool quick)
+/* Does a lane of one ingress link go one way? */
+static inline bool one_way(const struct lane *v)
 {
-	unsigned i = 0, n = v->n, n_runs = 0;
+	uint32_t way = v->adj[0]->way, differ = 0;
 
-	while (i < n) {
-		const struct adj *a = v->adj[i];
-		uint16_t in = v->in[i];
-		unsigned first = i;
-		uint32_t bytes = v->len[i];
-
-		while (++i < n && (quick || v->in[i] == in) && v->adj[i]->way == a->way)
-			bytes += v->len[i];
-		v->run[n_runs++] =
-			(struct run){ a, bytes, in, (uint8_t)first, (uint8_t)(i - first) };
-	}
-	v->n_runs = n_runs;
+	for (unsigned i = 1; i < v->n; i++)
+		differ |= v->adj[i]->way ^ way;
+	return !differ;
 }
 
+/* Where flows are spread over links no branch could foresee where a run ends: so none is taken,
+ * each packet writes the end of the run it is in. */
 void lane_runs(struct lane *v)
 {
-	if (v->quick)
-		find_runs(v, true);
-	else
-		find_runs(v, false);
+	uint32_t sum = 0, way = 0, in = UINT32_MAX;
+	unsigned r = 0, n = v->n;
+
+	v->n_runs = 0;
+	if (!n)
+		return;
+	if (v->quick && one_way(v)) {
+		for (unsigned i = 0; i < n; i++)
+			sum += v->len[i];
+		v->run[1] = (struct run){ v->adj[0], sum, v->in[0], (uint8_t)n };
+		v->n_runs = 1;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct adj *a = v->adj[i];
+
+		r += (v->in[i] != in) | (a->way != way);
+		in = v->in[i];
+		way = a->way;
+		sum += v->len[i];
+		v->run[r] = (struct run){ a, sum, (uint16_t)in, (uint8_t)(i + 1) };
+	}
+	v->n_runs = r;
 }
 
 /* With the first packet the lane's VRF is its own; with the first of another VRF there is none for
@@ -115,14 +128,13 @@ unsigned pipeline_clock_cost(void)
 
 static void tx_lane(struct worker *w, const struct lane *v)
 {
-	for (unsigned r = 0; r < v->n_runs;) {
-		unsigned first = v->run[r].first, n = 0;
-		uint16_t port = v->run[r].adj->port;
-
-		while (r < v->n_runs && v->run[r].adj->port == port)
-			n += v->run[r++].n;
-		tx_send_bulk(w, port, v->m + first, n);
+	if (unlikely(v->n_runs > v->n / 4)) { /* spread: who knows to which port the next goes */
+		for (unsigned i = 0; i < v->n; i++)
+			tx_send(w, v->adj[i]->port, v->m[i]);
+		return;
 	}
+	for (const struct run *r = v->run + 1; r <= v->run + v->n_runs; r++)
+		tx_send_bulk(w, r->adj->port, v->m + r[-1].end, r->end - r[-1].end);
 }
 
 static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
@@ -154,6 +166,7 @@ static inline void lane_init(struct lane *v)
 {
 	v->n = v->gone = 0;
 	v->quick = true;
+	v->run[0] = (struct run){ 0 };
 	v->vrf = NULL;
 }
 

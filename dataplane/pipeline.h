@@ -46,13 +46,14 @@ struct lane {
 	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
 	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];
-	unsigned n_runs; /* from policy on: packets in a row that go the same way */
+	unsigned
+		n_runs; /* from policy on: packets in a row that go the same way, run 1 to n_runs */
 	struct run {
-		const struct adj *adj; /* of the first; link and port are the same for all */
-		uint32_t bytes;	       /* IP */
+		const struct adj *adj; /* one of theirs: link and port are the same for all */
+		uint32_t bytes;	       /* IP, up to its end */
 		uint16_t in;
-		uint8_t first, n;
-	} run[VECTOR_MAX];
+		uint8_t end; /* the packet behind its last; run[0] ends at 0 */
+	} run[VECTOR_MAX + 1];
 };
 
 /* Timing a vector: what passed between two readings of the clock, less what a reading costs. */

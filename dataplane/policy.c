@@ -21,7 +21,7 @@ bool policy_allows(const struct snapshot *s, uint16_t in, uint16_t out)
 
 static void refuse(struct worker *w, struct lane *v, const struct run *r)
 {
-	for (unsigned i = r->first; i < r->first + r->n; i++) {
+	for (unsigned i = r[-1].end; i < r->end; i++) {
 		drop(w, v->m[i], r->in, DP_DROP_partner_deny);
 		lane_take(v, i);
 	}
@@ -32,9 +32,9 @@ static void policy_lane(struct worker *w, struct lane *v)
 	lane_runs(v);
 	if (!w->snap->partners)
 		return;
-	for (unsigned i = 0; i < v->n_runs; i++)
-		if (unlikely(!policy_allows(w->snap, v->run[i].in, v->run[i].adj->link)))
-			refuse(w, v, &v->run[i]);
+	for (const struct run *r = v->run + 1; r <= v->run + v->n_runs; r++)
+		if (unlikely(!policy_allows(w->snap, r->in, r->adj->link)))
+			refuse(w, v, r);
 	if (unlikely(v->gone)) {
 		lane_compact(v);
 		lane_runs(v);

@@ -60,7 +60,12 @@ void tx_send_bulk(struct worker *w, uint16_t port, struct rte_mbuf *const *pkts,
 
 void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
-	tx_send_bulk(w, port, &m, 1);
+	struct tx_buffer *buffer = &w->tx[port];
+
+	if (unlikely(buffer->n == RTE_DIM(buffer->pkts)))
+		tx_port(w, port);
+	buffer->pkts[buffer->n++] = m;
+	w->tx_pending |= UINT32_C(1) << port;
 }
 
 void tx_flush(struct worker *w)
