@@ -117,7 +117,7 @@ static size_t round_up(size_t n, size_t to)
 
 int arena_reserve(struct arena *a, size_t bytes, size_t blocks)
 {
-	size_t end = (size_t)a->top * ARENA_UNIT + bytes + blocks * 2 * ARENA_UNIT;
+	size_t end = (size_t)a->top * ARENA_UNIT + bytes + blocks * 2 * ARENA_UNIT + ARENA_SLACK;
 	size_t map_end, committed;
 
 	if (end <= a->committed)

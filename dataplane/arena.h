@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_UNIT 8u
+#define ARENA_UNIT  8u
+#define ARENA_SLACK 64u /* bytes that may be read from any block on */
 #define ARENA_ASIDE \
 	(1u << 26) /* block from which on the owner decides what is where; zero at first */
 

@@ -19,7 +19,7 @@ struct fib4 {
 #define SMALL_BITS 12u
 #define LARGE_BITS (SMALL_BITS + TRIE_STRIDE)
 
-static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 32, .skips = false };
+static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 32, .grouped = false };
 
 struct fib4 *fib4_create(fib_retire_fn retire)
 {

@@ -1,22 +1,26 @@
 /* The IPv6 forwarding table: a compressed trie (trie.c) whose root answers for 10 bits, for 16 once
  * it is large.
  *
- * As fib4.c, with more levels and fewer of them filled: a skip compares up to 128 bits at once, so
- * that a lone route costs one block however long it is. Levels end at bit 64, so no step needs bits
- * of both halves. Lookups go round by round: each round takes every packet that is not done one
- * block further and asks for the next. */
+ * As fib4.c, with more levels and fewer of them filled. Levels end at every 16th bit. 16 bits of
+ * few routes are one list, whose ranges are compared all at once; of many, three nodes; a skip
+ * compares up to 128 bits, so that a lone route costs one block however long it is. In lookups each
+ * round takes every packet that is not done by 16 bits and asks for its next block; who comes to a
+ * skip goes on alone, it is nearly there. */
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include "trie.h"
 
-#define CHUNK 32u
+#define CHUNK 64u
 
 struct fib6 {
 	struct trie trie;
 };
 
-static const struct trie_shape shape = { .first = 10, .bits = 128, .skips = true };
+#define SMALL_BITS 10u
+#define LARGE_BITS (SMALL_BITS + TRIE_STRIDE)
+
+static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 128, .grouped = true };
 
 struct fib6 *fib6_create(fib_retire_fn retire)
 {
@@ -69,167 +73,205 @@ void fib6_usage(const struct fib6 *fib, struct fib_usage *ret_usage)
 	trie_usage(&fib->trie, ret_usage);
 }
 
-/* One block further. bits: the half of the address that `depth` is in, from that bit on. */
-struct walk {
-	uint64_t bits;
-	uint32_t word, depth;
-};
-
-static inline void walk_start(struct walk *w, uint64_t hi, const struct trie_root *root)
+/* 16 bits from this byte on. */
+static inline uint16_t group_at(const uint8_t *addr, unsigned byte)
 {
-	w->bits = hi << root->bits;
-	w->depth = root->bits;
-	w->word = trie_load(&root->word[hi >> (64 - root->bits)]);
+	uint16_t be;
+
+	memcpy(&be, addr + byte, sizeof(be));
+	return be16toh(be);
 }
 
-static inline void walk_step(struct walk *w, const struct trie *t, const uint8_t *addr)
+static bool skip_hits(const struct trie_skip *skip, unsigned len, const uint8_t *addr)
 {
-	const struct trie_skip *skip = trie_at(t->base, w->word);
-	unsigned len;
-
-	if (!(w->word & TRIE_SKIP)) {
-		const struct trie_node *node = (const struct trie_node *)skip;
-
-		w->word = trie_word(node, trie_item(node, (uint32_t)(w->bits >> 58)));
-		w->bits <<= TRIE_STRIDE;
-		w->depth += TRIE_STRIDE;
-		if (w->depth == 64)
-			w->bits = half(addr + 8);
-		return;
-	}
-	len = skip->miss_len & 0xff;
-	if (len <= 64 ? (half(addr) ^ skip->hi) >> (64 - len)
-		      : half(addr) != skip->hi || (half(addr + 8) ^ skip->lo[0]) >> (128 - len)) {
-		w->word = TRIE_VALUE | skip->miss_len >> 8;
-		return;
-	}
-	w->word = skip->hit;
-	w->depth = len;
-	if (len < 64)
-		w->bits = half(addr) << len;
-	else if (len < 128)
-		w->bits = half(addr + 8) << (len - 64);
+	if (len <= 64)
+		return !((half(addr) ^ skip->hi) >> (64 - len));
+	return half(addr) == skip->hi && !((half(addr + 8) ^ skip->lo[0]) >> (128 - len));
 }
 
-/* Short prefixes changed during the walk: once more, alone. Ends, unless they change again each
- * time. */
-static uint32_t lookup_again(const struct trie *t, const uint8_t *addr)
+/* From this word, which decides from bit `depth` on, to the value. */
+static uint32_t walk(const char *base, uint32_t word, const uint8_t *addr, unsigned depth)
 {
-	for (;;) {
-		const uint32_t *top = trie_top(t);
-		struct walk w;
+	while (trie_is_ref(word)) {
+		const void *block = trie_at(base, word);
 
-		walk_start(&w, half(addr), trie_root(t));
-		while (trie_is_ref(w.word))
-			walk_step(&w, t, addr);
-		w.word &= ~TRIE_VALUE;
-		if (!w.word)
-			w.word = top[half(addr) >> (64 - TRIE_TOP_BITS)];
-		if (trie_top(t) == top)
-			return w.word;
+		if (word & TRIE_SKIP) {
+			const struct trie_skip *skip = block;
+
+			depth = skip->miss_len & 0xff;
+			if (!skip_hits(skip, depth, addr))
+				return skip->miss_len >> 8;
+			word = skip->hit;
+		} else if (word & TRIE_LIST) {
+			word = trie_word(block, trie_list_item(block, group_at(addr, depth / 8)));
+			depth += TRIE_GROUP;
+		} else {
+			uint64_t bits =
+				depth < 64 ? half(addr) << depth : half(addr + 8) << (depth - 64);
+
+			word = trie_word(block, trie_item(block, (uint32_t)(bits >> 58)));
+			depth += depth % TRIE_GROUP == 12 ? 4 : TRIE_STRIDE;
+		}
+	}
+	return word & ~TRIE_VALUE;
+}
+
+/* The three nodes of a group; from a skip on, the whole way. */
+static inline uint32_t through_nodes(
+	const char *base, uint32_t word, const uint8_t *addr, unsigned depth)
+{
+	uint32_t bits = (uint32_t)group_at(addr, depth / 8) << 2;
+
+	for (unsigned shift = 12;; shift -= TRIE_STRIDE, depth += TRIE_STRIDE) {
+		const struct trie_node *n = trie_node(base, word);
+
+		word = trie_word(n, trie_item(n, bits >> shift));
+		if (!shift || !trie_is_ref(word))
+			return word;
+		if (word & TRIE_SKIP)
+			return TRIE_VALUE | walk(base, word, addr, depth + TRIE_STRIDE);
 	}
 }
 
 /* What one lookup reads of its table, all of it from before the walk. */
 struct view {
-	const struct trie *trie;
-	const struct trie_root *root;
+	const struct fib6 *fib;
+	const char *base;
 	const uint32_t *top;
+	const _Atomic uint32_t *root;
+	unsigned bits; /* of the root */
 };
 
 static inline struct view view_of(const struct fib6 *fib)
 {
 	const uint32_t *top = trie_top(&fib->trie);
+	const struct trie_root *root = trie_root(&fib->trie);
 
-	return (struct view){ &fib->trie, trie_root(&fib->trie), top };
+	return (struct view){ fib, fib->trie.base, top, root->word, root->bits };
 }
 
-static inline void ask(const struct trie *t, uint32_t word)
+/* The word that decides from bit LARGE_BITS on, whichever root there is; or a skip, done. */
+static inline uint32_t start(const struct view *v, const uint8_t *addr)
 {
-	const char *at = trie_at(t->base, word);
+	uint16_t bits = group_at(addr, 0);
+	uint32_t word;
+
+	if (v->bits == LARGE_BITS)
+		return trie_load(&v->root[bits]);
+	word = trie_load(&v->root[bits >> TRIE_STRIDE]);
+	if (word & TRIE_SKIP)
+		return TRIE_VALUE | walk(v->base, word, addr, SMALL_BITS);
+	return trie_word(trie_node(v->base, word), trie_item(trie_node(v->base, word), bits));
+}
+
+/* Only a short prefix covers it. When short prefixes changed during the walk, once more, until they
+ * do not. */
+static __attribute__((noinline)) uint32_t lookup_top(const struct view *before, const uint8_t *addr)
+{
+	struct view v = *before;
+
+	for (;;) {
+		uint32_t value = v.top[half(addr) >> (64 - TRIE_TOP_BITS)];
+
+		if (trie_top(&v.fib->trie) == v.top)
+			return value;
+		v = view_of(v.fib);
+		value = walk(v.base, start(&v, addr), addr, LARGE_BITS);
+		if (value)
+			return value;
+	}
+}
+
+static inline void ask(const char *base, uint32_t word)
+{
+	const char *at = trie_at(base, word);
 
 	__builtin_prefetch(at);
-	__builtin_prefetch(at + 24);
+	__builtin_prefetch(at + 48); /* most lists end there */
 }
 
-/* mixed: the packets are in different tables. Constant where this is inlined: one table's view
- * stays in registers. */
-static inline __attribute__((always_inline)) void lookup_chunk(const struct fib6 *const *fib,
+/* At most CHUNK lookups, all in the table seen as *view, or each in its own, view[i]: constant
+ * where this is inlined. */
+static inline __attribute__((always_inline)) void lookup_chunk(const struct view *view,
 	const uint8_t *const *addr, uint32_t *ret_value, unsigned n, const bool mixed)
 {
-	const struct view one = view_of(fib[0]);
-	struct view view[CHUNK];
-	struct walk walk[CHUNK];
+	const struct view one = *view;
+	uint32_t word[CHUNK];
 	uint8_t active[CHUNK];
 	unsigned n_active = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view_of(fib[i]) : one;
-
-		if (mixed)
-			view[i] = v;
-		__builtin_prefetch(
-			(const void *)&v.root->word[half(addr[i]) >> (64 - v.root->bits)]);
-	}
-	for (unsigned i = 0; i < n; i++) {
 		const struct view v = mixed ? view[i] : one;
 
-		walk_start(&walk[i], half(addr[i]), v.root);
-		ask(v.trie, walk[i].word);
+		word[i] = start(&v, addr[i]);
+		ret_value[i] = word[i] & ~TRIE_VALUE;
+		ask(v.base, word[i]);
 		active[n_active] = (uint8_t)i;
-		n_active += trie_is_ref(walk[i].word);
+		n_active += trie_is_ref(word[i]);
 	}
-	while (n_active) {
+	for (unsigned depth = LARGE_BITS; n_active; depth += TRIE_GROUP) {
 		unsigned left = 0;
 
 		for (unsigned j = 0; j < n_active; j++) {
 			unsigned i = active[j];
-			const struct view v = mixed ? view[i] : one;
+			const char *base = mixed ? view[i].base : one.base;
+			const struct trie_list *list = trie_at(base, word[i]);
+			uint32_t next;
 
-			walk_step(&walk[i], v.trie, addr[i]);
-			ask(v.trie, walk[i].word);
-			active[left] = (uint8_t)i;
-			left += trie_is_ref(walk[i].word);
+			if (word[i] & TRIE_LIST)
+				next = trie_word(
+					list, trie_list_item(list, group_at(addr[i], depth / 8)));
+			else if (word[i] & TRIE_SKIP)
+				next = TRIE_VALUE | walk(base, word[i], addr[i], depth);
+			else
+				next = through_nodes(base, word[i], addr[i], depth);
+			ret_value[i] = next & ~TRIE_VALUE;
+			if (!trie_is_ref(next))
+				continue;
+			word[i] = next;
+			ask(base, next);
+			active[left++] = (uint8_t)i;
 		}
 		n_active = left;
 	}
-	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view[i] : one;
-
-		ret_value[i] = walk[i].word & ~TRIE_VALUE;
-		if (ret_value[i])
-			continue;
-		ret_value[i] = v.top[half(addr[i]) >> (64 - TRIE_TOP_BITS)];
-		if (trie_top(v.trie) != v.top)
-			ret_value[i] = lookup_again(v.trie, addr[i]);
-	}
+	for (unsigned i = 0; i < n; i++)
+		if (!ret_value[i])
+			ret_value[i] = lookup_top(mixed ? &view[i] : view, addr[i]);
 }
 
 void fib6_lookup_same(
 	const struct fib6 *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
+		const struct view view = view_of(fib);
+
 		chunk = n < CHUNK ? n : CHUNK;
-		lookup_chunk(&fib, addr, ret_value, chunk, false);
+		lookup_chunk(&view, addr, ret_value, chunk, false);
 	}
+}
+
+static void lookup_mixed(
+	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
+{
+	struct view view[CHUNK];
+
+	for (unsigned i = 0; i < n; i++)
+		view[i] = view_of(fib[i]);
+	lookup_chunk(view, addr, ret_value, n, true);
 }
 
 void fib6_lookup_bulk(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
-	while (n) {
-		unsigned chunk = n < CHUNK ? n : CHUNK;
+	for (unsigned chunk; n; fib += chunk, addr += chunk, ret_value += chunk, n -= chunk) {
 		bool mixed = false;
 
+		chunk = n < CHUNK ? n : CHUNK;
 		for (unsigned i = 1; i < chunk; i++)
 			mixed |= fib[i] != fib[0];
 		if (mixed)
-			lookup_chunk(fib, addr, ret_value, chunk, true);
+			lookup_mixed(fib, addr, ret_value, chunk);
 		else
-			lookup_chunk(fib, addr, ret_value, chunk, false);
-		fib += chunk;
-		addr += chunk;
-		ret_value += chunk;
-		n -= chunk;
+			fib6_lookup_same(fib[0], addr, ret_value, chunk);
 	}
 }

@@ -22,6 +22,7 @@
 
 #define DEPTH_MAX  24u	/* nodes on a path */
 #define ROUTES_MAX 126u /* of one node */
+#define GROUP_MAX  128u /* nodes that change their form when a group becomes a list, or no list */
 
 struct path {
 	struct cnode *at[DEPTH_MAX];
@@ -52,53 +53,59 @@ static unsigned common_bits(const struct trie_key *a, const struct trie_key *b)
 /* Depth of the node in which a route of this length ends. */
 static unsigned depth_of(const struct trie *t, unsigned len)
 {
-	return t->shape->first + (len - 1 - t->shape->first) / TRIE_STRIDE * TRIE_STRIDE;
+	unsigned first = t->shape->first, at = len - 1;
+
+	if (t->shape->grouped && at >= TRIE_GROUP)
+		return at - at % TRIE_GROUP + at % TRIE_GROUP / TRIE_STRIDE * TRIE_STRIDE;
+	return first + (at - first) / TRIE_STRIDE * TRIE_STRIDE;
 }
 
 /* ---- control's nodes: bitmaps and packed arrays ---- */
 static size_t array_bytes(unsigned n)
 {
-	return n * sizeof(uint32_t);
+	return (n + 3) / 4 * 4 *
+	       sizeof(uint32_t); /* three of four times there is room for one more */
 }
 
 static void array_insert(struct trie *t, uint32_t *block, unsigned n, unsigned pos, uint32_t item)
 {
-	uint32_t fresh = arena_alloc(t->control, array_bytes(n + 1));
-	uint32_t *to = array(t, fresh);
+	uint32_t *from = array(t, *block), *to = from;
+	uint32_t before = *block;
 
-	if (n) {
-		const uint32_t *from = array(t, *block);
-
-		memcpy(to, from, array_bytes(pos));
-		memcpy(to + pos + 1, from + pos, array_bytes(n - pos));
-		arena_free(t->control, *block, array_bytes(n));
+	if (array_bytes(n + 1) != array_bytes(n)) {
+		*block = arena_alloc(t->control, array_bytes(n + 1));
+		to = array(t, *block);
+		memcpy(to, from, pos * sizeof(*to));
 	}
+	memmove(to + pos + 1, from + pos, (n - pos) * sizeof(*to));
 	to[pos] = item;
-	*block = fresh;
+	if (to != from && n)
+		arena_free(t->control, before, array_bytes(n));
 }
 
 static void array_remove(struct trie *t, uint32_t *block, unsigned n, unsigned pos)
 {
-	uint32_t fresh = 0;
+	uint32_t *from = array(t, *block), *to = from;
+	uint32_t before = *block;
 
-	if (n > 1) {
-		const uint32_t *from = array(t, *block);
-		uint32_t *to;
-
-		fresh = arena_alloc(t->control, array_bytes(n - 1));
-		to = array(t, fresh);
-		memcpy(to, from, array_bytes(pos));
-		memcpy(to + pos, from + pos + 1, array_bytes(n - 1 - pos));
+	if (n == 1) {
+		*block = 0;
+	} else if (array_bytes(n - 1) != array_bytes(n)) {
+		*block = arena_alloc(t->control, array_bytes(n - 1));
+		to = array(t, *block);
+		memcpy(to, from, pos * sizeof(*to));
 	}
-	arena_free(t->control, *block, array_bytes(n));
-	*block = fresh;
+	memmove(to + pos, from + pos + 1, (n - 1 - pos) * sizeof(*to));
+	if (*block != before)
+		arena_free(t->control, before, array_bytes(n));
 }
 
-static unsigned route_bit(const struct trie_key *key, unsigned depth, unsigned len)
+static unsigned route_bit(
+	const struct trie *t, const struct trie_key *key, unsigned depth, unsigned len)
 {
 	unsigned l = len - depth;
 
-	return 1u << l | slot_of(key, depth) >> (TRIE_STRIDE - l);
+	return 1u << l | slot_of(t, key, depth) >> (TRIE_STRIDE - l);
 }
 
 static unsigned child_count(const struct cnode *c)
@@ -137,14 +144,6 @@ static struct cnode *cnode_create(
 	return c;
 }
 
-static uint32_t slot_value(const struct trie *t, const struct cnode *c, unsigned slot)
-{
-	for (unsigned r = TRIE_SLOTS | slot; r > 1; r >>= 1)
-		if (route_has(c, r))
-			return array(t, c->value)[route_pos(c, r)];
-	return c->inherit;
-}
-
 /* ---- updates ---- */
 static size_t count_below(const struct trie *t, const struct cnode *c)
 {
@@ -163,13 +162,14 @@ static size_t count_within(const struct trie *t, const struct trie_key *key, uns
 	const struct cnode *c = block ? cnode(t, block) : NULL;
 	size_t n = 0;
 
-	while (c && c->depth + TRIE_STRIDE < len && common_bits(&c->key, key) >= c->depth)
-		c = child_at(t, c, slot_of(key, c->depth));
+	while (c && c->depth + stride_of(t, c->depth) < len &&
+		common_bits(&c->key, key) >= c->depth)
+		c = child_at(t, c, slot_of(t, key, c->depth));
 	if (!c || common_bits(&c->key, key) < (c->depth < len ? c->depth : len))
 		return 0;
 	if (c->depth >= len)
 		return count_below(t, c);
-	for (unsigned s = slot_of(key, c->depth), end = s + (TRIE_SLOTS >> (len - c->depth));
+	for (unsigned s = slot_of(t, key, c->depth), end = s + (TRIE_SLOTS >> (len - c->depth));
 		s < end; s++)
 		if (c->children >> s & 1)
 			n += count_below(t, child_at(t, c, s));
@@ -179,7 +179,7 @@ static size_t count_within(const struct trie *t, const struct trie_key *key, uns
 /* From here on no allocation of an update that rebuilds the path and `within` nodes can fail. */
 static int reserve(struct trie *t, size_t within, uint32_t value)
 {
-	int err = trie_show_reserve(t, within + DEPTH_MAX, value);
+	int err = trie_show_reserve(t, within + DEPTH_MAX + GROUP_MAX, value);
 
 	if (err)
 		return err;
@@ -194,50 +194,84 @@ static void cnode_free(struct trie *t, struct cnode *c)
 	arena_free(t->control, block_of(t, c), sizeof(*c));
 }
 
-/* A node that only leads on to one other: that one takes its place. Returns its edge. */
-static uint32_t splice(struct trie *t, struct cnode *parent, struct cnode *c)
+/* A node that only leads on to one other: that one takes its place. */
+static struct cnode *splice(struct trie *t, struct cnode *parent, struct cnode *c)
 {
 	uint32_t block = *array(t, c->child);
 	struct cnode *child = cnode(t, block);
-	uint32_t *place =
-		&array(t, parent->child)[child_pos(parent, slot_of(&c->key, parent->depth))];
 
-	if (child->inherit != c->inherit || child->edge == child->node)
-		trie_show_refresh(t, child, parent->depth, c->inherit);
-	*place = block;
+	trie_show_drop(t, child); /* what it inherits is another's */
+	child->inherit = c->inherit;
+	array(t, parent->child)[child_pos(parent, slot_of(t, &c->key, parent->depth))] = block;
 	arena_free(t->control, c->child, array_bytes(1));
 	cnode_free(t, c);
-	return child->edge;
+	return child;
+}
+
+/* What is left of the path's i-th node: itself, or the one that takes its place, or NULL. */
+static struct cnode *tidy(struct trie *t, const struct path *path, unsigned i)
+{
+	struct cnode *c = path->at[i], *parent = i ? path->at[i - 1] : NULL;
+
+	if (c->n_routes)
+		return c;
+	if (c->children) {
+		bool only = parent && t->shape->grouped && child_count(c) == 1;
+
+		return only ? splice(t, parent, c) : c;
+	}
+	if (parent)
+		child_remove(t, parent, slot_of(t, &c->key, parent->depth));
+	else
+		t->roots[first_of(t, &c->key)] = 0;
+	cnode_free(t, c);
+	return NULL;
+}
+
+/* The first node of the path that is in the same group as the i-th. */
+static struct cnode *first_in_group(const struct trie *t, const struct path *path, unsigned i)
+{
+	unsigned group = group_of(path->at[i]->depth);
+
+	while (t->shape->grouped && i && group_of(path->at[i - 1]->depth) == group)
+		i--;
+	return path->at[i];
 }
 
 /* The routes of the path's last node have changed: tidy up, build and publish, upwards as far as it
  * takes. */
 static void publish(struct trie *t, struct path *path)
 {
-	for (unsigned i = path->n; i--;) {
-		struct cnode *c = path->at[i], *parent = i ? path->at[i - 1] : NULL;
-		unsigned above = parent ? parent->depth : t->shape->first;
-		unsigned slot = parent ? slot_of(&c->key, above) : 0, first = first_of(t, &c->key);
-		uint32_t edge = 0;
+	unsigned index = first_of(t, &path->at[0]->key);
 
-		if (!c->n_routes && !c->children) {
-			if (parent)
-				child_remove(t, parent, slot);
-			else
-				t->roots[first] = 0;
-			cnode_free(t, c);
-		} else if (parent && t->shape->skips && !c->n_routes && child_count(c) == 1) {
-			edge = splice(t, parent, c);
-		} else {
-			trie_show_refresh(t, c, above, c->inherit);
-			edge = c->edge;
+	for (unsigned i = path->n; i--;) {
+		struct cnode *first = first_in_group(t, path, i);
+		struct cnode *by = i ? path->at[i - 1] : NULL, *c;
+		bool inside = first->listed && first != path->at[i];
+		unsigned from = t->shape->first;
+
+		c = tidy(t, path, i);
+		if (inside) /* shown in first's list */
+			continue;
+		if (by) { /* whoever shows what leads to c */
+			first = first_in_group(t, path, i - 1);
+			if (first->listed)
+				by = first;
+			from = first->listed ? TRIE_GROUP * (group_of(by->depth) + 1)
+					     : by->depth + stride_of(t, by->depth);
 		}
-		if (!parent) {
-			trie_show_first(t, first, edge);
-			break;
+		if (c) {
+			path->at[i] = c;
+			first = first_in_group(t, path, i);
+			if (first != c && trie_show_lists(t, first))
+				continue; /* and so will it be now */
+			trie_show_refresh(t, c, from, c->inherit);
 		}
-		if (edge && trie_show_edge(t, parent, slot, edge))
-			break;
+		if (!by)
+			trie_show_first(t, index, c ? c->edge : 0);
+		else if (!c || !trie_show_edge(t, by, c))
+			continue;
+		break;
 	}
 	trie_show_retire(t);
 }
@@ -246,10 +280,10 @@ static void publish(struct trie *t, struct path *path)
  * skip. */
 static struct cnode *step(struct trie *t, struct cnode *c, const struct trie_key *key, unsigned len)
 {
-	unsigned slot = slot_of(key, c->depth), depth = depth_of(t, len);
+	unsigned slot = slot_of(t, key, c->depth), depth = depth_of(t, len);
 	struct cnode *below = child_at(t, c, slot), *fresh;
 
-	if (!t->shape->skips)
+	if (!t->shape->grouped)
 		depth = c->depth + TRIE_STRIDE;
 	if (below) {
 		unsigned common = common_bits(&below->key, key);
@@ -261,7 +295,7 @@ static struct cnode *step(struct trie *t, struct cnode *c, const struct trie_key
 	}
 	fresh = cnode_create(t, key, depth, slot_value(t, c, slot));
 	if (below) {
-		child_add(t, fresh, slot_of(&below->key, depth), below);
+		child_add(t, fresh, slot_of(t, &below->key, depth), below);
 		array(t, c->child)[child_pos(c, slot)] = block_of(t, fresh);
 	} else {
 		child_add(t, c, slot, fresh);
@@ -286,7 +320,7 @@ static struct cnode *descend(
 	path->n = 0;
 	path->at[path->n++] = c;
 	while (c->depth < end) {
-		c = make ? step(t, c, key, len) : child_at(t, c, slot_of(key, c->depth));
+		c = make ? step(t, c, key, len) : child_at(t, c, slot_of(t, key, c->depth));
 		if (!c || c->depth > end || common_bits(&c->key, key) < c->depth)
 			return NULL;
 		path->at[path->n++] = c;
@@ -298,7 +332,7 @@ static int long_set(struct trie *t, const struct trie_key *key, unsigned len, ui
 {
 	struct path path;
 	struct cnode *c = descend(t, key, len, false, &path);
-	unsigned r = route_bit(key, depth_of(t, len), len);
+	unsigned r = route_bit(t, key, depth_of(t, len), len);
 	bool known = c && route_has(c, r);
 
 	if (known && array(t, c->value)[route_pos(c, r)] == value)
@@ -323,7 +357,7 @@ static int long_del(struct trie *t, const struct trie_key *key, unsigned len)
 {
 	struct path path;
 	struct cnode *c = descend(t, key, len, false, &path);
-	unsigned r = route_bit(key, depth_of(t, len), len);
+	unsigned r = route_bit(t, key, depth_of(t, len), len);
 
 	if (!c || !route_has(c, r))
 		return -ENOENT;

@@ -1,10 +1,10 @@
 /* What fib4.c and fib6.c share: the compressed trie that workers walk and control edits (trie.c).
  *
- * A word is TRIE_VALUE and a value; or the block of a node, with TRIE_SKIP of a skip; or 0: nothing
- * more specific than a short prefix. Words are stored and loaded atomically; all else in a block is
- * written before a word that names it and not changed until no reader can hold it. Block 0 reads as
- * a node of nothing, and each value has a node that says it for all slots: so a reader may take
- * every word of a root table for a node's, without looking. */
+ * A word is TRIE_VALUE and a value; or the block of a node, with TRIE_LIST of a list, with
+ * TRIE_SKIP of a skip; or 0: nothing more specific than a short prefix. Words are stored and loaded
+ * atomically; all else in a block is written before a word that names it and not changed until no
+ * reader can hold it. Block 0 reads as a node of nothing, and each value has a node that says it
+ * for all slots: so a reader may take every word of a root table for a node's, without looking. */
 #ifndef LINTAS_TRIE_H
 #define LINTAS_TRIE_H
 
@@ -16,11 +16,14 @@
 
 #define TRIE_VALUE	(1u << 31)
 #define TRIE_SKIP	(1u << 30)
+#define TRIE_LIST	(1u << 29)
 #define TRIE_BLOCK	((1u << 27) - 1)
+#define TRIE_SIDE	0x8000u
 #define TRIE_STRIDE	6u
 #define TRIE_SLOTS	(1u << TRIE_STRIDE)
+#define TRIE_GROUP	16u /* bits of a list; IPv6 levels end where one ends */
+#define TRIE_RANGES	32u /* of a list, at most */
 #define TRIE_TOP_BITS	12u /* prefixes up to this length are in `top` */
-#define TRIE_SIDE	0x8000u
 #define TRIE_LEAF_BYTES 16u /* of a node that says one value for all slots */
 
 /* 64 slots; equal neighbours share an item: bit s of ends = slot s is the last of its item. The
@@ -30,6 +33,13 @@
 struct trie_node {
 	uint64_t ends;
 	uint16_t item[];
+};
+
+/* 16 bits at once, where they tell few ranges apart: at[0] to at[n - 2] say where each but the
+ * first begins, in order; then come n items. Readers read TRIE_RANGES numbers, whatever n is. */
+struct trie_list {
+	uint16_t n;
+	uint16_t at[];
 };
 
 /* "The first len bits of the address are these": hit, a word, which decides from bit len; else
@@ -56,7 +66,7 @@ struct trie_key { /* left-aligned; IPv4 is the upper half of hi */
 struct trie_shape {
 	unsigned first; /* bits of a small table's root; a large one's are TRIE_STRIDE more */
 	unsigned bits;	/* of an address */
-	bool skips;	/* lone children and routes hang on a skip, however deep */
+	bool grouped;	/* lists, skips, and levels that end every TRIE_GROUP bits */
 };
 
 struct trie {
@@ -111,20 +121,46 @@ static inline uint16_t trie_item(const struct trie_node *n, uint32_t slot)
 	return n->item[__builtin_popcountll(n->ends >> (slot & (TRIE_SLOTS - 1)))];
 }
 
-static inline _Atomic uint32_t *trie_side(const struct trie_node *n, uint16_t item)
+/* Of a node or a list. */
+static inline _Atomic uint32_t *trie_side(const void *node, uint16_t item)
 {
-	return (_Atomic uint32_t *)(uintptr_t)n - (item & (TRIE_SIDE - 1));
+	return (_Atomic uint32_t *)(uintptr_t)node - (item & (TRIE_SIDE - 1));
 }
 
-static inline uint32_t trie_word(const struct trie_node *n, uint16_t item)
+static inline uint32_t trie_word(const void *node, uint16_t item)
 {
-	return item & TRIE_SIDE ? trie_load(trie_side(n, item)) : TRIE_VALUE | item;
+	return item & TRIE_SIDE ? trie_load(trie_side(node, item)) : TRIE_VALUE | item;
 }
 
 /* A word that leads on. */
 static inline bool trie_is_ref(uint32_t word)
 {
 	return word - 1 < TRIE_VALUE - 1;
+}
+
+/* The item of the last range that begins at or before key. */
+static inline uint16_t trie_list_item(const struct trie_list *l, uint16_t key)
+{
+#if defined(__SANITIZE_THREAD__) /* nothing is read that does not belong to the list */
+	unsigned more = 0;
+
+	while (more < l->n - 1u && l->at[more] <= key)
+		more++;
+#else
+	const __m128i *from = (const __m128i *)l;
+	const __m128i k = _mm_set1_epi16((int16_t)key), zero = _mm_setzero_si128();
+	__m128i begun[4]; /* number <= key: all ones */
+	uint64_t mask;
+	unsigned more;
+
+	for (unsigned i = 0; i < 4; i++)
+		begun[i] = _mm_cmpeq_epi16(_mm_subs_epu16(_mm_loadu_si128(from + i), k), zero);
+	mask = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(begun[0], begun[1])) |
+	       (uint64_t)_mm_movemask_epi8(_mm_packs_epi16(begun[2], begun[3])) << 16;
+	mask &= (1ull << l->n) - 2; /* n itself is the first number */
+	more = (unsigned)__builtin_popcountll(mask);
+#endif
+	return l->at[l->n - 1u + more];
 }
 
 /* Bit i: item i is not a value: 0, or a word at the side. n <= 64; all 64 are read. */

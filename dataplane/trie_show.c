@@ -1,10 +1,13 @@
-/* What workers see of the trie: blocks are built here, published by one store, retired (trie.c has
- * the story).
+/* What workers see of the trie: which blocks, published by one store (trie.c has the story).
  *
  * Called by trie.c on the control thread. Everything a reader can reach is immutable but for words,
  * and a word changes only from one right answer to the next. Blocks that an update replaces are
  * collected and retired when its last store is done: not earlier, because the grace period starts
- * with retiring. */
+ * with retiring.
+ *
+ * A control node is shown as a node (trie_block.c), in a large root table, or, with groups,
+ * together with all nodes of its group below it as one list, when that has room for their routes
+ * and what hangs below them: the list's first node has it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +16,8 @@
 #define LARGE_AT   512u	      /* routes longer than TRIE_TOP_BITS: the root table grows */
 #define SMALL_AT   256u	      /* and shrinks; from here on the large one is made ready */
 #define READY_STEP (1u << 14) /* bytes of it at each update */
-#define NODE_BYTES (sizeof(struct trie_node) + TRIE_SLOTS * (sizeof(uint32_t) + sizeof(uint16_t)))
-#define SKIP_BYTES (sizeof(struct trie_skip) + sizeof(uint64_t))
-#define TOP_BYTES  (sizeof(uint32_t) << TRIE_TOP_BITS)
+#define LIST_FULL  15u /* routes and nodes below that a list holds: two ranges each, and one */
+#define LIST_AGAIN 11u /* so few, and a group becomes a list */
 
 static uint32_t no_top[1u << TRIE_TOP_BITS]; /* never written */
 
@@ -34,11 +36,6 @@ static void paint(const struct trie *t, const struct cnode *c, uint32_t *slots)
 			for (unsigned s = from; s < from + width; s++)
 				slots[s] = TRIE_VALUE | *value;
 		}
-}
-
-static void *block_at(const struct trie *t, uint32_t word)
-{
-	return (void *)(uintptr_t)trie_at(t->base, word);
 }
 
 static struct trie_root *live_root(const struct trie *t)
@@ -60,87 +57,7 @@ void trie_show_drop(struct trie *t, struct cnode *c)
 		c->edge = 0;
 	replace(t, &c->edge);
 	replace(t, &c->node);
-}
-
-/* Does the word stand beside the node, and not in its item? */
-static bool is_side(uint32_t word)
-{
-	return word && !(word & TRIE_VALUE && (word & ~TRIE_VALUE) < TRIE_SIDE);
-}
-
-static size_t sides_bytes(unsigned sides)
-{
-	return (sides * sizeof(uint32_t) + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
-}
-
-static size_t items_bytes(uint64_t ends)
-{
-	return sizeof(struct trie_node) +
-	       (1 + (size_t)__builtin_popcountll(ends)) * sizeof(uint16_t);
-}
-
-static uint32_t build_node(struct trie *t, const uint32_t *slots)
-{
-	uint64_t ends = 0;
-	unsigned sides = is_side(slots[TRIE_SLOTS - 1]), at = 0;
-	struct trie_node *n;
-	uint32_t word;
-
-	for (unsigned s = 0; s < TRIE_SLOTS - 1; s++)
-		if (slots[s] != slots[s + 1]) {
-			ends |= 1ull << s;
-			sides += is_side(slots[s]);
-		}
-	word = arena_alloc(t->lookup, sides_bytes(sides) + items_bytes(ends)) +
-	       (uint32_t)(sides_bytes(sides) / ARENA_UNIT);
-	n = block_at(t, word);
-	n->ends = ends;
-	sides = 0;
-	for (unsigned s = TRIE_SLOTS - 1;; s = 63 - (unsigned)__builtin_clzll(ends)) {
-		n->item[at] = (uint16_t)slots[s];
-		if (is_side(slots[s])) {
-			n->item[at] = (uint16_t)(TRIE_SIDE | ++sides);
-			atomic_store_explicit(
-				trie_side(n, n->item[at]), slots[s], memory_order_relaxed);
-		}
-		at++;
-		ends &= ~(1ull << s);
-		if (!ends)
-			return word;
-	}
-}
-
-/* The node that says this value for all slots: it has its place in the arena's second part and is
- * written when first asked for. Sixteen bytes each: four free, the side word, ends (none); the item
- * is in the next one's free ones. */
-static uint32_t leaf(struct trie *t, uint32_t word)
-{
-	uint32_t value = word & ~TRIE_VALUE, block = ARENA_ASIDE + 2 * value + 1;
-	struct trie_node *n = block_at(t, block);
-
-	if (!n->item[0]) {
-		if (is_side(word))
-			atomic_store_explicit(trie_side(n, 1), word, memory_order_relaxed);
-		n->item[0] = is_side(word) ? TRIE_SIDE | 1 : (uint16_t)value;
-		t->n_leaves++;
-	}
-	return block;
-}
-
-/* hit: a word; miss: a value. */
-static uint32_t build_skip(
-	struct trie *t, const struct trie_key *key, unsigned len, uint32_t hit, uint32_t miss)
-{
-	uint32_t block = arena_alloc(
-		t->lookup, sizeof(struct trie_skip) + (len > 64 ? sizeof(uint64_t) : 0));
-	struct trie_skip *skip = block_at(t, block);
-
-	skip->hi = key->hi;
-	skip->hit = hit;
-	skip->miss_len = miss << 8 | len;
-	if (len > 64)
-		skip->lo[0] = key->lo;
-	return TRIE_SKIP | block;
+	c->listed = false;
 }
 
 static bool is_flat(const struct trie *t, const struct cnode *c)
@@ -171,107 +88,176 @@ static void flat_write(struct trie *t, _Atomic uint32_t *word, const uint32_t *s
 
 	for (unsigned s = 0; s < TRIE_SLOTS; s++) {
 		if (!s || slots[s] != slots[s - 1])
-			to = slots[s] & TRIE_VALUE ? leaf(t, slots[s]) : slots[s];
+			to = slots[s] & TRIE_VALUE ? block_leaf(t, slots[s]) : slots[s];
 		if (atomic_load_explicit(&word[s], memory_order_relaxed) != to)
 			atomic_store_explicit(&word[s], to, memory_order_release);
 	}
 }
 
-/* What each slot of c leads to; children that inherit something else now are rebuilt first. */
+/* The word that leads to a child whose slot says `word`; rebuilt if it was for other circumstances.
+ */
+static uint32_t edge_of(struct trie *t, struct cnode *below, unsigned from, uint32_t word)
+{
+	uint32_t inherit = word & ~TRIE_VALUE;
+
+	if (!below->edge || below->from != from || below->inherit != inherit)
+		trie_show_refresh(t, below, from, inherit);
+	return below->edge;
+}
+
+/* Bit s: slot s may say something else than the one before, or lead to a child. */
+static uint64_t changes(const struct trie *t, const struct cnode *c)
+{
+	unsigned width = 1u << (TRIE_STRIDE - stride_of(t, c->depth));
+	uint64_t at = 1 | c->children | c->children << width;
+
+	for (unsigned half = 0; half < 2; half++)
+		for (uint64_t left = c->routes[half]; left; left &= left - 1) {
+			unsigned r = 64 * half + (unsigned)__builtin_ctzll(left);
+			unsigned bits = TRIE_STRIDE - (31 - (unsigned)__builtin_clz(r));
+
+			at |= 1ull << ((r << bits) - TRIE_SLOTS);
+			at |= (1ull << (((r + 1) << bits) - TRIE_SLOTS - 1)) << 1;
+		}
+	return at;
+}
+
+/* What each slot of c leads to. */
 static void fill(struct trie *t, const struct cnode *c, uint32_t *slots)
 {
 	const uint32_t *child = array(t, c->child);
+	unsigned stride = stride_of(t, c->depth), width = 1u << (TRIE_STRIDE - stride);
 
 	paint(t, c, slots);
 	for (uint64_t left = c->children; left; left &= left - 1, child++) {
 		unsigned s = (unsigned)__builtin_ctzll(left);
-		struct cnode *below = cnode(t, *child);
+		uint32_t edge = edge_of(t, cnode(t, *child), c->depth + stride, slots[s]);
 
-		if (below->inherit != (slots[s] & ~TRIE_VALUE))
-			trie_show_refresh(t, below, c->depth, slots[s] & ~TRIE_VALUE);
-		slots[s] = below->edge;
+		for (unsigned i = s; i < s + width; i++)
+			slots[i] = edge;
 	}
 }
 
-void trie_show_refresh(struct trie *t, struct cnode *c, unsigned above, uint32_t inherit)
+/* ---- lists ---- */
+/* The group's bits of the key. */
+static unsigned group_bits(const struct trie_key *key, unsigned group)
 {
+	return (uint16_t)(group < 4 ? key->hi >> (48 - TRIE_GROUP * group)
+				    : key->lo >> (112 - TRIE_GROUP * group));
+}
+
+static void range_add(struct ranges *r, unsigned at, uint32_t word)
+{
+	if (at >> TRIE_GROUP) /* the group's end */
+		return;
+	if (r->n && r->at[r->n - 1] == at)
+		r->n--; /* there is something more specific */
+	if (r->n && r->word[r->n - 1] == word)
+		return;
+	r->at[r->n] = (uint16_t)at;
+	r->word[r->n++] = word;
+}
+
+static void list_fill(struct trie *t, struct cnode *c, struct ranges *r)
+{
+	unsigned group = group_of(c->depth), start = group_bits(&c->key, group);
+	unsigned stride = stride_of(t, c->depth),
+		 shift = TRIE_GROUP - c->depth % TRIE_GROUP - stride;
+	const uint32_t *child = array(t, c->child);
+
+	for (uint64_t left = changes(t, c); left; left &= left - 1) {
+		unsigned s = (unsigned)__builtin_ctzll(left), end;
+		uint32_t value = slot_value(t, c, s), word = value ? TRIE_VALUE | value : 0;
+		struct cnode *below;
+
+		range_add(r, start + (s >> (TRIE_STRIDE - stride) << shift), word);
+		if (!(c->children >> s & 1))
+			continue;
+		below = cnode(t, *child++);
+		end = group_bits(&below->key, group);
+		if (group_of(below->depth) == group) {
+			trie_show_drop(t, below);
+			below->inherit = value;
+			list_fill(t, below, r);
+			end += 1u << (TRIE_GROUP - below->depth % TRIE_GROUP);
+		} else {
+			range_add(r, end++, edge_of(t, below, TRIE_GROUP * (group + 1), word));
+		}
+		range_add(r, end, word);
+	}
+}
+
+/* How many places in c's group say something of their own: routes of the group, and nodes below it,
+ * one that hangs where a route ends counted with it. Counts up to the limit. */
+static unsigned weight(const struct trie *t, const struct cnode *c, unsigned limit)
+{
+	const uint32_t *child = array(t, c->child);
+	bool last = stride_of(t, c->depth) == 4; /* its slots are single places */
+	unsigned n = c->n_routes;
+
+	for (uint64_t left = c->children; left && n <= limit; left &= left - 1, child++) {
+		const struct cnode *below = cnode(t, *child);
+		unsigned slot = (unsigned)__builtin_ctzll(left);
+
+		if (group_of(below->depth) == group_of(c->depth))
+			n += weight(t, below, limit - n);
+		else
+			n += !(last && route_has(c, (TRIE_SLOTS | slot) >> 2));
+	}
+	return n;
+}
+
+bool trie_show_lists(const struct trie *t, const struct cnode *c)
+{
+	unsigned limit = c->listed ? LIST_FULL : LIST_AGAIN;
+
+	return t->shape->grouped && group_of(c->depth) && weight(t, c, limit) <= limit;
+}
+
+void trie_show_refresh(struct trie *t, struct cnode *c, unsigned from, uint32_t inherit)
+{
+	unsigned start = TRIE_GROUP * group_of(c->depth), begins = c->depth;
+	bool list = from <= start && trie_show_lists(t, c);
 	uint32_t slots[TRIE_SLOTS];
 
 	c->inherit = inherit;
+	c->from = (uint8_t)from;
 	trie_show_drop(t, c);
 	if (is_flat(t, c)) {
 		fill(t, c, slots);
 		flat_write(t, &live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE], slots);
-	} else if (t->shape->skips && c->n_routes == 1 && !c->children) {
+		return;
+	}
+	if (t->shape->grouped && c->n_routes == 1 && !c->children && !(list && from == start)) {
 		unsigned len;
 		struct trie_key key = lone_route(c, &len);
 
-		c->edge = build_skip(t, &key, len, TRIE_VALUE | *array(t, c->value), inherit);
+		c->edge = block_skip(t, &key, len, TRIE_VALUE | *array(t, c->value), inherit);
+		return;
+	}
+	if (list) {
+		struct ranges r = { .n = 0 };
+
+		range_add(&r, 0, inherit ? TRIE_VALUE | inherit : 0);
+		list_fill(t, c, &r);
+		range_add(&r,
+			group_bits(&c->key, group_of(c->depth)) +
+				(1u << (TRIE_GROUP - c->depth % TRIE_GROUP)),
+			inherit ? TRIE_VALUE | inherit : 0);
+		c->node = block_list(t, &r);
+		c->listed = true;
+		begins = start;
 	} else {
 		fill(t, c, slots);
-		c->edge = c->node = build_node(t, slots);
-		if (c->depth > above + TRIE_STRIDE)
-			c->edge = build_skip(t, &c->key, c->depth, c->node, inherit);
+		c->node = block_node(t, slots, changes(t, c));
 	}
-}
-
-/* ---- retiring ---- */
-static void retire_block(struct trie *t, void (*fn)(void *), const void *block)
-{
-	arena_retire(t->lookup);
-	t->retire(fn, (void *)(uintptr_t)block);
-}
-
-static void free_block(void *block, size_t bytes)
-{
-	struct arena *a = arena_of(block);
-
-	arena_free_retired(
-		a, (uint32_t)(((char *)block - (char *)arena_base(a)) / ARENA_UNIT), bytes);
-}
-
-static void free_node(void *ptr)
-{
-	const struct trie_node *n = ptr;
-	unsigned sides = 0;
-	size_t front;
-
-	for (int at = __builtin_popcountll(n->ends); at >= 0 && !sides; at--)
-		if (n->item[at] & TRIE_SIDE)
-			sides = n->item[at] & (TRIE_SIDE - 1); /* the last one is the highest */
-	front = sides_bytes(sides);
-	free_block((char *)ptr - front, front + items_bytes(n->ends));
-}
-
-static void free_skip(void *block)
-{
-	const struct trie_skip *skip = block;
-
-	free_block(block, sizeof(*skip) + ((skip->miss_len & 0xff) > 64 ? sizeof(uint64_t) : 0));
-}
-
-static size_t root_bytes(unsigned bits)
-{
-	return sizeof(struct trie_root) + (sizeof(uint32_t) << bits);
-}
-
-static void free_root(void *block)
-{
-	free_block(block, root_bytes(((const struct trie_root *)block)->bits));
-}
-
-static void free_top(void *block)
-{
-	free_block(block, TOP_BYTES);
+	c->edge = from < begins ? block_skip(t, &c->key, begins, c->node, inherit) : c->node;
 }
 
 void trie_show_retire(struct trie *t)
 {
-	for (size_t i = 0; i < t->n_old; i++) {
-		const void *block = trie_at(t->base, t->old[i]);
-
-		retire_block(t, t->old[i] & TRIE_SKIP ? free_skip : free_node, block);
-	}
+	for (size_t i = 0; i < t->n_old; i++)
+		block_retire(t, t->old[i]);
 	t->n_old = 0;
 }
 
@@ -288,31 +274,35 @@ int trie_show_reserve(struct trie *t, size_t nodes, uint32_t value)
 		t->old_max = 4 * nodes;
 	}
 	err = arena_reserve_aside(t->lookup, ((size_t)value + 2) * TRIE_LEAF_BYTES);
-	return err ? err : arena_reserve(t->lookup, nodes * (NODE_BYTES + SKIP_BYTES), 2 * nodes);
+	return err ? err : arena_reserve(t->lookup, nodes * BLOCK_NODE_BYTES, 2 * nodes);
 }
 
 /* ---- publishing ---- */
-bool trie_show_edge(struct trie *t, const struct cnode *c, unsigned slot, uint32_t edge)
+bool trie_show_edge(struct trie *t, const struct cnode *by, const struct cnode *c)
 {
+	unsigned slot = slot_of(t, &c->key, by->depth);
 	_Atomic uint32_t *word;
 	uint32_t before;
 
-	if (is_flat(t, c)) {
-		word = &live_root(t)->word[first_of(t, &c->key) << TRIE_STRIDE | slot];
-	} else if (c->node) {
-		const struct trie_node *n = block_at(t, c->node);
-		uint16_t item = trie_item(n, slot);
+	if (is_flat(t, by)) {
+		word = &live_root(t)->word[first_of(t, &by->key) << TRIE_STRIDE | slot];
+	} else {
+		const void *block = block_at(t, by->node);
+		uint16_t item;
 
+		if (!by->node)
+			return false;
+		item = by->listed ? trie_list_item(block,
+					    (uint16_t)group_bits(&c->key, group_of(by->depth)))
+				  : trie_item(block, slot);
 		if (!(item & TRIE_SIDE))
 			return false;
-		word = trie_side(n, item);
-	} else {
-		return false;
+		word = trie_side(block, item);
 	}
 	before = atomic_load_explicit(word, memory_order_relaxed);
-	if (!trie_is_ref(before) || (before & TRIE_BLOCK) >= ARENA_ASIDE)
+	if (!trie_is_ref(before) || block_is_leaf(before))
 		return false; /* no child: a word of several slots perhaps */
-	atomic_store_explicit(word, edge, memory_order_release);
+	atomic_store_explicit(word, c->edge, memory_order_release);
 	return true;
 }
 
@@ -353,16 +343,16 @@ static void root_publish(struct trie *t, struct trie_root *root, bool large)
 	atomic_store_explicit(&t->root, root, memory_order_release);
 	trie_show_retire(t);
 	if (before)
-		retire_block(t, free_root, before);
+		block_retire_root(t, before);
 }
 
 /* A few hundred routes at most are below a small root table. */
 static int root_small(struct trie *t)
 {
-	size_t bytes = root_bytes(t->shape->first);
+	size_t bytes = block_root_bytes(t->shape->first);
 	struct trie_root *root;
 
-	if (trie_show_reserve(t, t->n_long + bytes / NODE_BYTES + 1, 0))
+	if (trie_show_reserve(t, t->n_long + bytes / BLOCK_NODE_BYTES + 1, 0))
 		return -ENOMEM;
 	root = block_at(t, arena_alloc(t->lookup, bytes));
 	memset(root, 0, bytes);
@@ -374,10 +364,10 @@ static int root_small(struct trie *t)
  * is asked for a little at each update, and is there before it is needed. */
 static void root_large(struct trie *t)
 {
-	size_t bytes = root_bytes(t->shape->first + TRIE_STRIDE), step;
+	size_t bytes = block_root_bytes(t->shape->first + TRIE_STRIDE), step;
 
 	if (!t->next) {
-		if (trie_show_reserve(t, bytes / NODE_BYTES + 1, 0))
+		if (trie_show_reserve(t, bytes / BLOCK_NODE_BYTES + 1, 0))
 			return;
 		t->next = arena_alloc(t->lookup, bytes);
 		t->next_bytes = 0;
@@ -398,7 +388,7 @@ void trie_show_resize(struct trie *t)
 	} else if (!t->large && t->n_long >= SMALL_AT) {
 		root_large(t);
 	} else if (t->next && t->n_long < SMALL_AT / 2) {
-		arena_free(t->lookup, t->next, root_bytes(t->shape->first + TRIE_STRIDE));
+		arena_free(t->lookup, t->next, block_root_bytes(t->shape->first + TRIE_STRIDE));
 		t->next = 0;
 	}
 }
@@ -432,16 +422,16 @@ int trie_show_top(struct trie *t, unsigned at)
 	if (!t->n_brief) {
 		top = no_top;
 	} else {
-		if (arena_reserve(t->lookup, TOP_BYTES, 1))
+		if (arena_reserve(t->lookup, BLOCK_TOP_BYTES, 1))
 			return -ENOMEM;
-		top = block_at(t, arena_alloc(t->lookup, TOP_BYTES));
-		memcpy(top, before, TOP_BYTES);
+		top = block_top(t);
+		memcpy(top, before, BLOCK_TOP_BYTES);
 		for (unsigned up = at >> 1; up && !above; up >>= 1)
 			above = t->brief[up];
 		spread(t, top, at, above);
 	}
 	atomic_store_explicit(&t->top, top, memory_order_release);
 	if (before != no_top)
-		retire_block(t, free_top, before);
+		block_retire_top(t, before);
 	return 0;
 }
