@@ -8,7 +8,8 @@ import sys
 
 import router
 from router import check, test
-from flows import LINKS, World, dropped, plain, punted, tunnelled
+from flows import LINKS, PEER, World, dropped, plain, punted, tunnelled
+from world import ADJ_PEER, GROUP_ECMP
 
 COUNT = 1500  # packets of each flow
 
@@ -114,6 +115,42 @@ def four_workers(args):
 @test
 def four_workers_one_owns_each_port(args):
     return workers(args, 4, True)
+
+
+def group_legs(dead):
+    return {"cmd": "group_set", "group": GROUP_ECMP, "legs": [
+        {"adj": ADJ_PEER[x], "key": 1000 + i, "weight": 1, "tier": 0, "alive": x != dead} for i, x in enumerate("bcq")]}
+
+
+def leg_of(e):
+    """The leg an exit belongs to, by the neighbour's address."""
+    return next(name for name in "bcq" if PEER[name] == e["mac"])
+
+
+@test
+def a_leg_dies_and_lives_again(args):
+    """Two workers, one owner a port; every 300 packets a leg of the group dies or is back. Nothing is lost or out of
+    order, and only flows of that leg ever change theirs."""
+    world = World(args.build, workers=2, queues=2, tx_queues=1, adaptive=True)
+    try:
+        flows = [plain(world, "a", "b", family, i, f"10.50.{i}.7" if family == 4 else f"2001:db8:50::{i + 16:x}")
+                 for family in (4, 6) for i in range(32)]
+        for i, flow in enumerate(flows):
+            flow.queue = i % 2
+        answer = world.run("stream", flows=[f.json() for f in flows], count=COUNT, every=300, timeout_ms=50000,
+                           during=[group_legs("b"), group_legs(None)])
+        check(not answer["drops"] and answer["leaked"] == 0, answer["drops"])
+        moved = 0
+        for i, got in enumerate(answer["flows"]):
+            legs = {leg_of(e) for e in got["exits"]}
+            check(got["received"] == COUNT and got["reordered"] == 0, f"flow {i}: {got}")
+            check(len(legs) == 1 or (len(legs) == 2 and "b" in legs), f"flow {i} of a living leg moved: {got}")
+            moved += len(legs) == 2
+        check(len(flows) / 6 < moved < len(flows) / 2, f"{moved} of {len(flows)} flows moved")
+    finally:
+        status = world.run.close()
+    check(status == 0, f"pktrun ended with status {status}")
+    return f"{len(flows)} flows, {moved} of them to and fro"
 
 
 sys.exit(router.run(root=False))
