@@ -110,8 +110,8 @@ struct resync {			/* sockets and the state of the dump in progress: resync.c */
 	bool broken;	      /* this class' dump cannot be trusted: no sweep, once more */
 	unsigned again;	      /* classes of this round for which that was so */
 	bool overflow;	      /* notifications of this class were dropped */
-	bool full;	      /* this round dumps everything */
-	bool synced;	      /* a full round has been applied */
+	unsigned complete;    /* classes that have been dumped whole, in whatever round */
+	bool synced;	      /* all of them have */
 	bool audit, auditing; /* only the auditor wants it; so does this round */
 	unsigned failures;    /* rounds in a row that have to be repeated */
 	uint64_t want_ns, round_ns, last_end_ns, last_duration_ns;

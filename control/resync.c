@@ -257,7 +257,6 @@ static void round_begin(struct mirror_vrf *mv)
 	}
 	s->todo = s->want;
 	s->ifindex = s->want & MIRROR_ROUTES ? s->want_ifindex : 0;
-	s->full = s->want == MIRROR_ALL && !s->ifindex;
 	s->auditing = s->audit;
 	s->want = 0;
 	s->again = 0;
@@ -281,7 +280,7 @@ static void round_end(struct mirror_vrf *mv)
 	s->failures = !s->again ? 0 : s->failures < FAILURES_MAX ? s->failures + 1 : FAILURES_MAX;
 	if (s->again)
 		resync_want(mv, s->again, s->ifindex);
-	if (s->full && !s->again && !s->synced) {
+	if (s->complete == MIRROR_ALL && !s->synced) {
 		s->synced = true;
 		log_event(LOG_LVL_NOTICE, mv->vrf->name,
 			"mirror of the kernel complete: %lu routes in %lu ms",
@@ -300,7 +299,10 @@ static void class_done(struct mirror_vrf *mv)
 {
 	struct resync *s = &mv->sync;
 
-	s->again |= s->broken || s->overflow ? 1u << s->class : 0;
+	if (s->broken || s->overflow)
+		s->again |= 1u << s->class;
+	else if (!s->ifindex)
+		s->complete |= 1u << s->class;
 	next_class(mv);
 }
 
