@@ -1,15 +1,14 @@
 /* What the tests of forwarding tables share: one face for both families, random prefixes, addresses
- * near them. An IPv4 prefix is the first four of sixteen bytes. */
+ * near them. An IPv4 prefix is the first four of sixteen bytes. Used by the unit tests, by the long
+ * ones (tests/fib/) and under ThreadSanitizer (tests/tsan/). */
 #ifndef LINTAS_FIB_TABLE_H
 #define LINTAS_FIB_TABLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include "dataplane/fib.h"
-#include "unit.h"
-
-void unit_fib_churn(void); /* test_fib_churn.c */
 
 struct prefix {
 	uint8_t bytes[16];
@@ -36,7 +35,8 @@ static inline struct table table_create(unsigned bits, fib_retire_fn retire)
 		t.v4 = fib4_create(retire);
 	else
 		t.v6 = fib6_create(retire);
-	CU_ASSERT_FATAL(t.v4 || t.v6);
+	if (!t.v4 && !t.v6)
+		abort();
 	return t;
 }
 
@@ -64,8 +64,8 @@ static inline uint32_t host_order(const uint8_t *b)
 
 #define BULK 64u
 
-/* At most BULK addresses, all in one table as the fast path's straight line asks, or (mixed) each in
- * a table of its own. */
+/* At most BULK addresses, all in one table as the fast path's straight line asks, or (mixed) each
+ * in a table of its own. */
 static inline void table_lookup(
 	const struct table *t, uint8_t (*addr)[16], uint32_t *ret_value, unsigned n, bool mixed)
 {
@@ -176,6 +176,29 @@ static inline struct prefix random_nested(unsigned bits)
 	return p;
 }
 
+/* As a cloud's: any length from a site's to a host's, in a few blocks; in one of them so dense that
+ * hardly an address is free. */
+static inline struct prefix random_cloud(unsigned bits)
+{
+	unsigned block = random_below(8), site = bits == 32 ? 14 : 36;
+	struct prefix p;
+
+	random_bytes(p.bytes, bits);
+	p.bytes[0] = bits == 32 ? 10 : 0xfd;
+	p.bytes[1] = (uint8_t)(block * 29);
+	if (bits == 128)
+		p.bytes[2] = p.bytes[3] = 0x40;
+	p.len = (uint8_t)(site + random_below(bits == 32 ? 19 : 30));
+	if (!block) {
+		unsigned dense = bits / 8 - 2 - random_below(bits == 32 ? 1 : 3) * 2;
+
+		memset(p.bytes + 2, 7, dense - 2);
+		p.len = (uint8_t)(8 * dense + random_below(bits + 1 - 8 * dense));
+	}
+	mask(p.bytes, p.len);
+	return p;
+}
+
 /* An address in the prefix, at its ends, or just outside. */
 static inline void near(const struct prefix *p, unsigned bits, uint8_t *addr)
 {
@@ -202,5 +225,13 @@ static inline bool covers(const struct prefix *p, const uint8_t *addr)
 	mask(cut, p->len);
 	return !memcmp(cut, p->bytes, 16);
 }
+
+/* ---- what is run with them: NULL, or what went wrong ---- */
+/* fib_diff.c: random updates and lookups against a list of at most 2,000 prefixes. */
+const char *fib_against_list(unsigned bits, unsigned updates);
+/* fib_diff.c: up to `most` prefixes, then down, up and down again, against a hash. */
+const char *fib_against_hash(unsigned bits, unsigned most);
+/* fib_churn.c: updates while threads check every answer. */
+const char *fib_churn(unsigned bits, unsigned updates);
 
 #endif

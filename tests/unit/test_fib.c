@@ -1,241 +1,46 @@
-/* Forwarding tables against oracles that are too simple to be wrong: a list searched from end to
- * end, and for large tables a hash of (prefix, length) probed from the longest length down. Both
- * families run the same tests. */
+/* Forwarding tables: edges, refusals, memory, and random updates against simple oracles
+ * (fib_diff.c; at length in tests/fib/). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "fib_table.h"
+#include "unit.h"
 
-/* ---- oracles ---- */
-struct list {
-	struct {
-		struct prefix prefix;
-		uint32_t value;
-	} at[2000];
-	unsigned n;
-};
-
-static int list_find(const struct list *l, const struct prefix *p)
+static void passes(const char *bad)
 {
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->at[i].prefix.len == p->len && !memcmp(l->at[i].prefix.bytes, p->bytes, 16))
-			return (int)i;
-	return -1;
-}
-
-static uint32_t list_lookup(const struct list *l, const uint8_t *addr)
-{
-	int len = -1;
-	uint32_t value = 0;
-
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->at[i].prefix.len > len && covers(&l->at[i].prefix, addr)) {
-			len = l->at[i].prefix.len;
-			value = l->at[i].value;
-		}
-	return value;
-}
-
-#define HASH_SIZE (1u << 20)
-
-/* Open addressing; a deleted prefix stays with value 0. */
-struct hash {
-	struct prefix prefix[HASH_SIZE];
-	uint32_t value[HASH_SIZE];
-	bool used[HASH_SIZE];
-	unsigned of_len[129];
-};
-
-static uint32_t *hash_slot(struct hash *h, const struct prefix *p, bool make)
-{
-	uint64_t k[2], x;
-
-	memcpy(k, p->bytes, 16);
-	x = (k[0] * 0x9e3779b97f4a7c15ull ^ k[1]) + p->len;
-	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
-	for (unsigned i = (unsigned)(x >> 40);; i++) {
-		i &= HASH_SIZE - 1;
-		if (!h->used[i]) {
-			if (!make)
-				return NULL;
-			h->used[i] = true;
-			h->prefix[i] = *p;
-			return &h->value[i];
-		}
-		if (h->prefix[i].len == p->len && !memcmp(h->prefix[i].bytes, p->bytes, 16))
-			return &h->value[i];
-	}
-}
-
-static uint32_t hash_lookup(struct hash *h, const uint8_t *addr, unsigned bits)
-{
-	for (int len = (int)bits; len >= 0; len--) {
-		struct prefix p = { .len = (uint8_t)len };
-		const uint32_t *value;
-
-		if (!h->of_len[len])
-			continue;
-		memcpy(p.bytes, addr, 16);
-		mask(p.bytes, (unsigned)len);
-		value = hash_slot(h, &p, false);
-		if (value && *value)
-			return *value;
-	}
-	return 0;
-}
-
-/* ---- tests ---- */
-static void check_list(
-	const struct table *t, const struct list *l, const struct prefix *p, bool *ret_ok)
-{
-	uint8_t addr[8][16];
-	uint32_t got[8];
-
-	for (unsigned i = 0; i < 8; i++)
-		near(i < 4 || !l->n ? p : &l->at[random_below(l->n)].prefix, t->bits, addr[i]);
-	table_lookup(t, addr, got, 8, random_below(2));
-	for (unsigned i = 0; i < 8; i++)
-		*ret_ok = *ret_ok && got[i] == list_lookup(l, addr[i]);
-}
-
-/* grow: of 8 operations so many add, the rest delete. */
-static void list_step(
-	struct table *t, struct list *l, struct prefix *p, unsigned grow, bool *ret_ok)
-{
-	int at = list_find(l, p);
-	uint32_t value = 1 + random_below(random_below(2) ? 3 : FIB_VALUE_MAX);
-
-	if (random_below(8) >= grow) {
-		if (l->n && random_below(8)) {
-			at = (int)random_below(l->n);
-			*p = l->at[at].prefix;
-		}
-		*ret_ok = *ret_ok && table_del(t, p) == (at < 0 ? -ENOENT : 0);
-		if (at >= 0)
-			l->at[at] = l->at[--l->n];
-	} else if (at >= 0 || l->n < 2000) {
-		struct prefix noisy = *p; /* host bits are ignored */
-
-		for (unsigned bit = p->len; bit < t->bits; bit++)
-			noisy.bytes[bit / 8] |= (uint8_t)(random_next() & (0x80 >> bit % 8));
-		*ret_ok = *ret_ok && !table_set(t, &noisy, value);
-		if (at < 0)
-			at = (int)l->n++;
-		l->at[at].prefix = *p;
-		l->at[at].value = value;
-	}
-}
-
-static void against_list(unsigned bits)
-{
-	struct list *l = calloc(1, sizeof(*l));
-	struct table t = table_create(bits, retire_now);
-	bool ok = true;
-
-	seed = 4711 + bits;
-	for (unsigned i = 0; i < 30000 && ok; i++) {
-		struct prefix p = i / 7500 % 2 ? random_internet(bits) : random_nested(bits);
-
-		list_step(&t, l, &p, i / 2500 % 2 ? 2 : 6, &ok);
-		check_list(&t, l, &p, &ok);
-	}
-	CU_ASSERT(ok);
-	CU_ASSERT_EQUAL(table_usage(&t).routes, l->n);
-	while (l->n)
-		CU_ASSERT_EQUAL(table_del(&t, &l->at[--l->n].prefix), 0);
-	CU_ASSERT_EQUAL(table_usage(&t).routes, 0);
-	table_destroy(&t);
-	free(l);
+	if (bad)
+		puts(bad);
+	CU_ASSERT(!bad);
 }
 
 static void against_list4(void)
 {
-	against_list(32);
+	passes(fib_against_list(32, 60000));
 }
 
 static void against_list6(void)
 {
-	against_list(128);
-}
-
-static bool hash_step(
-	struct table *t, struct hash *h, const struct prefix *p, bool add, uint64_t *n)
-{
-	uint32_t *value = hash_slot(h, p, add);
-	bool known = value && *value;
-
-	if (add) {
-		uint32_t fresh = 1 + random_below(256);
-
-		*n += !known;
-		h->of_len[p->len] += !known;
-		*value = fresh;
-		return !table_set(t, p, fresh);
-	}
-	if (known) {
-		*n -= 1;
-		h->of_len[p->len]--;
-		*value = 0;
-	}
-	return table_del(t, p) == (known ? 0 : -ENOENT);
-}
-
-/* 600,000 operations a family; the table passes the size at which its root changes several times.
- */
-static void against_hash(unsigned bits)
-{
-	static const struct {
-		unsigned ops, add; /* of 16 operations */
-	} phase[] = { { 200000, 15 }, { 150000, 1 }, { 50000, 14 }, { 100000, 2 }, { 100000, 10 } };
-	struct hash *h = calloc(1, sizeof(*h));
-	struct prefix *known = calloc(1u << 18, sizeof(*known));
-	struct table t = table_create(bits, retire_now);
-	unsigned n_known = 0;
-	uint64_t n = 0;
-	bool ok = true;
-
-	CU_ASSERT_FATAL(h && known);
-	seed = 815 + bits;
-	for (unsigned i = 0; i < sizeof(phase) / sizeof(phase[0]); i++)
-		for (unsigned op = 0; op < phase[i].ops && ok; op++) {
-			bool add = random_below(16) < phase[i].add;
-			unsigned pick = random_below(n_known ? n_known : 1);
-			struct prefix p = known[pick];
-			uint8_t addr[4][16];
-			uint32_t got[4];
-
-			if (add && (!n_known || random_below(4))) {
-				p = random_below(16) ? random_internet(bits) : random_nested(bits);
-				if (n_known < 1u << 18)
-					known[n_known++] = p;
-			} else if (!add && n_known > 1) {
-				known[pick] = known[--n_known];
-			}
-			ok = hash_step(&t, h, &p, add, &n);
-			if (op % (bits / 16)) /* the oracle is slow */
-				continue;
-			near(&p, bits, addr[0]);
-			near(&p, bits, addr[1]);
-			near(&known[random_below(n_known)], bits, addr[2]);
-			random_bytes(addr[3], bits);
-			table_lookup(&t, addr, got, 4, op % 3);
-			for (unsigned j = 0; j < 4; j++)
-				ok = ok && got[j] == hash_lookup(h, addr[j], bits);
-		}
-	CU_ASSERT(ok);
-	CU_ASSERT_EQUAL(table_usage(&t).routes, n);
-	table_destroy(&t);
-	free(known);
-	free(h);
+	passes(fib_against_list(128, 60000));
 }
 
 static void against_hash4(void)
 {
-	against_hash(32);
+	passes(fib_against_hash(32, 100000));
 }
 
 static void against_hash6(void)
 {
-	against_hash(128);
+	passes(fib_against_hash(128, 60000));
+}
+
+static void churn4(void)
+{
+	passes(fib_churn(32, 20000));
+}
+
+static void churn6(void)
+{
+	passes(fib_churn(128, 20000));
 }
 
 static void edges(void)
@@ -402,8 +207,9 @@ void unit_fib(void)
 		{ "against_hash6", against_hash6 },
 		{ "memory_small", memory_small },
 		{ "memory_large", memory_large },
+		{ "churn4", churn4 },
+		{ "churn6", churn6 },
 	};
 
 	UNIT_SUITE("fib", tests);
-	unit_fib_churn();
 }
