@@ -24,6 +24,7 @@
 #define LOG_BITS 24 /* fraction of the fixed-point logarithms */
 
 _Static_assert(DP_BUCKETS == 256, "a shuffle is of bytes; buckets are the hash's low byte");
+_Static_assert(DP_ADJS_MAX <= 65536, "what a bucket holds");
 
 /* Control's copy, beside what workers see. */
 struct group_legs {
@@ -162,7 +163,7 @@ static uintptr_t group_build(const struct dp_leg *legs, unsigned n)
 		return 0;
 	assign(legs, n, owner);
 	for (unsigned b = 0; b < DP_BUCKETS; b++)
-		g->adj[b] = legs[owner[b]].adj;
+		g->adj[b] = (uint16_t)legs[owner[b]].adj;
 	return (uintptr_t)g;
 }
 

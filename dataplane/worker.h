@@ -68,7 +68,7 @@ struct adj {
 };
 
 struct group {
-	uint32_t adj[DP_BUCKETS];
+	uint16_t adj[DP_BUCKETS];
 };
 
 extern const struct adj *_Atomic adj_table[DP_ADJS_MAX];
