@@ -114,6 +114,15 @@ static __rte_always_inline unsigned may_own(const struct vrf_fib *vrf, __m128i s
 	return set & 1;
 }
 
+/* TTL, protocol and checksum one hop on, as decrement() in rewrite.c has it. */
+static __rte_always_inline __m128i aged(__m128i word)
+{
+	__m128i carry = _mm_cmpgt_epi32(_mm_srli_epi32(word, 16), _mm_set1_epi32(0xfffd));
+
+	return _mm_sub_epi32(
+		_mm_add_epi32(word, _mm_set1_epi32(0x10000 - 1)), _mm_slli_epi32(carry, 16));
+}
+
 /* Lengths of four frames, then how far each is from the beginning of its buffer. */
 static __rte_always_inline __m128i size_and_room(struct rte_mbuf *const m[4])
 {
@@ -182,6 +191,7 @@ static __rte_always_inline bool four(const struct link_words *l, const struct vr
 	bad = _mm_or_si128(bad, _mm_cmpeq_epi32(tail, _mm_setzero_si128()));
 	if (unlikely(!_mm_testz_si128(bad, bad)) || unlikely(may_own(vrf, word[3])))
 		return false;
+	_mm_storeu_si128((void *)&v->aged[v->n], aged(word[2]));
 	put_four(l, v, m, d, total, dst);
 	last_hop = _mm_cmpgt_epi32(_mm_set1_epi32(2), _mm_and_si128(word[2], _mm_set1_epi32(0xff)));
 	if (unlikely(!_mm_testz_si128(last_hop, last_hop)))

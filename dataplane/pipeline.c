@@ -31,6 +31,7 @@ void lane_compact(struct lane *v)
 		v->len[k] = v->len[i];
 		v->in[k] = v->in[i];
 		v->note[k] = v->note[i];
+		v->aged[k] = v->aged[i];
 		k++; /* what only route reads stays behind */
 	}
 	v->n = k;

@@ -43,6 +43,7 @@ struct lane {
 		const uint8_t *dst6[VECTOR_MAX];
 	};
 	uint32_t group[VECTOR_MAX];
+	uint32_t aged[VECTOR_MAX]; /* quick: TTL, protocol and checksum as they will leave */
 	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
 	uint16_t in[VECTOR_MAX];  /* ingress link */
 	uint8_t note[VECTOR_MAX];

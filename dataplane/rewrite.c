@@ -224,14 +224,14 @@ static __rte_always_inline void rewrite_lane(
 		if (quick || (likely(ttl >= 2) && likely(off >= ADJ_TAIL) &&
 				     likely(!(v->note[i] & NOTE_ODD)))) {
 			if (likely(len <= a->plain_mtu)) {
-				decrement(ip, af);
+				quick ? (void)memcpy(ip + 8, &v->aged[i], 4) : decrement(ip, af);
 				push_ether(m, ip, len, af, a, off);
 				continue;
 			}
 			if (a->outer_ip_off && len <= a->mtu && off >= a->header_len) {
 				uint32_t hash = flow_hash_plain(ip, (uint16_t)len, af);
 
-				decrement(ip, af);
+				quick ? (void)memcpy(ip + 8, &v->aged[i], 4) : decrement(ip, af);
 				push_tunnel(m, ip, len, af, a, off, hash);
 				continue;
 			}

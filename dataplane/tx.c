@@ -79,6 +79,8 @@ unsigned tx_inbox(struct worker *w)
 	struct rte_mbuf *pkts[VECTOR_MAX];
 	unsigned total = 0, n = VECTOR_MAX;
 
+	if (likely(rte_ring_empty(w->inbox)))
+		return 0;
 	/* Several workers may each hand over a vector while this one takes its own. */
 	for (unsigned round = 0; round < INBOX_ROUNDS && n == VECTOR_MAX; round++) {
 		n = rte_ring_dequeue_burst(w->inbox, (void **)pkts, VECTOR_MAX, NULL);
