@@ -60,6 +60,13 @@ $(B)/failover: $(patsubst %.c,$(B)/%.o,$(wildcard tests/speed/*.c)) $(B)/tests/p
 		$(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
 	$(LINK) -Wl,--wrap=dp_group_set -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
 
+# The forwarding tables at length, and the tables alone against rte_fib: no EAL, no huge pages for the first.
+FIB_OBJ := $(patsubst %,$(B)/dataplane/%.o,fib4 fib6 trie trie_show trie_block arena reclaim)
+$(B)/fiblong: $(B)/tests/fib/fiblong.o $(B)/tests/unit/fib_diff.o $(B)/tests/unit/fib_churn.o $(FIB_OBJ)
+	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
+$(B)/fibbench: $(B)/tools/bench/fibbench.o $(FIB_OBJ)
+	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC $<' &&) $(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
