@@ -195,22 +195,26 @@ static struct rte_mbuf *frame_get(const json_t *hex, int *ret_err)
 static int send_one(const json_t *in)
 {
 	unsigned p = int_get(in, "port", 0), q = int_get(in, "queue", 0);
+	static struct rte_mbuf *pkts[POOL_SIZE];
 	json_t *list = json_object_get(in, "frames"), *hex;
+	unsigned n = 0;
 	size_t i;
 	int ret = 0;
 
 	if (p >= n_ports || q >= n_queues)
 		return fail(-EINVAL, "no port %u or queue %u", p, q);
 	json_array_foreach(list, i, hex) {
-		struct rte_mbuf *m = frame_get(hex, &ret);
-		if (!m)
-			return ret;
-		if (rte_ring_enqueue(wires[p].rx[q], m)) {
-			rte_pktmbuf_free(m);
-			return fail(-ENOBUFS, "too many frames at once");
-		}
+		pkts[n] = frame_get(hex, &ret);
+		if (!pkts[n])
+			break;
+		n++;
 	}
-	return 0;
+	/* At once: what is sent in one command is one vector, or as few as can be. */
+	if (!ret && n && !rte_ring_enqueue_bulk(wires[p].rx[q], (void **)pkts, n, NULL))
+		ret = fail(-ENOBUFS, "too many frames at once");
+	if (ret)
+		rte_pktmbuf_free_bulk(pkts, n);
+	return ret;
 }
 
 static int cmd_send(json_t *in, json_t *answer)
