@@ -29,7 +29,7 @@ MUTANTS = {
     "IPv6 hop limit of ND": ("ip6.nd_hop_limit", [("neigh.c", "ip[7] != 255", "0")]),
     "ND option length": ("ip6.nd_option_zero", [("neigh.c", "if (len < fixed || !options_valid(", "if (len < fixed || 0 && !options_valid(")]),
     "error about error": ("icmp.no_error_about_error", [("icmp.c", "(hlen < k->len && is_query4(k->ip[hlen]))", "1")]),
-    "limit by source": ("icmp.limit_by_source", [("icmp.c", "&s->tokens, &s->stamp, worker_now(w), hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))\n\t\treturn false;", "&s->tokens, &s->stamp, worker_now(w), hz / SOURCE_PPS, hz / SOURCE_PPS * SOURCE_BURST))\n\t\t;")]),
+    "limit by source": ("icmp.limit_by_source", [("icmp.c", "hz / SOURCE_PPS * SOURCE_BURST))\n\t\treturn false;", "hz / SOURCE_PPS * SOURCE_BURST))\n\t\t;")]),
     "VXLAN flag": ("tunnel.flag", [("decap.c", "if (!(vxlan[0] & VXLAN_VNI_VALID))", "if (0)")]),
     "four: checksum": ("ip4.checksum", [("parse_four.c", "bad_sum(word, dst)", "_mm_setzero_si128()")]),
     "four: fragment": ("vector.one_broken", [("parse_four.c", "_mm_and_si128(word[1], fragment)", "_mm_setzero_si128()")]),
