@@ -40,7 +40,7 @@ bool late_put(struct mirror_vrf *mv, const struct rib *rib, const struct rib_nod
 {
 	const struct nhset *set = legs_of_group(node->group);
 
-	if (node->routes || !set || mv->dying || !legs_has_gateway(set))
+	if (node->routes || !set || mv->dying || set->key.host || !legs_has_gateway(set))
 		return false;
 	if (last - first == LATE_MAX)
 		take_oldest();
