@@ -176,8 +176,8 @@ static inline struct prefix random_nested(unsigned bits)
 	return p;
 }
 
-/* As a cloud's: any length from a site's to a host's, in a few blocks; in one of them so dense that
- * hardly an address is free. */
+/* As a cloud's: any length from a site's to a host's, in a few blocks; one of them so dense that
+ * hardly an address is free, and (IPv6) one of sites with one subnet each. */
 static inline struct prefix random_cloud(unsigned bits)
 {
 	unsigned block = random_below(8), site = bits == 32 ? 14 : 36;
@@ -194,6 +194,13 @@ static inline struct prefix random_cloud(unsigned bits)
 
 		memset(p.bytes + 2, 7, dense - 2);
 		p.len = (uint8_t)(8 * dense + random_below(bits + 1 - 8 * dense));
+	} else if (block == 1 && bits == 128) {
+		bool site_itself = random_below(2);
+
+		p.bytes[4] = (uint8_t)(random_below(24) << 2);
+		p.bytes[5] = site_itself ? 0 : 5;
+		memset(p.bytes + 6, 1, 2);
+		p.len = site_itself ? 38 : 64;
 	}
 	mask(p.bytes, p.len);
 	return p;
