@@ -94,7 +94,7 @@ speed-build:
 	@$(MAKE) --no-print-directory $(B)/net_bench.so || echo 'without net_bench.so: tests of churn are skipped'
 test-quick: test-build
 	@tests/run $(if $(SAN),--san) core packet
-test-build: all $(B)/unit $(B)/pktrun $(B)/failover $(B)/fiblong
+test-build: all $(B)/unit $(B)/pktrun $(B)/failover $(B)/fiblong $(if $(SAN),,$(B)/tsan)
 
 # What takes longer than a test may; logs below tests/proofs/. T=mutants: is each check noticed when it is gone?
 # T=churn: 60 s of 10,000 route updates a second while forwarding.
