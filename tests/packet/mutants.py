@@ -32,7 +32,7 @@ MUTANTS = {
     "limit by source": ("icmp.limit_by_source", [("icmp.c", "hz / SOURCE_PPS * SOURCE_BURST))\n\t\treturn false;", "hz / SOURCE_PPS * SOURCE_BURST))\n\t\t;")]),
     "VXLAN flag": ("tunnel.flag", [("decap.c", "if (!(vxlan[0] & VXLAN_VNI_VALID))", "if (0)")]),
     "four: checksum": ("ip4.checksum", [("parse_four.c", "bad_sum(word, dst)", "_mm_setzero_si128()")]),
-    "four: fragment": ("vector.one_broken", [("parse_four.c", "_mm_and_si128(word[1], fragment)", "_mm_setzero_si128()")]),
+    "four: fragment": ("frag.too_long", [("parse_four.c", "_mm_and_si128(word[1], fragment)", "_mm_setzero_si128()")]),
     "four: addresses": ("ip4.martian_source", [("parse_four.c", "bad_address(word[3], dst)", "_mm_setzero_si128()")]),
     "four: own source": ("ip4.own_source", [("parse_four.c", " || unlikely(may_own(vrf, word[3]))", "")]),
     "four: source MAC": ("l2.", [("parse_four.c", "_mm_cmpeq_epi32(tail, _mm_setzero_si128())", "_mm_setzero_si128()")]),
