@@ -495,12 +495,14 @@ bool legs_flush(uint64_t end_ns)
 		rc = set_refresh(set);
 		if (rc < 0) { /* as it was, in the fast path; again at the next tick: memory or room
 				 may come */
-			log_event(LOG_LVL_ERR, "lintasd", "path group %u not renewed: %s",
-				set->group, strerror(-rc));
+			if (!set->failing)
+				log_event(LOG_LVL_ERR, "lintasd", "path group %u not renewed: %s",
+					set->group, strerror(-rc));
+			set->failing = true;
 			TAILQ_INSERT_TAIL(&failed, set, of_dirty);
 			continue;
 		}
-		set->dirty = false;
+		set->dirty = set->failing = false;
 		if (n % 8 == 0 && now_ns() > end_ns)
 			break;
 	}

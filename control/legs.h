@@ -99,6 +99,7 @@ struct nhset_key {	       /* bytes are hashed: build it in zeroed memory */
 struct nhset {
 	UT_hash_handle hh;
 	LIST_ENTRY(nhset) of_nexthop;
+	bool failing; /* the last attempt to renew it was refused, and that has been said */
 	TAILQ_ENTRY(nhset) of_dirty;
 	uint32_t routes;    /* routes of the RIB that point here */
 	uint32_t prefixes;  /* prefixes of the FIB that use the group */

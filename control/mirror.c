@@ -155,7 +155,10 @@ static void moved(void)
 
 void mirror_urgent(void)
 {
-	if (legs_flush(now_ns() + CONTROL_BUDGET_US * 1000 / 4) && moving.since_ns)
+	uint64_t now = now_ns(), begin = control.callback_ns ? control.callback_ns : now;
+	uint64_t end = begin + CONTROL_BUDGET_US * 1000 / 2;
+
+	if (now < end && legs_flush(end) && moving.since_ns)
 		moved();
 }
 
@@ -167,7 +170,7 @@ static void settle_again(bool done)
 
 	if (!settle_event || (done && !due))
 		return;
-	wait = done && due > now ? (due - now) / 1000 + 1 : 0;
+	wait = done && due > now && LIST_EMPTY(&dying) ? (due - now) / 1000 + 1 : 0;
 	tv.tv_usec = wait;
 	event_add(settle_event, &tv);
 }

@@ -4,7 +4,8 @@
  * has no route, flows of legs that nobody touched among them. So a prefix whose last route by a
  * gateway went stays in the FIB for LATE_MS: what is added meanwhile replaces it by one store. A
  * ring keeps them in order; when it is full the oldest goes at once, so that a table that is
- * withdrawn whole is only LATE_MAX prefixes late. Control thread only. */
+ * withdrawn whole is only LATE_MAX prefixes late. A prefix with another route left, however bad,
+ * moves to that at once: it is reached. Control thread only. */
 #include "mirror_state.h"
 
 #define LATE_MS	 10
@@ -42,11 +43,11 @@ bool late_put(struct mirror_vrf *mv, const struct rib *rib, const struct rib_nod
 
 	if (node->routes || !set || mv->dying || set->key.host || !legs_has_gateway(set))
 		return false;
-	if (last - first == LATE_MAX)
-		take_oldest();
 	ring[last++ % LATE_MAX] = (struct late){
 		.mv = mv, .prefix = rib_prefix(rib, node), .due_ns = now_ns() + LATE_MS * MS
 	};
+	if (last - first == LATE_MAX) /* this may be the same prefix's: node is gone then */
+		take_oldest();
 	return true;
 }
 

@@ -63,7 +63,7 @@ static void build_tunnel(struct adj *a, const struct link *l)
 	h[u->header_len - 1] = l->conf.local.af == AF_INET ? 0x00 : 0xdd;
 	h += u->header_len;
 	memcpy(h, l->tun, l->tun_len);
-	a->outer_sum = rte_raw_cksum(h, IP4_MIN);
+	a->outer_sum = l->conf.local.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
 	h += l->tun_len;
 	memcpy(h, l->l2, l->l2_len);
 	memcpy(h, a->conf.mac, sizeof(a->conf.mac));

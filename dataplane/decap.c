@@ -1,11 +1,14 @@
 /* decap: out of a VXLAN (RFC 7348), at most twice a packet, and on as if received on the tunnel's
  * link.
  *
- * local.c leaves here what is addressed to an end of some tunnel. The UDP checksum is verified when
- * there is one (RFC 7348 5, RFC 6935), flags must say that the VNI is valid, reserved bits are
- * ignored, and the tunnel must be one of ours by VRF, both addresses, port and VNI. Then the outer
- * headers and whatever follows the UDP datagram are cut off and parse sees the inner frame.
- * Congestion marks come along (RFC 6040 4.2): that is the one change to a packet before rewrite. */
+ * Route leaves here what is for this router, plain UDP and to a port that tunnels use; local.c, for
+ * what is not so plain, what is addressed to an end of some tunnel. Whose it is shows here: what is
+ * nobody's is dropped, or goes up to the kernel when no tunnel ends at its address. The UDP
+ * checksum is verified when there is one (RFC 7348 5, RFC 6935), flags must say that the VNI is
+ * valid, reserved bits are ignored, and the tunnel must be one of ours by VRF, both addresses, port
+ * and VNI. Then the outer headers and whatever follows the UDP datagram are cut off and parse sees
+ * the inner frame. Congestion marks come along (RFC 6040 4.2): that is the one change to a packet
+ * before rewrite. */
 #include "csum.h"
 #include "flow.h"
 #include "parse.h"

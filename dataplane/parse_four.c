@@ -4,19 +4,17 @@
  * condition leaves bits in `bad`, and when any is set none of the four is taken here, parse.c looks
  * at them one by one. The header words of the four are turned so that a register holds the same
  * word of each: lengths, fragment field, sums and addresses then cost one instruction for four.
- * SSE4.1 is what Debian's DPDK is built for; other machines take every frame one by one.
+ * SSE4.1 is what Debian's DPDK is built for.
  *
  * A lane that holds nothing but what came this way is `quick`: one ingress link, time left, room
  * for an Ethernet header before each. rewrite and meter need not ask again.
  *
  * What is read of a frame that turns out too short lies within its buffer, and decides nothing. */
+#include <smmintrin.h>
 #include <string.h>
 #include <rte_prefetch.h>
 #include "parse.h"
 #include "vrf.h"
-
-#ifdef __SSE4_1__
-#include <smmintrin.h>
 
 #define MAC_ALL	  0xffffffffffffll
 #define MAC_GROUP (1ll << 48) /* group bit of the source, in the word that begins a frame */
@@ -214,14 +212,3 @@ unsigned parse_fours(const struct link *from, const struct vrf_fib *vrf, struct 
 	}
 	return n;
 }
-
-#else
-
-unsigned parse_fours(const struct link *from, const struct vrf_fib *vrf, struct lane *v,
-	struct rte_mbuf *const *pkts, unsigned n)
-{
-	(void)from, (void)vrf, (void)v, (void)pkts, (void)n;
-	return 0;
-}
-
-#endif

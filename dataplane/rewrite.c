@@ -1,15 +1,15 @@
 /* rewrite: the first stage that changes a packet. TTL and header checksum, then the adjacency's
  * header.
  *
- * The straight line is for a packet that fits the MTU, has time left and goes out by Ethernet: one
- * test of all that could be odd, the checksum adjusted incrementally (RFC 1624), three 8-byte
- * stores that put a right-aligned header of at most 24 bytes before the IP header (what they write
- * further left is headroom), the EtherType of the lane's family, and the length set so that padding
- * stays behind.
+ * The straight line is for a packet that fits the MTU and has time left: the checksum adjusted
+ * incrementally (RFC 1624; parse_four.c may have done so already), a right-aligned header of at
+ * most 24 bytes copied before the IP header (what goes further left is headroom), and the length
+ * set so that padding stays behind. Into a tunnel the copy is of the whole prebuilt outer header,
+ * and what depends on the packet is filled in.
  *
  * Off the line: time exceeded, too big (fragments for IPv4 without DF, else an error with the MTU,
- * from which the tunnel's overhead is already taken), options within their budget, tunnels, links
- * that are down. */
+ * from which the tunnel's overhead is already taken), options within their budget, links that are
+ * down. */
 #include "csum.h"
 #include "flow.h"
 #include "icmp.h"

@@ -1,4 +1,4 @@
-/* What parse.c reads of a snapshot; everybody else uses the functions of worker.h. */
+/* What the stages read of a snapshot; who is not on the packet's way asks by worker.h. */
 #ifndef LINTAS_SNAPSHOT_H
 #define LINTAS_SNAPSHOT_H
 

@@ -60,7 +60,7 @@ struct adj {
 			 tunnel down) */
 	uint16_t plain_mtu;	/* the same for the straight line: 0 for tunnels too */
 	uint16_t underlay_link; /* tunnel: also counted there; else 0 */
-	uint32_t outer_sum;	/* of an outer IPv4 header, not folded: rte_raw_cksum_part */
+	uint32_t outer_sum;	/* of the outer IPv4 header as it stands in `header` */
 	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned,
 				   with IPv4's EtherType */
 	struct dp_adj conf;

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Is each check of the pipeline noticed when it is gone? Removes one at a time in a copy of the tree, builds
 pktrun there and runs the row that guards it: the row must fail. Prints PASS when it did, FAIL when the broken
-pipeline was accepted. Most faults are told from good packets twice, by the straight line's one expression and by
-the check that names them: where both would have to go, a mutant removes both."""
+pipeline was accepted. Most faults are told from good packets up to three times, by fours, by the straight line and by
+the check that names them: where several would have to go, a mutant removes them."""
 import os
 import shutil
 import subprocess
