@@ -280,11 +280,6 @@ struct arena *arena_of(const void *block)
 	return (struct arena *)((uintptr_t)block & ~(uintptr_t)(ARENA_BYTES - 1));
 }
 
-void *arena_base(struct arena *a)
-{
-	return a;
-}
-
 size_t arena_bytes(const struct arena *a)
 {
 	return (size_t)a->top * ARENA_UNIT;

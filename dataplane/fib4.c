@@ -73,6 +73,7 @@ struct view {
 	const uint32_t *top;
 	const _Atomic uint32_t *root;
 	unsigned bits; /* of the root */
+	bool near;
 };
 
 static inline struct view view_of(const struct fib4 *fib)
@@ -80,7 +81,7 @@ static inline struct view view_of(const struct fib4 *fib)
 	const uint32_t *top = trie_top(&fib->trie);
 	const struct trie_root *root = trie_root(&fib->trie);
 
-	return (struct view){ fib, fib->trie.base, top, root->word, root->bits };
+	return (struct view){ fib, fib->trie.base, top, root->word, root->bits, trie_near(root) };
 }
 
 static inline const struct trie_node *root_node(const struct view *v, uint32_t addr, unsigned bits)
@@ -103,13 +104,12 @@ static uint32_t walk(const char *base, const struct trie_node *node, uint32_t bi
 
 /* What the straight line has no answer for. When short prefixes changed during the walk, once more,
  * until they do not. */
-static __attribute__((noinline)) uint32_t lookup_rest(
-	const struct view *before, const struct trie_node *node, uint32_t addr)
+static __attribute__((noinline)) uint32_t lookup_rest(const struct view *before, uint32_t addr)
 {
 	struct view v = *before;
 
 	for (;;) {
-		uint32_t value = walk(v.base, node, addr << v.bits);
+		uint32_t value = walk(v.base, root_node(&v, addr, v.bits), addr << v.bits);
 
 		if (value)
 			return value;
@@ -117,21 +117,20 @@ static __attribute__((noinline)) uint32_t lookup_rest(
 		if (trie_top(&v.fib->trie) == v.top)
 			return value;
 		v = view_of(v.fib);
-		node = root_node(&v, addr, v.bits);
 	}
 }
 
-/* At most CHUNK lookups, all in the table seen as *v; bits: of its root. Or, with bits = 0, each in
- * a table of its own, view[i]. Constant where this is inlined. */
+/* At most CHUNK lookups, all in the table seen as *view; bits: of its root. Or, with bits = 0, each
+ * in a table of its own, view[i]. near: do not ask first. Constant where this is inlined. */
 static inline __attribute__((always_inline)) void lookup_chunk(const struct view *view,
-	const uint32_t *addr, uint32_t *ret_value, unsigned n, const unsigned bits)
+	const uint32_t *addr, uint32_t *ret_value, unsigned n, const unsigned bits, const bool near)
 {
 	const struct view one = *view;
 	const struct trie_node *node[CHUNK];
 	alignas(16) uint16_t item[CHUNK];
 
 #pragma GCC unroll 4
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && !near; i++) {
 		const struct view v = bits ? one : view[i];
 
 		node[i] = root_node(&v, addr[i], bits ? bits : v.bits);
@@ -142,27 +141,34 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct view
 	for (unsigned i = 0; i < n; i++) {
 		unsigned shift = 32 - TRIE_STRIDE - (bits ? bits : view[i].bits);
 
-		item[i] = trie_item(node[i], addr[i] >> shift);
+		item[i] = trie_item(
+			near ? root_node(&one, addr[i], bits) : node[i], addr[i] >> shift);
 	}
 	for (unsigned i = 0; i < n; i++)
 		ret_value[i] = item[i];
 	for (uint64_t odd = trie_odd(item, n); odd; odd &= odd - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(odd);
 
-		ret_value[i] = lookup_rest(bits ? view : &view[i], node[i], addr[i]);
+		ret_value[i] = lookup_rest(bits ? view : &view[i], addr[i]);
 	}
 }
 
 static void lookup_small(
 	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	lookup_chunk(view, addr, ret_value, n, SMALL_BITS);
+	lookup_chunk(view, addr, ret_value, n, SMALL_BITS, true);
 }
 
-static void lookup_large(
+static void lookup_near(
 	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	lookup_chunk(view, addr, ret_value, n, LARGE_BITS);
+	lookup_chunk(view, addr, ret_value, n, LARGE_BITS, true);
+}
+
+static void lookup_far(
+	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+{
+	lookup_chunk(view, addr, ret_value, n, LARGE_BITS, false);
 }
 
 static void lookup_mixed(
@@ -172,7 +178,7 @@ static void lookup_mixed(
 
 	for (unsigned i = 0; i < n; i++)
 		view[i] = view_of(fib[i]);
-	lookup_chunk(view, addr, ret_value, n, 0);
+	lookup_chunk(view, addr, ret_value, n, 0, false);
 }
 
 void fib4_lookup_same(const struct fib4 *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
@@ -181,10 +187,12 @@ void fib4_lookup_same(const struct fib4 *fib, const uint32_t *addr, uint32_t *re
 		const struct view view = view_of(fib);
 
 		chunk = n < CHUNK ? n : CHUNK;
-		if (view.bits == LARGE_BITS)
-			lookup_large(&view, addr, ret_value, chunk);
-		else
+		if (view.bits == SMALL_BITS)
 			lookup_small(&view, addr, ret_value, chunk);
+		else if (view.near)
+			lookup_near(&view, addr, ret_value, chunk);
+		else
+			lookup_far(&view, addr, ret_value, chunk);
 	}
 }
 

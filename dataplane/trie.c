@@ -316,6 +316,7 @@ static struct cnode *descend(
 			return NULL;
 		*root = block_of(t, cnode_create(t, key, t->shape->first, 0));
 	}
+	trie_show_ask(t, key);
 	c = cnode(t, *root);
 	path->n = 0;
 	path->at[path->n++] = c;
@@ -325,6 +326,8 @@ static struct cnode *descend(
 			return NULL;
 		path->at[path->n++] = c;
 	}
+	__builtin_prefetch(array(t, c->value));
+	__builtin_prefetch(trie_at(t->base, c->node));
 	return c;
 }
 

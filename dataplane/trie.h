@@ -54,7 +54,7 @@ struct trie_skip {
 /* Indexed by the first `bits` bits. */
 struct trie_root {
 	uint32_t bits;
-	uint32_t unused;
+	_Atomic uint32_t near; /* so few routes that all is in the nearest caches: no need to ask */
 	_Atomic uint32_t word[];
 };
 
@@ -182,6 +182,11 @@ static inline const struct trie_root *trie_root(const struct trie *t)
 {
 	return atomic_load_explicit(
 		(const struct trie_root *_Atomic *)&t->root, memory_order_acquire);
+}
+
+static inline bool trie_near(const struct trie_root *root)
+{
+	return atomic_load_explicit((_Atomic uint32_t *)&root->near, memory_order_relaxed);
 }
 
 static inline const uint32_t *trie_top(const struct trie *t)

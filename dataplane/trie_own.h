@@ -68,6 +68,8 @@ void trie_show_refresh(struct trie *t, struct cnode *c, unsigned from, uint32_t 
 void trie_show_drop(struct trie *t, struct cnode *c);
 /* Would c, the first of its group on the way down, be shown as a list now? */
 bool trie_show_lists(const struct trie *t, const struct cnode *c);
+/* Ask for the word of the root table that leads to the key. */
+void trie_show_ask(const struct trie *t, const struct trie_key *key);
 /* Publish the edge of c in place, in what `by` shows; false when that has to be refreshed for it.
  */
 bool trie_show_edge(struct trie *t, const struct cnode *by, const struct cnode *c);

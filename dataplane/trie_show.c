@@ -16,6 +16,7 @@
 #define LARGE_AT   512u	      /* routes longer than TRIE_TOP_BITS: the root table grows */
 #define SMALL_AT   256u	      /* and shrinks; from here on the large one is made ready */
 #define READY_STEP (1u << 14) /* bytes of it at each update */
+#define NEAR_UP_TO 2048u      /* routes whose part of the tables stays in the nearest caches */
 #define LIST_FULL  15u /* routes and nodes below that a list holds: two ranges each, and one */
 #define LIST_AGAIN 11u /* so few, and a group becomes a list */
 
@@ -187,6 +188,17 @@ static void list_fill(struct trie *t, struct cnode *c, struct ranges *r)
 	}
 }
 
+/* They lie scattered: ask for all of them before the first is looked at. */
+static void ask_children(const struct trie *t, const struct cnode *c)
+{
+	const uint32_t *child = array(t, c->child);
+
+	for (unsigned i = (unsigned)__builtin_popcountll(c->children); i; i--, child++) {
+		__builtin_prefetch(cnode(t, *child));
+		__builtin_prefetch((const char *)(cnode(t, *child) + 1) - 1);
+	}
+}
+
 /* How many places in c's group say something of their own: routes of the group, and nodes below it,
  * one that hangs where a route ends counted with it. Counts up to the limit. */
 static unsigned weight(const struct trie *t, const struct cnode *c, unsigned limit)
@@ -195,6 +207,8 @@ static unsigned weight(const struct trie *t, const struct cnode *c, unsigned lim
 	bool last = stride_of(t, c->depth) == 4; /* its slots are single places */
 	unsigned n = c->n_routes;
 
+	ask_children(t, c);
+	__builtin_prefetch(array(t, c->value)); /* list_fill's next */
 	for (uint64_t left = c->children; left && n <= limit; left &= left - 1, child++) {
 		const struct cnode *below = cnode(t, *child);
 		unsigned slot = (unsigned)__builtin_ctzll(left);
@@ -278,6 +292,13 @@ int trie_show_reserve(struct trie *t, size_t nodes, uint32_t value)
 }
 
 /* ---- publishing ---- */
+void trie_show_ask(const struct trie *t, const struct trie_key *key)
+{
+	const struct trie_root *root = trie_root(t);
+
+	__builtin_prefetch((const void *)&root->word[key->hi >> (64 - root->bits)]);
+}
+
 bool trie_show_edge(struct trie *t, const struct cnode *by, const struct cnode *c)
 {
 	unsigned slot = slot_of(t, &c->key, by->depth);
@@ -326,6 +347,7 @@ static void root_publish(struct trie *t, struct trie_root *root, bool large)
 	const struct trie_root *before = trie_root(t);
 
 	root->bits = first + (large ? TRIE_STRIDE : 0);
+	root->near = true;
 	t->large = large;
 	for (size_t i = 0; i < (size_t)1 << first; i++) {
 		struct cnode *c = t->roots[i] ? cnode(t, t->roots[i]) : NULL;
@@ -383,6 +405,10 @@ static void root_large(struct trie *t)
 
 void trie_show_resize(struct trie *t)
 {
+	bool near = t->n_long <= NEAR_UP_TO;
+
+	if (trie_near(trie_root(t)) != near)
+		atomic_store_explicit(&live_root(t)->near, near, memory_order_relaxed);
 	if (t->large && t->n_long < SMALL_AT) {
 		root_small(t);
 	} else if (!t->large && t->n_long >= SMALL_AT) {
