@@ -12,32 +12,25 @@
 
 #define CHUNK 64u
 
-struct fib4 {
-	struct trie trie;
-};
-
 #define SMALL_BITS 12u
 #define LARGE_BITS (SMALL_BITS + TRIE_STRIDE)
 
 static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 32, .grouped = false };
 
+/* To everybody else a table is a struct fib4, which is nowhere defined. */
+static struct trie *trie_of(const struct fib4 *fib)
+{
+	return (struct trie *)(uintptr_t)fib;
+}
+
 struct fib4 *fib4_create(fib_retire_fn retire)
 {
-	struct fib4 *fib = aligned_alloc(alignof(struct fib4), sizeof(*fib));
-
-	if (fib && trie_init(&fib->trie, &shape, retire)) {
-		free(fib);
-		return NULL;
-	}
-	return fib;
+	return (struct fib4 *)trie_create(&shape, retire);
 }
 
 void fib4_destroy(struct fib4 *fib)
 {
-	if (!fib)
-		return;
-	trie_finish(&fib->trie);
-	free(fib);
+	trie_destroy(trie_of(fib));
 }
 
 static struct trie_key key_of(const uint8_t *p)
@@ -51,40 +44,23 @@ int fib4_set(struct fib4 *fib, const uint8_t prefix[4], unsigned len, uint32_t v
 {
 	struct trie_key key = key_of(prefix);
 
-	return trie_set(&fib->trie, &key, len, value);
+	return trie_set(trie_of(fib), &key, len, value);
 }
 
 int fib4_del(struct fib4 *fib, const uint8_t prefix[4], unsigned len)
 {
 	struct trie_key key = key_of(prefix);
 
-	return trie_del(&fib->trie, &key, len);
+	return trie_del(trie_of(fib), &key, len);
 }
 
 void fib4_usage(const struct fib4 *fib, struct fib_usage *ret_usage)
 {
-	trie_usage(&fib->trie, ret_usage);
+	trie_usage(trie_of(fib), ret_usage);
 }
 
-/* What one lookup reads of its table, all of it from before the walk. */
-struct view {
-	const struct fib4 *fib;
-	const char *base;
-	const uint32_t *top;
-	const _Atomic uint32_t *root;
-	unsigned bits; /* of the root */
-	bool near;
-};
-
-static inline struct view view_of(const struct fib4 *fib)
-{
-	const uint32_t *top = trie_top(&fib->trie);
-	const struct trie_root *root = trie_root(&fib->trie);
-
-	return (struct view){ fib, fib->trie.base, top, root->word, root->bits, trie_near(root) };
-}
-
-static inline const struct trie_node *root_node(const struct view *v, uint32_t addr, unsigned bits)
+static inline const struct trie_node *root_node(
+	const struct trie_view *v, uint32_t addr, unsigned bits)
 {
 	return trie_node(v->base, trie_load(&v->root[addr >> (32 - bits)]));
 }
@@ -102,36 +78,31 @@ static uint32_t walk(const char *base, const struct trie_node *node, uint32_t bi
 	return word & ~TRIE_VALUE;
 }
 
-/* What the straight line has no answer for. When short prefixes changed during the walk, once more,
- * until they do not. */
-static __attribute__((noinline)) uint32_t lookup_rest(const struct view *before, uint32_t addr)
+/* What the straight line has no answer for. */
+static __attribute__((noinline)) uint32_t lookup_rest(const struct trie_view *before, uint32_t addr)
 {
-	struct view v = *before;
+	struct trie_view v = *before;
 
-	for (;;) {
+	for (;; v = trie_view(v.trie)) {
 		uint32_t value = walk(v.base, root_node(&v, addr, v.bits), addr << v.bits);
 
-		if (value)
+		if (value || trie_brief(&v, addr, &value))
 			return value;
-		value = v.top[addr >> (32 - TRIE_TOP_BITS)];
-		if (trie_top(&v.fib->trie) == v.top)
-			return value;
-		v = view_of(v.fib);
 	}
 }
 
 /* At most CHUNK lookups, all in the table seen as *view; bits: of its root. Or, with bits = 0, each
  * in a table of its own, view[i]. near: do not ask first. Constant where this is inlined. */
-static inline __attribute__((always_inline)) void lookup_chunk(const struct view *view,
+static inline __attribute__((always_inline)) void lookup_chunk(const struct trie_view *view,
 	const uint32_t *addr, uint32_t *ret_value, unsigned n, const unsigned bits, const bool near)
 {
-	const struct view one = *view;
+	const struct trie_view one = *view;
 	const struct trie_node *node[CHUNK];
 	alignas(16) uint16_t item[CHUNK];
 
 #pragma GCC unroll 4
 	for (unsigned i = 0; i < n && !near; i++) {
-		const struct view v = bits ? one : view[i];
+		const struct trie_view v = bits ? one : view[i];
 
 		node[i] = root_node(&v, addr[i], bits ? bits : v.bits);
 		__builtin_prefetch(node[i]);
@@ -154,19 +125,19 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct view
 }
 
 static void lookup_small(
-	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+	const struct trie_view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	lookup_chunk(view, addr, ret_value, n, SMALL_BITS, true);
 }
 
 static void lookup_near(
-	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+	const struct trie_view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	lookup_chunk(view, addr, ret_value, n, LARGE_BITS, true);
 }
 
 static void lookup_far(
-	const struct view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
+	const struct trie_view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	lookup_chunk(view, addr, ret_value, n, LARGE_BITS, false);
 }
@@ -174,17 +145,17 @@ static void lookup_far(
 static void lookup_mixed(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	struct view view[CHUNK];
+	struct trie_view view[CHUNK];
 
 	for (unsigned i = 0; i < n; i++)
-		view[i] = view_of(fib[i]);
+		view[i] = trie_view(trie_of(fib[i]));
 	lookup_chunk(view, addr, ret_value, n, 0, false);
 }
 
 void fib4_lookup_same(const struct fib4 *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
-		const struct view view = view_of(fib);
+		const struct trie_view view = trie_view(trie_of(fib));
 
 		chunk = n < CHUNK ? n : CHUNK;
 		if (view.bits == SMALL_BITS)
@@ -200,14 +171,10 @@ void fib4_lookup_bulk(
 	const struct fib4 *const *fib, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; fib += chunk, addr += chunk, ret_value += chunk, n -= chunk) {
-		bool mixed = false;
-
 		chunk = n < CHUNK ? n : CHUNK;
-		for (unsigned i = 1; i < chunk; i++)
-			mixed |= fib[i] != fib[0];
-		if (mixed)
-			lookup_mixed(fib, addr, ret_value, chunk);
-		else
+		if (trie_same((const void *const *)fib, chunk))
 			fib4_lookup_same(fib[0], addr, ret_value, chunk);
+		else
+			lookup_mixed(fib, addr, ret_value, chunk);
 	}
 }

@@ -13,32 +13,25 @@
 
 #define CHUNK 64u
 
-struct fib6 {
-	struct trie trie;
-};
-
 #define SMALL_BITS 10u
 #define LARGE_BITS (SMALL_BITS + TRIE_STRIDE)
 
 static const struct trie_shape shape = { .first = SMALL_BITS, .bits = 128, .grouped = true };
 
+/* To everybody else a table is a struct fib6, which is nowhere defined. */
+static struct trie *trie_of(const struct fib6 *fib)
+{
+	return (struct trie *)(uintptr_t)fib;
+}
+
 struct fib6 *fib6_create(fib_retire_fn retire)
 {
-	struct fib6 *fib = aligned_alloc(alignof(struct fib6), sizeof(*fib));
-
-	if (fib && trie_init(&fib->trie, &shape, retire)) {
-		free(fib);
-		return NULL;
-	}
-	return fib;
+	return (struct fib6 *)trie_create(&shape, retire);
 }
 
 void fib6_destroy(struct fib6 *fib)
 {
-	if (!fib)
-		return;
-	trie_finish(&fib->trie);
-	free(fib);
+	trie_destroy(trie_of(fib));
 }
 
 static uint64_t half(const uint8_t *p)
@@ -58,19 +51,19 @@ int fib6_set(struct fib6 *fib, const uint8_t prefix[16], unsigned len, uint32_t 
 {
 	struct trie_key key = key_of(prefix);
 
-	return trie_set(&fib->trie, &key, len, value);
+	return trie_set(trie_of(fib), &key, len, value);
 }
 
 int fib6_del(struct fib6 *fib, const uint8_t prefix[16], unsigned len)
 {
 	struct trie_key key = key_of(prefix);
 
-	return trie_del(&fib->trie, &key, len);
+	return trie_del(trie_of(fib), &key, len);
 }
 
 void fib6_usage(const struct fib6 *fib, struct fib_usage *ret_usage)
 {
-	trie_usage(&fib->trie, ret_usage);
+	trie_usage(trie_of(fib), ret_usage);
 }
 
 /* 16 bits from this byte on. */
@@ -133,25 +126,8 @@ static inline uint32_t through_nodes(
 	}
 }
 
-/* What one lookup reads of its table, all of it from before the walk. */
-struct view {
-	const struct fib6 *fib;
-	const char *base;
-	const uint32_t *top;
-	const _Atomic uint32_t *root;
-	unsigned bits; /* of the root */
-};
-
-static inline struct view view_of(const struct fib6 *fib)
-{
-	const uint32_t *top = trie_top(&fib->trie);
-	const struct trie_root *root = trie_root(&fib->trie);
-
-	return (struct view){ fib, fib->trie.base, top, root->word, root->bits };
-}
-
 /* The word that decides from bit LARGE_BITS on, whichever root there is; or a skip, done. */
-static inline uint32_t start(const struct view *v, const uint8_t *addr)
+static inline uint32_t start(const struct trie_view *v, const uint8_t *addr)
 {
 	uint16_t bits = group_at(addr, 0);
 	uint32_t word;
@@ -164,18 +140,18 @@ static inline uint32_t start(const struct view *v, const uint8_t *addr)
 	return trie_word(trie_node(v->base, word), trie_item(trie_node(v->base, word), bits));
 }
 
-/* Only a short prefix covers it. When short prefixes changed during the walk, once more, until they
- * do not. */
-static __attribute__((noinline)) uint32_t lookup_top(const struct view *before, const uint8_t *addr)
+/* Nothing but a short prefix covers it, perhaps. */
+static __attribute__((noinline)) uint32_t lookup_brief(
+	const struct trie_view *before, const uint8_t *addr)
 {
-	struct view v = *before;
+	struct trie_view v = *before;
 
 	for (;;) {
-		uint32_t value = v.top[half(addr) >> (64 - TRIE_TOP_BITS)];
+		uint32_t value;
 
-		if (trie_top(&v.fib->trie) == v.top)
+		if (trie_brief(&v, (uint32_t)(half(addr) >> 32), &value))
 			return value;
-		v = view_of(v.fib);
+		v = trie_view(v.trie);
 		value = walk(v.base, start(&v, addr), addr, LARGE_BITS);
 		if (value)
 			return value;
@@ -192,16 +168,16 @@ static inline void ask(const char *base, uint32_t word)
 
 /* At most CHUNK lookups, all in the table seen as *view, or each in its own, view[i]: constant
  * where this is inlined. */
-static inline __attribute__((always_inline)) void lookup_chunk(const struct view *view,
+static inline __attribute__((always_inline)) void lookup_chunk(const struct trie_view *view,
 	const uint8_t *const *addr, uint32_t *ret_value, unsigned n, const bool mixed)
 {
-	const struct view one = *view;
+	const struct trie_view one = *view;
 	uint32_t word[CHUNK];
 	uint8_t active[CHUNK];
 	unsigned n_active = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct view v = mixed ? view[i] : one;
+		const struct trie_view v = mixed ? view[i] : one;
 
 		word[i] = start(&v, addr[i]);
 		ret_value[i] = word[i] & ~TRIE_VALUE;
@@ -236,14 +212,14 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct view
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (!ret_value[i])
-			ret_value[i] = lookup_top(mixed ? &view[i] : view, addr[i]);
+			ret_value[i] = lookup_brief(mixed ? &view[i] : view, addr[i]);
 }
 
 void fib6_lookup_same(
 	const struct fib6 *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; addr += chunk, ret_value += chunk, n -= chunk) {
-		const struct view view = view_of(fib);
+		const struct trie_view view = trie_view(trie_of(fib));
 
 		chunk = n < CHUNK ? n : CHUNK;
 		lookup_chunk(&view, addr, ret_value, chunk, false);
@@ -253,10 +229,10 @@ void fib6_lookup_same(
 static void lookup_mixed(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
-	struct view view[CHUNK];
+	struct trie_view view[CHUNK];
 
 	for (unsigned i = 0; i < n; i++)
-		view[i] = view_of(fib[i]);
+		view[i] = trie_view(trie_of(fib[i]));
 	lookup_chunk(view, addr, ret_value, n, true);
 }
 
@@ -264,14 +240,10 @@ void fib6_lookup_bulk(
 	const struct fib6 *const *fib, const uint8_t *const *addr, uint32_t *ret_value, unsigned n)
 {
 	for (unsigned chunk; n; fib += chunk, addr += chunk, ret_value += chunk, n -= chunk) {
-		bool mixed = false;
-
 		chunk = n < CHUNK ? n : CHUNK;
-		for (unsigned i = 1; i < chunk; i++)
-			mixed |= fib[i] != fib[0];
-		if (mixed)
-			lookup_mixed(fib, addr, ret_value, chunk);
-		else
+		if (trie_same((const void *const *)fib, chunk))
 			fib6_lookup_same(fib[0], addr, ret_value, chunk);
+		else
+			lookup_mixed(fib, addr, ret_value, chunk);
 	}
 }

@@ -90,8 +90,9 @@ struct trie {
 	bool large;
 };
 
-int trie_init(struct trie *t, const struct trie_shape *shape, fib_retire_fn retire);
-void trie_finish(struct trie *t);
+struct trie *trie_create(
+	const struct trie_shape *shape, fib_retire_fn retire); /* NULL: no memory */
+void trie_destroy(struct trie *t);			       /* NULL is fine */
 /* key: host bits zero. 0 or -ENOMEM, table unchanged. */
 int trie_set(struct trie *t, const struct trie_key *key, unsigned len, uint32_t value);
 /* 0, -ENOENT or -ENOMEM, table unchanged. */
@@ -184,14 +185,46 @@ static inline const struct trie_root *trie_root(const struct trie *t)
 		(const struct trie_root *_Atomic *)&t->root, memory_order_acquire);
 }
 
-static inline bool trie_near(const struct trie_root *root)
-{
-	return atomic_load_explicit((_Atomic uint32_t *)&root->near, memory_order_relaxed);
-}
-
 static inline const uint32_t *trie_top(const struct trie *t)
 {
 	return atomic_load_explicit((const uint32_t *_Atomic *)&t->top, memory_order_acquire);
+}
+
+/* What one lookup reads of its table, all of it from before the walk. */
+struct trie_view {
+	const struct trie *trie;
+	const char *base;
+	const uint32_t *top;
+	const _Atomic uint32_t *root;
+	unsigned bits; /* of the root */
+	bool near;
+};
+
+static inline struct trie_view trie_view(const struct trie *t)
+{
+	const uint32_t *top = trie_top(t);
+	const struct trie_root *root = trie_root(t);
+	bool near = atomic_load_explicit((_Atomic uint32_t *)&root->near, memory_order_relaxed);
+
+	return (struct trie_view){ t, t->base, top, root->word, root->bits, near };
+}
+
+/* Only a short prefix covers the address that begins with these bits: its value. false when short
+ * prefixes changed during the walk: once more with a new view then, until they do not. */
+static inline bool trie_brief(const struct trie_view *v, uint32_t first_bits, uint32_t *ret_value)
+{
+	*ret_value = v->top[first_bits >> (32 - TRIE_TOP_BITS)];
+	return trie_top(v->trie) == v->top;
+}
+
+/* Are all n tables one? */
+static inline bool trie_same(const void *const *table, unsigned n)
+{
+	bool same = true;
+
+	for (unsigned i = 1; i < n; i++)
+		same &= table[i] == table[0];
+	return same;
 }
 
 #endif

@@ -407,7 +407,7 @@ void trie_show_resize(struct trie *t)
 {
 	bool near = t->n_long <= NEAR_UP_TO;
 
-	if (trie_near(trie_root(t)) != near)
+	if (live_root(t)->near != near)
 		atomic_store_explicit(&live_root(t)->near, near, memory_order_relaxed);
 	if (t->large && t->n_long < SMALL_AT) {
 		root_small(t);
