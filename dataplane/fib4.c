@@ -66,7 +66,7 @@ static inline const struct trie_node *root_node(
 }
 
 /* From the slot of this node down to a value. bits: the address from that slot's bits on. */
-static uint32_t walk(const char *base, const struct trie_node *node, uint32_t bits)
+static inline uint32_t walk(const char *base, const struct trie_node *node, uint32_t bits)
 {
 	uint32_t word = trie_word(node, trie_item(node, bits >> (32 - TRIE_STRIDE)));
 
@@ -124,10 +124,18 @@ static inline __attribute__((always_inline)) void lookup_chunk(const struct trie
 	}
 }
 
+/* A small root answers for next to nobody: no straight line, but all is near. */
 static void lookup_small(
 	const struct trie_view *view, const uint32_t *addr, uint32_t *ret_value, unsigned n)
 {
-	lookup_chunk(view, addr, ret_value, n, SMALL_BITS, true);
+	const struct trie_view one = *view;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t value =
+			walk(one.base, root_node(&one, addr[i], SMALL_BITS), addr[i] << SMALL_BITS);
+
+		ret_value[i] = value ? value : lookup_rest(view, addr[i]);
+	}
 }
 
 static void lookup_near(

@@ -28,9 +28,10 @@
  *   this                         29     40     47          2.3 M    630 k
  *   nodes and skips, no lists    67     95     80          6.1 M    630 k
  *   binary search on lengths     50    133    187         22.7 M   static
- *   8-bit trie (rte_fib6)        15     75    180        > 200 M    220 k
+ *   8-bit trie (rte_fib6)        15     75    180          252 M    220 k
  * Tried and not kept: BMI2 (no difference) and AVX2 for the lists (5 %), so there is no dispatch;
- * huge pages (no difference to lookups). */
+ * IPv6 packets in rows by the kind of their next block, without a branch (a third slower); huge
+ * pages (no difference to lookups). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -14,8 +14,9 @@
 #include "trie_own.h"
 
 #define LARGE_AT   512u	      /* routes longer than TRIE_TOP_BITS: the root table grows */
-#define SMALL_AT   256u	      /* and shrinks; from here on the large one is made ready */
-#define READY_STEP (1u << 14) /* bytes of it at each update */
+#define READY_AT   384u	      /* from here on the large one is made ready */
+#define SMALL_AT   256u	      /* it shrinks */
+#define READY_STEP (1u << 14) /* bytes of the large one at each update */
 #define NEAR_UP_TO 2048u      /* routes whose part of the tables stays in the nearest caches */
 #define LIST_FULL  15u /* routes and nodes below that a list holds: two ranges each, and one */
 #define LIST_AGAIN 11u /* so few, and a group becomes a list */
@@ -411,9 +412,9 @@ void trie_show_resize(struct trie *t)
 		atomic_store_explicit(&live_root(t)->near, near, memory_order_relaxed);
 	if (t->large && t->n_long < SMALL_AT) {
 		root_small(t);
-	} else if (!t->large && t->n_long >= SMALL_AT) {
+	} else if (!t->large && t->n_long >= READY_AT) {
 		root_large(t);
-	} else if (t->next && t->n_long < SMALL_AT / 2) {
+	} else if (t->next && t->n_long < SMALL_AT) {
 		arena_free(t->lookup, t->next, block_root_bytes(t->shape->first + TRIE_STRIDE));
 		t->next = 0;
 	}
