@@ -44,8 +44,8 @@ struct lane {
 	};
 	uint32_t group[VECTOR_MAX];
 	uint32_t aged[VECTOR_MAX]; /* quick: TTL, protocol and checksum as they will leave */
-	uint16_t len[VECTOR_MAX]; /* of the IP packet; what follows in the frame is padding */
-	uint16_t in[VECTOR_MAX];  /* ingress link */
+	uint16_t len[VECTOR_MAX];  /* of the IP packet; what follows in the frame is padding */
+	uint16_t in[VECTOR_MAX];   /* ingress link */
 	uint8_t note[VECTOR_MAX];
 	unsigned
 		n_runs; /* from policy on: packets in a row that go the same way, run 1 to n_runs */
