@@ -25,7 +25,7 @@
  *   DXR, 18-bit root            9.2   18.6   42.3          9.9 M   static
  *   DIR-24-8 (rte_fib)          3.4   10.1   23.1           64 M    610 k
  *   IPv6 routes                 1 k   20 k  200 k     at 200 k
- *   this                         29     40     47          2.3 M    630 k
+ *   this                         29     48     47          2.3 M    630 k
  *   nodes and skips, no lists    67     95     80          6.1 M    630 k
  *   binary search on lengths     50    133    187         22.7 M   static
  *   8-bit trie (rte_fib6)        15     75    180          252 M    220 k
