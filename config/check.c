@@ -92,6 +92,13 @@ static void check_ports(const struct parse *p)
 
 	for (unsigned i = 0; i < p->config->n_ports; i++) {
 		a = &p->config->ports[i];
+		snprintf(path, sizeof(path), "ports.%s.device", a->name);
+		snprintf(other, sizeof(other), "ports.%s.lag", a->name);
+		if (!parse_given(p, path) && !parse_given(p, other))
+			parse_error(p, path, "is missing: a device, or the devices of a lag");
+		else if (parse_given(p, path) && parse_given(p, other))
+			parse_error(
+				p, path, "a port is one device or a lag: leave one of them out");
 		device_id(a->device, mine, sizeof(mine));
 		for (unsigned j = 0; j < i && *a->device; j++) {
 			b = &p->config->ports[j];

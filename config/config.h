@@ -16,6 +16,7 @@
 
 #define CFG_NAME_MAX	   16 /* with the terminator: IFNAMSIZ, a link's name is its interface's */
 #define CFG_DEVICE_MAX	   128
+#define CFG_LAG_MAX	   8	       /* devices of one link aggregation */
 #define CFG_FILE_BYTES_MAX (16u << 20) /* all files of one configuration together */
 #define CFG_CPUS_MAX	   64
 #define CFG_TIERS_MAX	   4
@@ -50,6 +51,11 @@ struct cfg_filter_list {
 	unsigned n;
 };
 
+struct cfg_words { /* any list of strings */
+	const char **items;
+	unsigned n;
+};
+
 enum cfg_poll { CFG_POLL_BUSY, CFG_POLL_ADAPTIVE };
 enum cfg_routing { CFG_ROUTING_FRR, CFG_ROUTING_EXTERNAL };
 
@@ -70,10 +76,15 @@ struct cfg_defaults {
 	const char *frr_sockets;       /* FRR's vty socket folder, default "/run/frr" */
 };
 
+enum cfg_lacp { CFG_LACP_FAST, CFG_LACP_SLOW, CFG_LACP_OFF };
+
 struct cfg_port {
 	char name[CFG_NAME_MAX];
 	struct cfg_source src;
-	char device[CFG_DEVICE_MAX]; /* PCI address or DPDK vdev string */
+	char device[CFG_DEVICE_MAX]; /* PCI address or DPDK vdev string; "" = it is a lag */
+	struct cfg_words lag;	     /* devices of a link aggregation; one is legal */
+	enum cfg_lacp lacp;	     /* of a lag: how often the partner shall speak; off = static */
+	uint8_t min_links;	     /* of a lag: with fewer it is down; 1 by default */
 	uint16_t mtu;		     /* largest IP packet without tags, bytes */
 	uint16_t queues;	     /* rx queues; 1 by default */
 };
@@ -89,6 +100,7 @@ struct cfg_zone { /* a cloud or a partner: owns prefixes, policy, later a bill *
 	struct cfg_source src;
 	bool partner;
 	const char *provider, *region, *account; /* clouds; informational here */
+	const char *centre;			 /* who pays; shown, and what the bill is told by */
 	const char *noc;			 /* partners: whom to call */
 	const struct cfg_vrf *vrf;		 /* partners only */
 	struct cfg_prefix_list prefixes;
@@ -104,8 +116,32 @@ struct cfg_circuit {
 	uint16_t stag_tpid; /* 0x8100 or 0x88a8 */
 };
 
+/* ---- providers ---- */
+/* What becomes of a session, or of a route, beyond a limit of the peer. */
+enum cfg_beyond { CFG_BEYOND_NONE, CFG_BEYOND_DOWN, CFG_BEYOND_RESET, CFG_BEYOND_IGNORED };
+/* What we ask the provider to do with traffic toward us. AUTO follows the tier of `paths`: the
+ * first high, the second medium, all others low; high where there is no path. */
+enum cfg_inbound {
+	CFG_INBOUND_AUTO,
+	CFG_INBOUND_HIGH,
+	CFG_INBOUND_MEDIUM,
+	CFG_INBOUND_LOW,
+	CFG_INBOUND_DRAIN,
+	CFG_INBOUND_COUNT
+};
+/* How a provider is asked: attributes on what we announce. Nothing set: it honours none. */
+struct cfg_lever {
+	struct cfg_words communities; /* "7224:7100" */
+	uint8_t prepend;	      /* our AS number so many times more */
+	bool has_med;
+	uint32_t med;
+};
+enum cfg_restart { CFG_RESTART_OFF, CFG_RESTART_HELPER, CFG_RESTART_FULL };
+struct cfg_profile; /* profile.h: the provider's rules */
+
 struct cfg_bfd {
 	bool enabled;
+	bool passive;	      /* speak only when spoken to (RFC 5880 6.1) */
 	uint16_t interval_ms; /* both directions */
 	uint8_t multiplier;
 };
@@ -119,13 +155,48 @@ struct cfg_bgp_peer { /* one session; links have at most one per family */
 	const char *key;   /* name of the MD5 secret, NULL = none */
 	struct cfg_bfd bfd;
 	uint16_t keepalive_s, hold_s; /* 0 = FRR's default */
+	uint8_t multihop;	      /* 0 = the peer is on the link, TTL 1 */
+	uint8_t gtsm;		      /* RFC 5082: at most so many hops away; 0 = off */
+	uint8_t allowas_in;	      /* our AS so many times in what is learned; 0 = never */
+	bool as_override, passive;
+	enum cfg_restart graceful_restart;
+	uint32_t max_in, max_out; /* prefixes; 0 = no limit. max_out: the rest waits */
+	struct cfg_words raw;	  /* lines for FRR we know nothing of, after "neighbor ADDRESS " */
 };
 
 struct cfg_bgp {
 	bool present;
 	struct cfg_bgp_peer v4, v6;
-	struct cfg_filter_list accept;	 /* default: the zone's prefixes, le 32 / 128 */
-	struct cfg_filter_list announce; /* default: nothing (RFC 8212) */
+	struct cfg_filter_list accept; /* default: the zone's prefixes, le 32 / 128 */
+	struct cfg_filter_list
+		announce; /* default: what `reach` opens; nothing without (RFC 8212) */
+	enum cfg_inbound inbound;
+	struct cfg_lever levers[CFG_INBOUND_COUNT]; /* the profile's; [AUTO] is not used */
+};
+
+/* ---- liveness beyond BFD ---- */
+enum cfg_probe_type { CFG_PROBE_STAMP, CFG_PROBE_ICMP, CFG_PROBE_TCP };
+struct cfg_probing {		  /* how `probe` is probed */
+	enum cfg_probe_type type; /* default icmp */
+	uint16_t port;		  /* 862 for STAMP; TCP must say */
+	uint16_t rate;		  /* probes a second, 1..1000; default 10 */
+	uint8_t buckets;	  /* different source ports in turn: ECMP on the way; default 1 */
+	const char *key;	  /* STAMP: name of the HMAC secret (RFC 8762 4.4); NULL = none */
+	struct ip_addr source[2]; /* default: the VRF's loopback, else the link's address */
+};
+struct cfg_slo { /* what a link must keep; 0 = not asked for */
+	uint32_t loss_ppm;
+	uint16_t p99_ms, jitter_ms;
+	uint16_t rise_ms; /* of the median over its own past; default 20 */
+};
+
+enum cfg_track { CFG_TRACK_NONE, CFG_TRACK_PROBE };
+struct cfg_vrrp { /* RFC 9568, version 3 */
+	bool present;
+	uint8_t id, priority; /* default 100 */
+	uint16_t interval_ms; /* default 1 s; a multiple of 10 ms */
+	bool preempt;
+	struct cfg_prefix_list address; /* /32 and /128 */
 };
 
 enum cfg_encap { CFG_ENCAP_ETHER, CFG_ENCAP_VXLAN };
@@ -137,8 +208,10 @@ struct cfg_link {
 	const struct cfg_circuit *circuit; /* physical links */
 	const struct cfg_link *underlay;   /* tunnels */
 	const struct cfg_vrf *vrf;
-	const struct cfg_zone *zone; /* NULL: an underlay such as "inet" */
-	const char *id;
+	const struct cfg_zone *zone;	   /* NULL: an underlay such as "inet" */
+	const struct cfg_profile *profile; /* NULL: none given; its values are filled in already */
+	const char *profile_name;
+	const char *id, *centre;
 	uint16_t vlan; /* inner (or only) VLAN; 0 = untagged */
 	uint16_t mtu;  /* IP MTU, always resolved: given, or port's, or underlay less overhead */
 	struct ip_prefix *address; /* interface addresses, host bits meant */
@@ -152,6 +225,12 @@ struct cfg_link {
 	struct cfg_bgp bgp;
 	struct cfg_prefix_list statics;
 	struct ip_addr static_via[2]; /* per family */
+	enum cfg_track track;	      /* statics leave the kernel while the probe says bad */
+	struct ip_addr probe[2];      /* default: the path's; af 0 = not probed */
+	struct cfg_probing probing;   /* default: the path's */
+	struct cfg_slo slo;	      /* default: the path's */
+	struct cfg_vrrp vrrp;
+	bool reflector; /* answers STAMP probes to our addresses */
 };
 
 struct cfg_path {		 /* tiers of links to one cloud; ECMP inside a tier */
@@ -163,12 +242,22 @@ struct cfg_path {		 /* tiers of links to one cloud; ECMP inside a tier */
 		unsigned n;
 	} tiers[CFG_TIERS_MAX];
 	unsigned n_tiers;
+	struct ip_addr probe[2];
+	struct cfg_probing probing;
+	struct cfg_slo slo;
+};
+
+struct cfg_reach { /* two clouds that may speak to each other, in BGP and in the fast path */
+	char name[CFG_NAME_MAX];
+	struct cfg_source src;
+	const struct cfg_zone *between[2];
 };
 
 struct config {
 	struct cfg_gateway gateway;
 	struct cfg_defaults defaults;
 	enum cfg_routing routing;
+	const char *profiles; /* pinned version of the profiles */
 	struct cfg_port *ports;
 	unsigned n_ports;
 	struct cfg_vrf *vrfs;
@@ -181,6 +270,8 @@ struct config {
 	unsigned n_links;
 	struct cfg_path *paths;
 	unsigned n_paths;
+	struct cfg_reach *reach;
+	unsigned n_reach;
 	uint8_t digest[32];    /* SHA-256 over every file read, in order: same files, same digest */
 	struct cfg_pool *pool; /* owns all of the above */
 };
@@ -220,6 +311,11 @@ const struct cfg_vrf *config_vrf(const struct config *config, const char *name);
 const struct cfg_path *config_path_of(
 	const struct config *config, const struct cfg_link *link, unsigned *ret_tier);
 
+/* May packets, and BGP, go between these two? A zone reaches itself unless it is a partner; what
+ * belongs to no zone (NULL) reaches what belongs to none. */
+bool config_reaches(
+	const struct config *config, const struct cfg_zone *a, const struct cfg_zone *b);
+
 /* Write the configuration as it is in force, defaults filled in, secrets named but never shown. */
 void config_print(const struct config *config, FILE *out);
 
@@ -232,7 +328,8 @@ enum cfg_object {
 	CFG_ZONE,
 	CFG_CIRCUIT,
 	CFG_LINK,
-	CFG_PATH
+	CFG_PATH,
+	CFG_REACH
 };
 enum cfg_change { CFG_ADD, CFG_DEL, CFG_MOD };
 

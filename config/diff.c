@@ -63,6 +63,10 @@ static char *value_text(struct diff *d, const struct key *key, const void *base)
 		return pool_strdup(d->pool, "none");
 	if (key->type == KEY_TIERS)
 		return tiers_text(d, base);
+	if (key->type == KEY_BETWEEN)
+		return pool_printf(d->pool, "%s+%s",
+			((const struct cfg_reach *)base)->between[0]->name,
+			((const struct cfg_reach *)base)->between[1]->name);
 	if (key->type == KEY_REF) {
 		memcpy(&object, (const char *)base + key->offset, sizeof(object));
 		return pool_strdup(d->pool, object->name);
@@ -158,7 +162,7 @@ static bool value_differs(
 {
 	const char *before = d->what, *was, *is;
 
-	if (types_of(key) && types_of(key)->elem) {
+	if (types_of(key) && types_of(key)->elem && key->type != KEY_WORDS) {
 		list_differs(d, key, prefix, types_list(key, b), types_list(key, a));
 	} else {
 		was = value_text(d, key, b);
@@ -385,6 +389,7 @@ static unsigned rank(const struct cfg_op *op)
 
 	switch (op->object) {
 	case CFG_PATH:
+	case CFG_REACH:
 		return op->change == CFG_DEL ? 0 : 50;
 	case CFG_LINK:
 		if (op->change == CFG_DEL)

@@ -21,6 +21,7 @@
 		.name = NULL \
 	}
 #define PREFIXES_MAX 1000000
+#define WORDS_MAX    64
 
 /* A list's length stands right behind its pointer, whatever the struct. */
 _Static_assert(offsetof(struct cfg_prefix_list, n) == sizeof(void *), "list layout");
@@ -32,6 +33,11 @@ _Static_assert(offsetof(struct cfg_bgp_peer, src) == sizeof(void *), "KEY_SOURCE
 
 static const char *const polls[] = { "busy", "adaptive", NULL };
 static const char *const routings[] = { "frr", "external", NULL };
+static const char *const lacps[] = { "fast", "slow", "off", NULL };
+static const char *const inbounds[] = { "auto", "high", "medium", "low", "drain", NULL };
+static const char *const restarts[] = { "off", "helper", "full", NULL };
+static const char *const probes[] = { "stamp", "icmp", "tcp", NULL };
+static const char *const tracks[] = { "none", "probe", NULL };
 static const char *const states[] = { "up", "shut", NULL };
 static const char *const encaps[] = { "ether", "vxlan", NULL };
 static const char *const later_encaps[] = { "gre", "geneve", "ipip", "ipsec", NULL };
@@ -76,15 +82,23 @@ static const struct key defaults_keys[] = {
 };
 
 static const struct key port_keys[] = {
-	{ "device", KEY_DEVICE, KEY_REQUIRED | KEY_RESTART, AT(cfg_port, device),
+	{ "device", KEY_DEVICE, KEY_RESTART, AT(cfg_port, device), .otherwise = "it is a lag",
 		.text = "PCI address, or DPDK device string such as \"net_af_xdp0,iface=eth1\"." },
 	{ "mtu", KEY_NUMBER, KEY_RESTART, AT(cfg_port, mtu), .min = 68, .max = 9600,
 		.unit = "bytes", .fallback = "1500",
 		.text = "Largest IP packet, without tags; AF_XDP devices take 3498 at most." },
+	{ "lag", KEY_WORDS, KEY_RESTART, LIST(cfg_port, lag, CFG_LAG_MAX),
+		.otherwise = "the port is one device",
+		.text = "Devices of a link aggregation, written as device; one is enough where the "
+			"provider wants LACP on a single circuit." },
+	{ "lacp", KEY_ENUM, KEY_RESTART, AT(cfg_port, lacp), .words = lacps, .fallback = "fast",
+		.text = "LACP (IEEE 802.1AX) of a lag: partner speaks every second or every 30 "
+			"seconds; off: members count while they have carrier." },
+	{ "min_links", KEY_NUMBER, KEY_RESTART, AT(cfg_port, min_links), .min = 1,
+		.max = CFG_LAG_MAX, .fallback = "1", .unit = "members",
+		.text = "A lag with fewer usable members is down." },
 	{ "queues", KEY_NUMBER, KEY_RESTART, AT(cfg_port, queues), .min = 1, .max = CFG_WORKERS_MAX,
 		.fallback = "1", .text = "Receive queues." },
-	LATER("lag", "Devices of a link aggregation."),
-	LATER("lacp", "LACP speed of a link aggregation."),
 	END,
 };
 
@@ -101,6 +115,8 @@ static const struct key cloud_keys[] = {
 	{ "prefixes", KEY_NETWORKS, 0, LIST(cfg_zone, prefixes, PREFIXES_MAX),
 		.text = "Networks it owns; what its links accept by BGP unless they say "
 			"otherwise." },
+	{ "centre", KEY_STRING, 0, AT(cfg_zone, centre),
+		.text = "Cost centre of all its links; shown." },
 	LATER("budget", "Monthly budget."),
 	END,
 };
@@ -110,6 +126,8 @@ static const struct key partner_keys[] = {
 		.text = "Its VRF, which holds only its own links." },
 	{ "prefixes", KEY_NETWORKS, 0, LIST(cfg_zone, prefixes, PREFIXES_MAX),
 		.text = "Networks it owns; may overlap with another partner's." },
+	{ "centre", KEY_STRING, 0, AT(cfg_zone, centre),
+		.text = "Cost centre of all its links; shown." },
 	{ "noc", KEY_STRING, 0, AT(cfg_zone, noc), .text = "Whom to call; shown." },
 	LATER("nat", "Translation of its addresses where they overlap."),
 	END,
@@ -151,6 +169,8 @@ static const struct key bfd_keys[] = {
 		.fallback = "300ms", .text = "Between two packets, in both directions." },
 	{ "multiplier", KEY_NUMBER, 0, AT(cfg_bfd, multiplier), .min = 2, .max = 255,
 		.fallback = "3", .text = "So many lost in a row end the session." },
+	{ "passive", KEY_BOOL, 0, AT(cfg_bfd, passive), .fallback = "false",
+		.text = "Speak only when spoken to." },
 	END,
 };
 
@@ -171,6 +191,35 @@ static const struct key peer_keys[] = {
 	{ "hold", KEY_TIME, 0, AT(cfg_bgp_peer, hold_s), .min = 3000, .max = 65535000,
 		.unit_ms = 1000, .otherwise = "three times keepalive, or FRR's",
 		.text = "Silence that ends the session." },
+	{ "multihop", KEY_NUMBER, 0, AT(cfg_bgp_peer, multihop), .min = 2, .max = 255,
+		.unit = "hops", .otherwise = "the neighbour is on the link, TTL 1",
+		.text = "The neighbour is up to so many hops away." },
+	{ "gtsm", KEY_NUMBER, 0, AT(cfg_bgp_peer, gtsm), .min = 1, .max = 254, .unit = "hops",
+		.otherwise = "off",
+		.text = "Refuse packets from farther away than this (RFC 5082); not with "
+			"multihop." },
+	{ "allowas_in", KEY_NUMBER, 0, AT(cfg_bgp_peer, allowas_in), .min = 1, .max = 10,
+		.otherwise = "never",
+		.text = "Accept routes that show our own AS number up to so many times." },
+	{ "as_override", KEY_BOOL, 0, AT(cfg_bgp_peer, as_override), .fallback = "false",
+		.text = "Replace the neighbour's AS number in what it is told by ours, where two "
+			"attachments of a provider share one." },
+	{ "passive", KEY_BOOL, 0, AT(cfg_bgp_peer, passive), .fallback = "false",
+		.text = "Wait for the neighbour to connect." },
+	{ "graceful_restart", KEY_ENUM, 0, AT(cfg_bgp_peer, graceful_restart), .words = restarts,
+		.fallback = "off",
+		.text = "RFC 4724: keep the neighbour's routes while it restarts (helper), and ask "
+			"it to keep ours too (full). Not together with BFD." },
+	{ "max_in", KEY_NUMBER, 0, AT(cfg_bgp_peer, max_in), .min = 1, .max = 4000000,
+		.unit = "prefixes", .otherwise = "the profile's, or no limit",
+		.text = "More than this from the neighbour ends the session." },
+	{ "max_out", KEY_NUMBER, 0, AT(cfg_bgp_peer, max_out), .min = 1, .max = 4000000,
+		.unit = "prefixes", .otherwise = "the profile's, or no limit",
+		.text = "No more than this is ever told to the neighbour: what was told stays, the "
+			"rest waits, and lintasd says so." },
+	{ "raw", KEY_WORDS, 0, LIST(cfg_bgp_peer, raw, WORDS_MAX),
+		.text = "Lines for FRR that lintas knows nothing of, each what follows \"neighbor "
+			"ADDRESS\": checked by FRR only." },
 	END,
 };
 
@@ -185,8 +234,13 @@ static const struct key bgp_keys[] = {
 		.text = "What may be learned: \"10.0.0.0/8\", \"10.0.0.0/8 le 24\", \"10.0.0.0/8 "
 			"ge 16 le 24\"." },
 	{ "announce", KEY_FILTERS, 0, LIST(cfg_bgp, announce, PREFIXES_MAX),
-		.otherwise = "nothing (RFC 8212)",
+		.otherwise = "the prefixes of the clouds that reach opens to its cloud; nothing "
+			     "without (RFC 8212)",
 		.text = "What may be told, written as in accept." },
+	{ "inbound", KEY_ENUM, 0, AT(cfg_bgp, inbound), .words = inbounds, .fallback = "auto",
+		.text = "How much of the traffic toward us the provider shall send here; auto "
+			"follows the tier of paths. Said with what the profile's provider "
+			"honours." },
 	LATER("asn", "AS number of all tunnels of the link."),
 	END,
 };
@@ -196,9 +250,68 @@ static const struct key static_keys[] = {
 		.text = "Networks routed to the next hop." },
 	{ "via", KEY_PER_FAMILY, KEY_REQUIRED, AT(cfg_link, static_via),
 		.text = "Next hop on this link: one address, or a list with one of each family." },
-	LATER("track", "What decides whether the routes are alive."),
+	{ "track", KEY_ENUM, 0, AT(cfg_link, track), .words = tracks, .fallback = "none",
+		.text = "What decides, beside the interface, whether the routes are alive." },
 	END,
 };
+
+static const struct key probing_keys[] = {
+	{ "type", KEY_ENUM, 0, AT(cfg_probing, type), .words = probes, .fallback = "icmp",
+		.text = "STAMP (RFC 8762), ICMP echo, or the first packet of a TCP connection." },
+	{ "port", KEY_NUMBER, 0, AT(cfg_probing, port), .min = 1, .max = 65535,
+		.otherwise = "862 for STAMP, 443 for TCP", .text = "Port at the far host." },
+	{ "rate", KEY_NUMBER, 0, AT(cfg_probing, rate), .min = 1, .max = 1000, .fallback = "10",
+		.unit = "probes a second", .text = "How often each link is probed." },
+	{ "buckets", KEY_NUMBER, 0, AT(cfg_probing, buckets), .min = 1, .max = 64, .fallback = "1",
+		.text = "Different source ports used in turn, so that every way of an ECMP on the "
+			"path is seen; each is judged by itself." },
+	{ "key", KEY_SECRET, 0, AT(cfg_probing, key), .otherwise = "unauthenticated",
+		.text = "File in defaults.keys with the HMAC key of authenticated STAMP." },
+	{ "source", KEY_PER_FAMILY, 0, AT(cfg_probing, source),
+		.otherwise = "the VRF's loopback, or else the link's address",
+		.text = "Our address that the far host answers to." },
+	END,
+};
+
+static const struct key slo_keys[] = {
+	{ "loss", KEY_PPM, 0, AT(cfg_slo, loss_ppm), .min = 100, .max = 1000000,
+		.otherwise = "not judged", .text = "More loss than this makes a link grey." },
+	{ "p99", KEY_TIME, 0, AT(cfg_slo, p99_ms), .min = 1, .max = 60000, .unit_ms = 1,
+		.otherwise = "not judged", .text = "99 of 100 probes come back within this." },
+	{ "jitter", KEY_TIME, 0, AT(cfg_slo, jitter_ms), .min = 1, .max = 60000, .unit_ms = 1,
+		.otherwise = "not judged",
+		.text = "Mean difference between two round trips in a row." },
+	{ "rise", KEY_TIME, 0, AT(cfg_slo, rise_ms), .min = 1, .max = 60000, .unit_ms = 1,
+		.otherwise = "not judged",
+		.text = "The median may rise so far above its own past." },
+	END,
+};
+
+static const struct key vrrp_keys[] = {
+	{ "id", KEY_NUMBER, KEY_REQUIRED, AT(cfg_vrrp, id), .min = 1, .max = 255,
+		.text = "Virtual router id." },
+	{ "address", KEY_HOSTS, KEY_REQUIRED, LIST(cfg_vrrp, address, CFG_ADDRESSES_MAX),
+		.text = "Addresses that belong to whoever is active." },
+	{ "priority", KEY_NUMBER, 0, AT(cfg_vrrp, priority), .min = 1, .max = 254,
+		.fallback = "100", .text = "The highest becomes active." },
+	{ "interval", KEY_TIME, 0, AT(cfg_vrrp, interval_ms), .min = 10, .max = 40950, .unit_ms = 1,
+		.fallback = "1s", .text = "Between two advertisements." },
+	{ "preempt", KEY_BOOL, 0, AT(cfg_vrrp, preempt), .fallback = "true",
+		.text = "Take over from a router of lower priority." },
+	END,
+};
+
+#define PROBE_KEYS(s, other)                                                                       \
+	{ "probe", KEY_PER_FAMILY, 0, AT(s, probe), .otherwise = other,                            \
+		.text = "Far host that is probed, one of each family." },                          \
+		{ "probing", KEY_GROUP, 0, AT(s, probing), .keys = probing_keys,                   \
+			.mark = offsetof(struct cfg_probing, rate), .mark_size = sizeof(uint16_t), \
+			.text = "How it is probed." },                                             \
+	{                                                                                          \
+		"slo", KEY_GROUP, 0, AT(s, slo), .keys = slo_keys,                                 \
+						 .mark_size = sizeof(struct cfg_slo),              \
+						 .text = "What a link must keep."                  \
+	}
 
 static const struct key link_keys[] = {
 	{ "state", KEY_ENUM, 0, AT(cfg_link, shut), .words = states, .fallback = "up",
@@ -235,7 +348,19 @@ static const struct key link_keys[] = {
 		.mark = offsetof(struct cfg_link, static_via),
 		.mark_size = sizeof(((struct cfg_link *)0)->static_via),
 		.otherwise = "no static routes", .text = "Static routes over this link." },
-	LATER("profile", "The provider's rules."),
+	{ "profile", KEY_STRING, 0, AT(cfg_link, profile_name), .otherwise = "no provider's rules",
+		.text = "The provider's rules: what is not given here comes from there, and "
+			"\"lintasctl check\" tells what breaks them. Such a link is shut unless "
+			"state says \"up\"." },
+	{ "centre", KEY_STRING, 0, AT(cfg_link, centre), .otherwise = "the cloud's or partner's",
+		.text = "Cost centre; shown." },
+	{ "vrrp", KEY_GROUP, 0, AT(cfg_link, vrrp), .keys = vrrp_keys, .mark_size = sizeof(bool),
+		.otherwise = "no VRRP",
+		.text = "Addresses shared with another gateway (RFC 9568), for neighbours without "
+			"BGP." },
+	{ "reflector", KEY_BOOL, 0, AT(cfg_link, reflector), .fallback = "false",
+		.text = "Answer STAMP probes to this link's addresses (stateless)." },
+	PROBE_KEYS(cfg_link, "the path's"),
 	LATER("charges", "What it costs, by tariff."),
 	LATER("nat", "Translation of addresses on the link."),
 	LATER("ipsec", "IPsec of a tunnel."),
@@ -247,8 +372,12 @@ static const struct key path_keys[] = {
 	{ "tiers", KEY_TIERS, KEY_REQUIRED, .max = CFG_TIERS_MAX,
 		.text = "Lists of links, best first: all of the best tier that lives share the "
 			"load." },
-	LATER("slo", "Loss and latency that a link must keep."),
-	LATER("probe", "Address that is probed."),
+	PROBE_KEYS(cfg_path, "its links are not probed"),
+	END,
+};
+
+static const struct key reach_keys[] = {
+	{ "between", KEY_BETWEEN, KEY_REQUIRED, .max = 2, .text = "The two clouds." },
 	END,
 };
 
@@ -271,6 +400,10 @@ const struct key_kind keys_kinds[KIND_COUNT] = {
 	[KIND_PATH] = { "paths", "path", CFG_PATH, path_keys, KIND(cfg_path, paths),
 		CFG_OBJECTS_MAX,
 		"Which links of a cloud are used first; the name is the cloud's." },
+	[KIND_REACH] = { "reach", "reach", CFG_REACH, reach_keys, KIND(cfg_reach, reach),
+		CFG_OBJECTS_MAX,
+		"Clouds that may speak to each other: told by BGP both ways and permitted in the "
+		"fast path. What is not named here is refused." },
 };
 
 const struct key keys_top[] = {
@@ -278,6 +411,9 @@ const struct key keys_top[] = {
 		.text = "Version of this language: 1." },
 	{ "routing", KEY_ENUM, 0, AT(config, routing), .words = routings, .fallback = "frr",
 		.text = "FRR configured by lintasd, or any routing daemon configured elsewhere." },
+	{ "profiles", KEY_STRING, 0, AT(config, profiles), .otherwise = "the newest there is",
+		.text = "Version of the providers' profiles, as in \"2026.11\": an upgrade of the "
+			"package then changes no effective value." },
 	{ "gateway", KEY_GROUP, KEY_REQUIRED | KEY_SEALED, AT(config, gateway),
 		.keys = gateway_keys, .text = "This machine." },
 	{ "defaults", KEY_GROUP, KEY_SEALED, AT(config, defaults), .keys = defaults_keys,
@@ -289,6 +425,7 @@ const struct key keys_top[] = {
 	{ "circuits", KEY_OBJECTS, .kind = KIND_CIRCUIT },
 	{ "links", KEY_OBJECTS, .kind = KIND_LINK },
 	{ "paths", KEY_OBJECTS, .kind = KIND_PATH },
+	{ "reach", KEY_OBJECTS, .kind = KIND_REACH },
 	LATER("zones", "Zones that are neither a cloud nor a partner."),
 	LATER("profiles", "Version of the provider profiles."),
 	LATER("tariffs", "Prices."),

@@ -9,6 +9,7 @@ enum key_type {
 	KEY_GROUP,   /* fixed keys: key->keys, relative to key->offset */
 	KEY_OBJECTS, /* named groups: key->kind */
 	KEY_TIERS,   /* ( [ "a", "b" ], [ "c" ] ) */
+	KEY_BETWEEN, /* [ "a", "b" ]: two clouds */
 	KEY_REF,     /* the name of an object of key->kind; stored as a pointer */
 	KEY_SCHEMA,  /* the number of the language; not stored */
 	KEY_LATER,   /* belongs to the language, refused in this version */
@@ -24,6 +25,7 @@ enum key_type {
 	KEY_RATE,
 	KEY_TIME, /* stored in units of key->unit_ms */
 	KEY_TPID,
+	KEY_PPM, /* "0.1%", stored in millionths */
 	KEY_ADDR,
 	KEY_PER_FAMILY, /* one address, or a list of one per family; struct ip_addr[2] */
 	KEY_CPUS,
@@ -32,6 +34,7 @@ enum key_type {
 	KEY_ADDRESSES,
 	KEY_HOSTS,
 	KEY_FILTERS,
+	KEY_WORDS, /* strings */
 };
 
 enum key_kind_id {
@@ -42,6 +45,7 @@ enum key_kind_id {
 	KIND_CIRCUIT,
 	KIND_LINK,
 	KIND_PATH,
+	KIND_REACH,
 	KIND_COUNT
 };
 

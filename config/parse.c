@@ -327,6 +327,22 @@ static void parse_tiers(struct parse *p, const struct key *key, const config_set
 	}
 }
 
+static void parse_between(struct parse *p, const struct key *key, const config_setting_t *setting,
+	struct cfg_reach *reach)
+{
+	if (!config_setting_is_aggregate(setting) || config_setting_is_group(setting) ||
+		config_setting_length(setting) != 2) {
+		complain(p, setting, key->name,
+			"must be two clouds, as in: between = [ \"aws\", \"gcp\" ];");
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		reach->between[i] = resolve(p, key, KIND_CLOUD,
+			config_setting_get_elem((config_setting_t *)setting, i));
+	if (reach->between[0] && reach->between[0] == reach->between[1])
+		complain(p, setting, key->name, "the same cloud twice: a cloud reaches itself");
+}
+
 /* ---- groups ---- */
 
 static void parse_group(
@@ -429,6 +445,9 @@ static void parse_key(
 		break;
 	case KEY_TIERS:
 		parse_tiers(p, key, setting, (struct cfg_path *)base);
+		break;
+	case KEY_BETWEEN:
+		parse_between(p, key, setting, (struct cfg_reach *)base);
 		break;
 	case KEY_REF:
 		object = resolve(p, key, key->kind, setting);

@@ -44,6 +44,11 @@ static void print_tiers(const struct cfg_path *path, FILE *out)
 	fputs(" )", out);
 }
 
+static void print_between(const struct cfg_reach *reach, FILE *out)
+{
+	fprintf(out, "[ \"%s\", \"%s\" ]", reach->between[0]->name, reach->between[1]->name);
+}
+
 static void print_value(const struct key *key, const char *base, unsigned depth, FILE *out)
 {
 	const struct key_object *const *ref = (const void *)(base + key->offset);
@@ -65,6 +70,9 @@ static void print_value(const struct key *key, const char *base, unsigned depth,
 		break;
 	case KEY_TIERS:
 		print_tiers((const struct cfg_path *)base, out);
+		break;
+	case KEY_BETWEEN:
+		print_between((const struct cfg_reach *)base, out);
 		break;
 	default:
 		types_write(key, base, out);

@@ -124,6 +124,31 @@ static void write_time(const struct key *key, const void *field, FILE *out)
 	fprintf(out, "\"%" PRIu64 "%s\"", fetch(field, key->size), key->unit_ms == 1 ? "ms" : "s");
 }
 
+static int read_ppm(
+	const struct key *key, const char *text, void *field, struct cfg_pool *pool, char *why)
+{
+	uint64_t ppm;
+
+	(void)pool;
+	if (value_ppm(text, &ppm, why) < 0 || in_range(key, text, ppm, "millionths", why) < 0)
+		return -EINVAL;
+	store(field, key->size, ppm);
+	return 0;
+}
+
+static void write_ppm(const struct key *key, const void *field, FILE *out)
+{
+	uint64_t ppm = fetch(field, key->size);
+	unsigned digits = 4, part = ppm % 10000;
+
+	for (; digits > 1 && part % 10 == 0; digits--)
+		part /= 10;
+	fprintf(out, "\"%" PRIu64, ppm / 10000);
+	if (part)
+		fprintf(out, ".%0*u", (int)digits, part);
+	fputs("%\"", out);
+}
+
 static int read_asn(
 	const struct key *key, const char *text, void *field, struct cfg_pool *pool, char *why)
 {
@@ -398,6 +423,7 @@ static const struct type types[] = {
 		write_quoted_number },
 	[KEY_RATE] = { "a rate", "\"10G\"", S, 0, read_rate, write_rate },
 	[KEY_TIME] = { "a time", "\"300ms\"", S, 0, read_time, write_time },
+	[KEY_PPM] = { "a percentage", "\"0.1%\"", S, 0, read_ppm, write_ppm },
 	[KEY_TPID] = { "an EtherType", "\"0x88a8\"", S, 0, read_tpid, write_tpid },
 	[KEY_ADDR] = { "an address", "\"192.0.2.1\"", S, 0, read_addr, write_addr },
 	[KEY_PER_FAMILY] = { "one address a family", "[ \"192.0.2.1\", \"2001:db8::1\" ]", S, 0,
@@ -411,6 +437,8 @@ static const struct type types[] = {
 		write_prefix },
 	[KEY_FILTERS] = { "a list of filters", "[ \"10.0.0.0/8 le 24\" ]", S,
 		sizeof(struct cfg_filter), read_filter, write_filter },
+	[KEY_WORDS] = { "a list of strings", "[ \"text\" ]", S, sizeof(char *), read_string,
+		write_string },
 };
 
 const struct type *types_of(const struct key *key)
@@ -447,6 +475,7 @@ bool types_is_set(const struct key *key, const void *base)
 	case KEY_BOOL:
 	case KEY_SCHEMA:
 	case KEY_TIERS:
+	case KEY_BETWEEN:
 		return true;
 	case KEY_ENUM:
 		return fetch(field, key->size) >= (uint64_t)key->min;

@@ -94,6 +94,27 @@ int value_time_ms(const char *text, uint64_t *ret_ms, char *why)
 	return 0;
 }
 
+int value_ppm(const char *text, uint64_t *ret_ppm, char *why)
+{
+	const char *p = text;
+	uint64_t whole, part = 0, unit = 1000;
+
+	if (!digits(&p, &whole) || whole > 100)
+		goto bad;
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9' && unit; p++, unit /= 10)
+			part += (uint64_t)(*p - '0') * unit;
+		if (p[-1] == '.')
+			goto bad;
+	}
+	if (strcmp(p, "%") || whole * 10000 + part > 1000000)
+		goto bad;
+	*ret_ppm = whole * 10000 + part;
+	return 0;
+bad:
+	return no(why, "'%.40s' is not a percentage: write \"0.1%%\", at most four decimals", text);
+}
+
 int value_asn(const char *text, uint32_t *ret_asn, char *why)
 {
 	const char *p = text;

@@ -11,6 +11,7 @@
 int value_number(const char *text, uint64_t *ret_number, char *why);
 int value_rate(const char *text, uint64_t *ret_bps, char *why);	  /* "10G" */
 int value_time_ms(const char *text, uint64_t *ret_ms, char *why); /* "300ms", "10s", "2m", "1h" */
+int value_ppm(const char *text, uint64_t *ret_ppm, char *why);	  /* "0.1%" */
 int value_asn(const char *text, uint32_t *ret_asn, char *why);
 int value_cpus(const char *text, uint8_t *ret_cpus, unsigned *ret_n, char *why); /* "1-3,6" */
 int value_addr(const char *text, struct ip_addr *ret_addr, char *why);

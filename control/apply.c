@@ -16,6 +16,7 @@
 #include "apply.h"
 #include "bring.h"
 #include "frr.h"
+#include "health.h"
 #include "keeper.h"
 #include "mirror.h"
 
@@ -332,6 +333,7 @@ static void remove_link(struct link *link)
 	bring_gone(link);
 	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
+	health_forget(link);
 	link_release(link);
 }
 

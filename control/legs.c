@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "health.h"
 #include "index.h"
 #include "mirror_state.h"
 
@@ -76,6 +77,8 @@ bool legs_alive(const struct leg *leg, const char **ret_why)
 		why = "carrier";
 	else if (leg->dead)
 		why = "dropped by the kernel";
+	else if (!health_alive(iface->link, leg->set->key.af))
+		why = "BFD down";
 	else if (leg->hop && leg->hop->failed)
 		why = "neighbour failed";
 	if (ret_why)
@@ -205,6 +208,17 @@ static uint64_t leg_key(const struct leg *leg)
 	return h ^ h >> 33;
 }
 
+/* The configuration's tier, after what the probes say of the link. */
+uint8_t legs_tier(const struct leg *leg)
+{
+	const struct iface *iface = leg->iface;
+
+	if (!iface)
+		return 0;
+	return (uint8_t)(iface->shape.tier +
+			 (iface->link ? health_tier(iface->link, leg->set->key.af) : 0));
+}
+
 static unsigned group_legs(const struct nhset *set, struct dp_leg *legs)
 {
 	uint8_t kind = set->key.kind;
@@ -226,7 +240,7 @@ static unsigned group_legs(const struct nhset *set, struct dp_leg *legs)
 		legs[i] = (struct dp_leg){ .key = leg_key(leg),
 			.weight = leg->weight,
 			.adj = usable ? leg->hop->adj : hop_special(DP_ADJ_UNREACHABLE),
-			.tier = leg->iface ? leg->iface->shape.tier : 0,
+			.tier = legs_tier(leg),
 			.alive = legs_alive(leg, NULL) };
 	}
 	return set->n_legs;

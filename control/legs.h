@@ -137,6 +137,7 @@ bool legs_connected(const struct nhset *set);
 bool legs_has_gateway(const struct nhset *set);
 /* Can packets go by it; *ret_why (may be NULL) says why not. */
 bool legs_alive(const struct leg *leg, const char **ret_why);
+uint8_t legs_tier(const struct leg *leg);
 /* For the auditor: is the group in the fast path what it should be, its adjacencies too; make it
  * so. */
 bool legs_published(const struct nhset *set);

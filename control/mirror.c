@@ -353,6 +353,18 @@ void mirror_carrier(struct link *link, bool up)
 	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 2);
 }
 
+void mirror_health(struct link *link, const char *what)
+{
+	struct iface *iface = iface_of_link(link);
+
+	if (!iface)
+		return;
+	tunnels_stale = true;
+	mirror_moving(link->name, what);
+	legs_iface_dirty(iface);
+	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 2);
+}
+
 bool mirror_synced(void)
 {
 	struct mirror_vrf *mv;

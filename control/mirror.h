@@ -22,6 +22,8 @@ void mirror_close(void); /* the daemon's end: every VRF, at once */
 void mirror_config_changed(void);
 /* Port carrier as the fast path saw it: legs over the link die or revive at once. */
 void mirror_carrier(struct link *link, bool up);
+/* health.c heard something of it: legs over the link die, revive or change their tier at once. */
+void mirror_health(struct link *link, const char *what);
 /* A worker met a neighbour nobody knows: ask the kernel to resolve it (bounded a second). */
 void mirror_neigh_miss(struct link *link, const struct ip_addr *addr);
 /* The adjacency toward a tunnel's remote end, for dp_link.underlay_adj; 0: unresolved. When the

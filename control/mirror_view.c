@@ -48,7 +48,7 @@ static void show_leg(const struct leg *leg, struct mirror_leg *ret_leg)
 	ret_leg->ifindex = iface->ifindex;
 	memcpy(ret_leg->ifname, iface->name, sizeof(ret_leg->ifname));
 	ret_leg->link = iface->link_id;
-	ret_leg->tier = iface->shape.tier;
+	ret_leg->tier = legs_tier(leg);
 }
 
 static void show_route(const struct rib *rib, const struct rib_node *node,

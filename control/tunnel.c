@@ -117,8 +117,8 @@ static bool better(const struct leg *leg, const struct leg *best, const struct h
 
 	if (!best)
 		return true;
-	if (leg->iface->shape.tier != best->iface->shape.tier)
-		return leg->iface->shape.tier < best->iface->shape.tier;
+	if (legs_tier(leg) != legs_tier(best))
+		return legs_tier(leg) < legs_tier(best);
 	forward = leg->hop && leg->hop->now.kind == DP_ADJ_FORWARD;
 	best_forward = best->hop && best->hop->now.kind == DP_ADJ_FORWARD;
 	if (forward != best_forward)
