@@ -84,11 +84,11 @@ $(B)/%.o: %.c
 deps:
 	tools/deps $(DEPS)
 
-# GROUP: core packet netns speed (all of them without T=); NAME runs one test of it: make test T=netns N=reload
+# GROUP: core packet netns speed providers (all of them without T=); NAME runs one test of it: make test T=netns N=reload
 test: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	@$(if $(filter speed,$(or $(T),speed)),$(MAKE) --no-print-directory speed-build)
-	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed) $(if $(N),--only $(N))
+	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed providers) $(if $(N),--only $(N))
 # The bench's source needs the source package of DPDK; without it the tests that want it say so.
 speed-build:
 	@$(MAKE) --no-print-directory $(B)/net_bench.so || echo 'without net_bench.so: tests of churn are skipped'
@@ -129,7 +129,7 @@ $(B)/net_bench.so: $(SOURCE_OBJ)
 
 help:
 	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
-	@echo 'sudo make test      every test; T=core|packet|netns|speed one group, N=NAME one test; SAN=1 with ASan and UBSan'
+	@echo 'sudo make test      every test; T=core|packet|netns|speed|providers one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
 	@echo 'make proof T=NAME   evidence that takes longer: mutants, churn; its log is committed below tests/proofs/'
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'
