@@ -23,6 +23,7 @@
 #define CFG_WORKERS_MAX	   16
 #define CFG_PORTS_MAX	   32
 #define CFG_VRFS_MAX	   256
+#define CFG_ZONES_MAX	   255 /* clouds and partners together */
 #define CFG_LINKS_MAX	   1023
 #define CFG_OBJECTS_MAX	   1024 /* of every other kind */
 #define CFG_ADDRESSES_MAX  16	/* of one link or loopback */
@@ -99,6 +100,8 @@ struct cfg_zone { /* a cloud or a partner: owns prefixes, policy, later a bill *
 	char name[CFG_NAME_MAX];
 	struct cfg_source src;
 	bool partner;
+	uint8_t id;	   /* 1.., in this configuration */
+	uint64_t reach[4]; /* a bit an id: whom it reaches; bit 0 never: no zone */
 	const char *provider, *region, *account; /* clouds; informational here */
 	const char *centre;			 /* who pays; shown, and what the bill is told by */
 	const char *noc;			 /* partners: whom to call */

@@ -122,12 +122,38 @@ static void link_resolve(struct parse *p, struct cfg_link *link)
 	timers(&link->bgp.v6);
 }
 
+/* A cloud reaches itself and whom `reach` pairs it with; a partner reaches nobody. */
+static void zones(struct parse *p)
+{
+	struct config *config = p->config;
+	struct cfg_zone *zone, *pair[2];
+
+	if (config->n_zones > CFG_ZONES_MAX) {
+		parse_error(p, "clouds", "%u clouds and partners: at most %u together",
+			config->n_zones, CFG_ZONES_MAX);
+		return;
+	}
+	for (unsigned i = 0; i < config->n_zones; i++) {
+		zone = &config->zones[i];
+		zone->id = (uint8_t)(i + 1);
+		if (!zone->partner)
+			zone->reach[zone->id / 64] |= UINT64_C(1) << (zone->id % 64);
+	}
+	for (unsigned i = 0; i < config->n_reach; i++) {
+		for (unsigned j = 0; j < 2; j++)
+			pair[j] = (struct cfg_zone *)config->reach[i].between[j];
+		for (unsigned j = 0; j < 2 && pair[0] && pair[1]; j++)
+			pair[j]->reach[pair[!j]->id / 64] |= UINT64_C(1) << (pair[!j]->id % 64);
+	}
+}
+
 void resolve_all(struct parse *p)
 {
 	struct config *config = p->config;
 	struct cfg_path *path;
 	char where[40];
 
+	zones(p);
 	for (unsigned i = 0; i < config->n_links; i++)
 		link_resolve(p, &config->links[i]);
 	for (unsigned i = 0; i < config->n_paths; i++) {

@@ -49,6 +49,9 @@ static void shape_ether(const struct cfg_link *cfg, struct dp_link *d)
 	}
 }
 
+_Static_assert(sizeof(((struct dp_link *)0)->reach) == sizeof(((struct cfg_zone *)0)->reach),
+	"zones of the configuration and of the fast path");
+
 static void shape_vxlan(const struct link *link, const struct cfg_link *cfg, struct dp_link *d)
 {
 	const struct vrf *vrf = vrf_by_name(cfg->underlay->vrf->name);
@@ -69,7 +72,11 @@ static void shape(const struct link *link, const struct cfg_link *cfg, struct dp
 	memcpy(d.name, link->name, sizeof(d.name));
 	d.mtu = bring_mtu_of(cfg);
 	d.up = !cfg->shut;
-	d.partner = cfg->zone && cfg->zone->partner;
+	d.reach[0] = 1; /* no zone reaches no zone */
+	if (cfg->zone) {
+		d.zone = cfg->zone->id;
+		memcpy(d.reach, cfg->zone->reach, sizeof(d.reach));
+	}
 	bring_mac_of(cfg, d.mac);
 	for (unsigned i = 0; i < cfg->n_address; i++) {
 		struct ip_addr *src = cfg->address[i].af == AF_INET6 ? &d.src6 : &d.src4;

@@ -83,7 +83,7 @@ static const char *adj_text(uint8_t kind)
 
 static const char partner_text[] =
 	"the way is known, but a partner reaches nothing that no service names, and is reached by "
-	"nothing: packets of others are dropped as partner_deny; this router's own are sent";
+	"nothing: packets of others are dropped as zone_deny; this router's own are sent";
 
 static json_t *hex(const uint8_t *bytes, unsigned len)
 {
@@ -147,7 +147,7 @@ static bool only_leg(const struct dp_group_info *g, uint32_t *ret_adj)
 	return false;
 }
 
-/* Until zones exist, one rule: nothing is forwarded to a partner, or from one. */
+/* Nothing is forwarded to a partner, or from one, that no service names. */
 static bool is_partner(const struct link *link)
 {
 	return link && link->cfg && link->cfg->zone && link->cfg->zone->partner;
@@ -184,8 +184,8 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 		"bucket", hashed ? json_integer(bucket) : json_null(), "legs", legs);
 }
 
-/* The drop reason of policy for what the group leads to, or NULL. */
-static const char *denied_by(uint32_t group)
+/* The link of the first leg in use, or NULL. */
+static const struct link *leads_to(uint32_t group)
 {
 	struct dp_group_info g;
 	struct dp_adj_info a;
@@ -194,8 +194,30 @@ static const char *denied_by(uint32_t group)
 		return NULL;
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++)
 		if (g.buckets_of[i] && !dp_adj_info(g.legs[i].adj, &a))
-			return is_partner(link_by_id(a.adj.link)) ? "partner_deny" : NULL;
+			return link_by_id(a.adj.link);
 	return NULL;
+}
+
+/* The drop reason of policy for what the group leads to, or NULL. */
+static const char *denied_by(uint32_t group)
+{
+	return is_partner(leads_to(group)) ? "zone_deny" : NULL;
+}
+
+/* The zones whose packets may go where the group leads to; null: links of no zone. */
+static json_t *open_to(uint32_t group)
+{
+	const struct link *link = leads_to(group);
+	const struct config *config = control.running;
+	json_t *names;
+
+	if (!link || !link->cfg || !link->cfg->zone)
+		return json_null();
+	names = json_array();
+	for (unsigned i = 0; i < config->n_zones; i++)
+		if (config_reaches(config, &config->zones[i], link->cfg->zone))
+			json_array_append_new(names, json_string(config->zones[i].name));
+	return names;
 }
 
 static bool is_partners(const char *vrf)
@@ -228,7 +250,7 @@ static json_t *verdict(
 	if (!group && is_partners(vrf))
 		return json_sprintf(
 			"no route to %s in VRF %s: what its partner sends there is dropped "
-			"as partner_deny, without an answer",
+			"as zone_deny, without an answer",
 			text, vrf);
 	if (!group)
 		return json_sprintf(
@@ -307,11 +329,12 @@ void view_route_get(struct api_request *request, const json_t *args)
 	uint32_t group = dp_fib_lookup(vrf->id, &flow.dst);
 	bool agree = (f->have_active ? f->active.group : 0) == group;
 	api_reply(request,
-		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:s?, s:o, s:o, s:b}", "addr",
-			view_addr(&flow.dst), "vrf", vrf->name, "from", view_addr(&flow.src),
-			"flow", "proto", flow.proto, "sport", flow.sport, "dport", flow.dport,
-			"verdict", verdict(f, group, &flow.dst, vrf->name), "denied",
-			denied_by(group), "routes", f->routes, "path",
-			group ? group_json(f, group, &flow) : json_null(), "in_step", agree));
+		json_pack("{s:o, s:s, s:o, s:{s:i, s:i, s:i}, s:o, s:s?, s:o, s:o, s:o, s:b}",
+			"addr", view_addr(&flow.dst), "vrf", vrf->name, "from",
+			view_addr(&flow.src), "flow", "proto", flow.proto, "sport", flow.sport,
+			"dport", flow.dport, "verdict", verdict(f, group, &flow.dst, vrf->name),
+			"denied", denied_by(group), "open_to", open_to(group), "routes", f->routes,
+			"path", group ? group_json(f, group, &flow) : json_null(), "in_step",
+			agree));
 	free(f);
 }

@@ -24,6 +24,7 @@
 #define DP_WORKERS_MAX 16
 #define DP_VRFS_MAX    256
 #define DP_LINKS_MAX   1024
+#define DP_ZONES_MAX   256
 #define DP_ADJS_MAX    65536
 #define DP_GROUPS_MAX  65536
 #define DP_LEGS_MAX    64  /* of one path group */
@@ -81,7 +82,9 @@ struct dp_link {
 	uint16_t vrf;
 	uint8_t encap;	/* enum dp_encap */
 	bool up;	/* administratively; carrier is the port's */
-	bool partner;	/* until zones exist: nothing is forwarded from or to it */
+	uint8_t zone;	/* whose it is; 0 = nobody's */
+	uint64_t reach[DP_ZONES_MAX / 64]; /* a bit a zone: where packets of this link may go. The
+					      same for every link of a zone */
 	uint8_t mac[6]; /* equal to the port's for Ethernet links */
 	uint16_t mtu;	/* largest IP packet */
 	int tap; /* descriptor of its kernel interface (IFF_TAP|IFF_NO_PI), or -1; not owned */

@@ -1,28 +1,28 @@
-/* policy: who may reach whom. Until there are zones one rule: a partner reaches nothing that no
- * service names and nothing reaches a partner, and services do not exist yet. So a packet that came
- * by a partner's link, or would leave by one, is dropped without a word (partner_deny). What a
- * partner sends to this router itself never comes here: local delivery leaves the line in route.
- * Packets in a row that go the same way, a run, are judged once; meter and tx count and send runs.
- */
+/* policy: who may reach whom. A packet goes from the zone of the link it came by to the zone of the
+ * link it would leave by; what no `reach` and no service opens is dropped without a word
+ * (zone_deny), also inside one VRF. A cloud reaches itself, a partner does not, and links of no
+ * zone reach one another. What is for this router itself never comes here: local delivery leaves
+ * the line in route. Packets in a row that go the same way, a run, are judged once; meter and tx
+ * count and send runs. */
 #include "pipeline.h"
 #include "snapshot.h"
 
-static inline bool is_partner(const struct snapshot *s, uint16_t id)
-{
-	return s->partner[id / 64] >> (id % 64) & 1;
-}
-
+/* Without a way out (no route, a blackhole) the question is whether the zone may speak at all. */
 bool policy_allows(const struct snapshot *s, uint16_t in, uint16_t out)
 {
-	if (!s->partners || !in) /* our own may answer a partner's */
+	unsigned from, to;
+
+	if (!s->zones || !in) /* our own may answer anybody */
 		return true;
-	return !is_partner(s, in) && !is_partner(s, out);
+	from = s->zone[in];
+	to = out ? s->zone[out] : from;
+	return s->reach[from][to / 64] >> (to % 64) & 1;
 }
 
 static void refuse(struct worker *w, struct lane *v, const struct run *r)
 {
 	for (unsigned i = r[-1].end; i < r->end; i++) {
-		drop(w, v->m[i], r->in, DP_DROP_partner_deny);
+		drop(w, v->m[i], r->in, DP_DROP_zone_deny);
 		lane_take(v, i);
 	}
 }
@@ -30,7 +30,7 @@ static void refuse(struct worker *w, struct lane *v, const struct run *r)
 static void policy_lane(struct worker *w, struct lane *v)
 {
 	lane_runs(v);
-	if (!w->snap->partners)
+	if (!w->snap->zones)
 		return;
 	for (const struct run *r = v->run + 1; r <= v->run + v->n_runs; r++)
 		if (unlikely(!policy_allows(w->snap, r->in, r->adj->link)))

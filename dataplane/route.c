@@ -129,7 +129,7 @@ static __rte_noinline void route_odd(
 	if (a->kind == DP_ADJ_LOCAL)
 		return local_deliver(w, p, k);
 	if (!policy_allows(w->snap, k->in, a->link))
-		return drop(w, k->m, k->in, DP_DROP_partner_deny);
+		return drop(w, k->m, k->in, DP_DROP_zone_deny);
 	switch (a->kind) {
 	case DP_ADJ_BLACKHOLE:
 		return drop(w, k->m, k->in, DP_DROP_blackhole);

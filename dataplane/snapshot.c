@@ -251,8 +251,9 @@ static int fill(struct snapshot *s, const struct dp_link *links, unsigned n)
 			.conf = links[i] };
 		memcpy(&l->own, l->conf.mac, sizeof(l->conf.mac));
 		s->index[links[i].id] = (uint16_t)++s->n;
-		s->partners |= links[i].partner;
-		s->partner[l->id / 64] |= (uint64_t)links[i].partner << (l->id % 64);
+		s->zones |= links[i].zone;
+		s->zone[l->id] = links[i].zone;
+		memcpy(s->reach[links[i].zone], links[i].reach, sizeof(links[i].reach));
 		build_headers(l);
 		err = l->conf.encap == DP_ENCAP_VXLAN ? claim_vxlan(s, l) : claim_tags(s, l);
 		if (err)

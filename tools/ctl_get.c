@@ -105,6 +105,20 @@ static void print_leg(FILE *out, const json_t *leg, const json_t *path)
 		print_adjacency(out, to);
 }
 
+/* The zones whose packets may go there. */
+static void print_open_to(FILE *out, const json_t *zones)
+{
+	const json_t *zone;
+	size_t i;
+
+	if (!json_is_array(zones))
+		return;
+	fputs("open to    ", out);
+	json_array_foreach(zones, i, zone)
+		fprintf(out, "%s%s", i ? ", " : "", json_string_value(zone));
+	fputs(json_array_size(zones) ? "\n" : "nobody: no reach, no service\n", out);
+}
+
 void print_get(struct ctl_print *print, const json_t *g)
 {
 	const json_t *path = json_object_get(g, "path"), *routes = json_object_get(g, "routes"),
@@ -120,6 +134,7 @@ void print_get(struct ctl_print *print, const json_t *g)
 		fputs("NOT IN STEP: what the workers look up differs from the kernel's route; a "
 		      "resync is due\n",
 			out);
+	print_open_to(out, json_object_get(g, "open_to"));
 	if (json_is_null(path))
 		return;
 	fprintf(out, "path       group %lld, ", (long long)get_int(path, "group"));

@@ -105,7 +105,7 @@ def shoot(lab, where, mark, src, targets):
 
 
 def denied(lab):
-    return sum(d["packets"] for d in lab.gateway.json("stats")["drops"] if d["name"] == "partner_deny")
+    return sum(d["packets"] for d in lab.gateway.json("stats")["drops"] if d["name"] == "zone_deny")
 
 
 @test
@@ -176,7 +176,7 @@ def not_within_the_vrf_either(lab):
         shoot(lab, "bank", "HAIRPIN", "192.0.2.70", ["10.40.7.7"])
         shoot(lab, "bank", "HAIRPIN", "2001:db8:ba::70", ["2001:db8:40:7::7"])
         measure.settle(lab.world)
-        wait_for("refusals are counted as partner_deny", 5, lambda: denied(lab) > before)
+        wait_for("refusals are counted as zone_deny", 5, lambda: denied(lab) > before)
     finally:
         lab.world.ip("bank", "route del 10.40.7.0/24\nroute del 2001:db8:40:7::/64")
     check(sniffers.stop() == {"bank": 0}, "frames were turned around to the bank")

@@ -37,7 +37,7 @@ MUTANTS = {
     "four: own source": ("ip4.own_source", [("parse_four.c", " || unlikely(may_own(vrf, word[3]))", "")]),
     "four: source MAC": ("l2.", [("parse_four.c", "_mm_cmpeq_epi32(tail, _mm_setzero_si128())", "_mm_setzero_si128()")]),
     "four: the last of an odd vector": ("vector.sizes", [("parse_four.c", "RTE_MIN(n - i, 4u)", "4")]),
-    "partner": ("path.partner", [("policy.c", "if (!s->partners || !in)", "if (1 || !in)")]),
+    "zones": ("path.zones", [("policy.c", "if (!s->zones || !in)", "if (1 || !in)")]),
 }
 
 

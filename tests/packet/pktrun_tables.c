@@ -52,7 +52,8 @@ static int link_get(const json_t *in, struct dp_link *l)
 	l->port = int_get(in, "port", 0);
 	l->encap = encap && !strcmp(encap, "vxlan") ? DP_ENCAP_VXLAN : DP_ENCAP_ETHER;
 	l->up = bool_get(in, "up", true);
-	l->partner = bool_get(in, "partner", false);
+	l->zone = int_get(in, "zone", 0);
+	l->reach[0] = (uint64_t)int_get(in, "reach", 1);
 	l->mtu = int_get(in, "mtu", 1500);
 	l->underlay_vrf = int_get(in, "underlay_vrf", 0);
 	l->vni = int_get(in, "vni", 0);

@@ -165,14 +165,42 @@ row_scan.own_world = {}
 
 
 def row_partner(world):
-    """Until zones exist: a partner reaches nothing, though its VRF has a route."""
-    drops(world, "part", world.eth("part", 0x0800) / IP(src="10.9.0.2", dst="10.1.1.1") / UDP(), "partner_deny")
+    """A partner reaches nothing, though its VRF has a route."""
+    drops(world, "part", world.eth("part", 0x0800) / IP(src="10.9.0.2", dst="10.1.1.1") / UDP(), "zone_deny")
 
 
 def row_partner_is_not_reached(world):
     """Nobody reaches a partner either."""
     world.run("fib_set", vrf=0, prefix="10.66.0.0/16", group=ADJ_PEER["part"])
-    drops(world, "a", world.eth("a", 0x0800) / IP(src="10.1.1.1", dst="10.66.1.1") / UDP(), "partner_deny")
+    drops(world, "a", world.eth("a", 0x0800) / IP(src="10.1.1.1", dst="10.66.1.1") / UDP(), "zone_deny")
+
+
+def zoned(world, reach):
+    """Links a and b in zone 1, c in zone 3, everything else in none; reach: zone -> mask."""
+    zones = {"a": 1, "b": 1, "c": 3}
+    world.run("publish", links=[link | {"zone": zones.get(link["name"], 0), "reach": reach.get(zones.get(link["name"], 0), 1)}
+                                for link in world.links()])
+
+
+def row_zones(world):
+    """Clouds reach each other only by reach, inside one VRF too, in the direction it is set; no zone reaches no zone."""
+    there = IP(src="10.1.1.1", dst="10.3.1.1") / UDP(sport=7, dport=8)
+    there6 = IPv6(src="2001:db8:1::11", dst="2001:db8:3::11") / UDP(sport=7, dport=8)
+    back = IP(src="10.3.1.1", dst="10.1.1.1") / UDP(sport=7, dport=8)
+    zoned(world, {1: 0b0010, 3: 0b1000})
+    try:
+        drops(world, "a", world.eth("a", 0x0800) / there, "zone_deny")
+        drops(world, "a", world.eth("a", 0x86DD) / there6, "zone_deny")
+        drops(world, "a", world.eth("a", 0x0800) / IP(src="10.1.1.1", dst="10.4.1.1") / UDP(), "zone_deny")
+        zoned(world, {1: 0b1010, 3: 0b1000})
+        equal(tx(world.send("a", world.eth("a", 0x0800) / there)), [(1, world.forwarded(there, "c"))], "1 reaches 3")
+        equal(tx(world.send("a", world.eth("a", 0x86DD) / there6)), [(1, world.forwarded(there6, "c"))], "1 reaches 3, IPv6")
+        equal(world.send("c", world.eth("c", 0x0800) / back)["drops"], {"zone_deny": 1}, "3 does not reach 1")
+        none = IP(src="10.4.1.1", dst="10.5.1.1") / UDP(sport=7, dport=8)
+        equal(len(tx(world.send("q", world.eth("q", 0x0800) / none))), 1, "no zone reaches no zone")
+    finally:
+        world.publish()
+row_zones.own_world = {}
 
 
 def row_vrf(world):

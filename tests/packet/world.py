@@ -37,6 +37,9 @@ LINKS = {
     "unn": (10, 0, 0, [[0x8100, 210]], 1500, None),
     "off": (11, 0, 0, [[0x8100, 220]], 1500, None),
 }
+# Zones: 1 is a cloud and reaches itself, 2 a partner and reaches nobody; masks of who is reached.
+ZONES = {"part": 2}
+REACH = {1: 0b10, 2: 0}
 LINK_NAME = {v[0]: k for k, v in LINKS.items()}
 # Adjacencies and groups of the same number.
 ADJ_LOCAL, ADJ_BLACKHOLE, ADJ_UNREACHABLE, ADJ_PROHIBIT, ADJ_BROADCAST = 1, 2, 3, 4, 5
@@ -89,7 +92,7 @@ class World:
         out = []
         for name, (ident, vrf, port, tags, mtu, n) in LINKS.items():
             link = {"id": ident, "name": name, "vrf": vrf, "mtu": mtu, "tags": tags, "up": name != "off",
-                    "partner": name == "part"}
+                    "zone": ZONES.get(name, 1), "reach": REACH[ZONES.get(name, 1)]}
             if n:
                 link |= {"src4": f"10.{n}.0.1", "src6": f"2001:db8:{n}::1"}
             if name == "u":

@@ -30,6 +30,7 @@ gateway = {{ name = "bench"; router_id = "10.255.0.1"; asn = "65010"; workers = 
 ports = {{ in0 = {{ device = "{source}"; mtu = 1500; }}; out0 = {{ device = "{sink}"; mtu = 1500; }}; }};
 vrfs = {{ prod = {{ loopback = [ "10.255.1.1/32", "fd10::1/128" ]; }}; inet = {{ }}; bank = {{ }}; vpc = {{ }}; }};
 clouds = {{ aws = {{ provider = "aws"; }}; gcp = {{ provider = "gcp"; }}; }};
+reach = {{ both = {{ between = [ "aws", "gcp" ]; }}; }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16" ]; }}; }};
 circuits = {{ cin = {{ port = "in0"; }}; cout = {{ port = "out0"; }}; }};
 links = {{
@@ -64,7 +65,7 @@ def tunnel_ends(kind, i):
 
 
 def more_links():
-    lines = [f'  v{n} = {{ circuit = "cin"; vrf = "prod"; vlan = {n}; address = [ "{text(4, vlan_net(n) + 1)}/30" ]; }};'
+    lines = [f'  v{n} = {{ circuit = "cin"; vrf = "prod"; cloud = "aws"; vlan = {n}; address = [ "{text(4, vlan_net(n) + 1)}/30" ]; }};'
              for n in range(1, VLANS + 1)]
     for kind, under, vni in (("i", "lin", VNI_IN), ("o", "lout", VNI_OUT)):
         for i in range(1, TUNNELS + 1):

@@ -33,9 +33,13 @@ class Settings:
         self.mtu = {}           # link name -> IP MTU
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
+        self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure")]
         self.announce_a = ["10.60.0.0/14 le 16", "10.70.0.0/16", "2001:db8:60::/44 le 48", "2001:db8:70::/48"]
         self.announce_c = ["10.40.0.0/16", "10.60.0.0/14 le 16", "2001:db8:40::/48", "2001:db8:60::/44 le 48"]
         self.announce_b = ["10.40.0.0/15 le 16", "10.70.0.0/16", "2001:db8:40::/44 le 48", "2001:db8:70::/48"]
+
+    def reaches(self):
+        return " ".join(f'{a}-{b} = {{ between = [ "{a}", "{b}" ]; }};' for a, b in self.reach)
 
     def more(self, link):
         """Optional keys of one link."""
@@ -63,6 +67,7 @@ clouds = {{
   gcp   = {{ provider = "gcp";   region = "asia-southeast2"; prefixes = [ "10.60.0.0/14", "2001:db8:60::/44" ]; }};
   azure = {{ provider = "azure"; region = "southeastasia"; prefixes = [ "10.70.0.0/16", "2001:db8:70::/48" ]; }};
 }};
+reach = {{ {self.reaches()} }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; }}; }};
 circuits = {{
   dx = {{ port = "colo0"; id = "dxcon-fg31ab2c"; rate = "10G"; }};
