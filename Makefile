@@ -23,7 +23,7 @@ CONTROL_SRC := main notify privileges loop log reload apply bring adopt inventor
 	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_render frr_diff frr_sync \
 	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats views_cycles \
 	views_config views_events views_sessions
-KEEPER_SRC := keeper keeper_ns keeper_run
+KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print ctl_show ctl_status \
 	ctl_get ctl_stats ctl_cycles ctl_config ctl_log ctl_check
 

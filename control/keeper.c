@@ -2,13 +2,14 @@
  *
  * lintasd talks to it over one SOCK_SEQPACKET socket; keeper.h is the protocol. One thread and one
  * poll loop: the listener, the one client, SIGTERM, and a pidfd for each tool that runs.
- * keeper_ns.c works in namespaces, keeper_run.c runs FRR's tools. Nothing from outside is parsed:
- * every field of a request is checked against a grammar or a range here, files travel as
- * descriptors and are copied unread, tools and their arguments are constants.
+ * keeper_ns.c works in namespaces, keeper_socket.c opens sockets there, keeper_run.c runs FRR's
+ * tools. Nothing from outside is parsed: every field of a request is checked against a grammar or a
+ * range here, files travel as descriptors and are copied unread, tools and their arguments are
+ * constants.
  *
- * Privileges: namespaces and mounts (SYS_ADMIN), interfaces and receive buffers (NET_ADMIN), and
- * running tools as FRR's user (SETUID, SETGID, KILL, CHOWN); everything else is given up
- * at start. */
+ * Privileges: namespaces and mounts (SYS_ADMIN), interfaces and receive buffers (NET_ADMIN),
+ * raw sockets (NET_RAW), and running tools as FRR's user (SETUID, SETGID, KILL, CHOWN); everything
+ * else is given up at start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -117,12 +118,32 @@ static bool mac_ok(const uint8_t mac[6])
 	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
 }
 
+/* Kind within the list; the link's name well formed or absent, and absent where it means nothing.
+ */
+static void socket_check(const struct keeper_request *request, struct keeper_answer *answer)
+{
+	static const char none[CFG_NAME_MAX];
+	static const uint8_t zero[6];
+	bool named = memcmp(request->name, none, sizeof(none));
+
+	if (request->tool >= KEEPER_SOCKET_COUNT)
+		keeper_say(answer, -EINVAL, "no kind of socket %u", request->tool);
+	else if (named && !name_ok(request->name))
+		keeper_say(answer, -EINVAL, "link name outside [a-z][a-z0-9-]{0,14}");
+	else if (!named && request->tool == KEEPER_SOCKET_PACKET_ARP)
+		keeper_say(answer, -EINVAL, "a packet socket is of one link");
+	else if (named && request->tool == KEEPER_SOCKET_TCP_COUNTERS)
+		keeper_say(answer, -EINVAL, "counters are of a VRF, not of a link");
+	else if (request->value || request->mtu || memcmp(request->mac, zero, sizeof(zero)))
+		keeper_say(answer, -EINVAL, "a socket has neither value nor MTU nor MAC");
+}
+
 /* What every operation needs of its fields; 0, or the answer says what is wrong. */
 static int request_check(const struct keeper_request *request, struct keeper_answer *answer)
 {
 	bool vrf = request->op == KEEPER_VRF || request->op == KEEPER_VRF_DEL ||
 		   request->op == KEEPER_TAP || request->op == KEEPER_TAP_DEL ||
-		   request->op == KEEPER_NETLINK;
+		   request->op == KEEPER_NETLINK || request->op == KEEPER_OPEN;
 	bool tap = request->op == KEEPER_TAP || request->op == KEEPER_TAP_DEL;
 
 	if (vrf && !name_ok(request->vrf))
@@ -139,6 +160,8 @@ static int request_check(const struct keeper_request *request, struct keeper_ans
 			KEEPER_MTU_MAX);
 	else if (request->op == KEEPER_NETLINK && request->value > KEEPER_RCVBUF_MAX)
 		keeper_say(answer, -ERANGE, "receive buffer above %u bytes", KEEPER_RCVBUF_MAX);
+	else if (request->op == KEEPER_OPEN)
+		socket_check(request, answer);
 	return answer->error;
 }
 
@@ -168,7 +191,10 @@ static void request_answer(const struct keeper_request *request, int passed)
 			keeper_ns_tap_del(request, &answer);
 			break;
 		case KEEPER_NETLINK:
-			fd = keeper_ns_netlink(request, &answer);
+			fd = keeper_socket_netlink(request, &answer);
+			break;
+		case KEEPER_OPEN:
+			fd = keeper_socket_open(request, &answer);
 			break;
 		case KEEPER_RUN:
 			if (!keeper_run_start(request, &answer, passed, keeper.frr_sockets))
@@ -182,7 +208,7 @@ static void request_answer(const struct keeper_request *request, int passed)
 		}
 	}
 	keeper_answer_send(&answer, fd);
-	if (fd >= 0 && request->op == KEEPER_NETLINK)
+	if (fd >= 0 && request->op != KEEPER_TAP)
 		close(fd); /* a TAP's is kept: that is what we are for */
 }
 
@@ -333,8 +359,8 @@ static int listen_open(const char *folder)
 /* Down to what the header says, as far as we have it; nothing more can be had by exec either. */
 static int privileges_drop(void)
 {
-	static const cap_value_t need[] = { CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID,
-		CAP_KILL, CAP_CHOWN };
+	static const cap_value_t need[] = { CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SETUID,
+		CAP_SETGID, CAP_KILL, CAP_CHOWN };
 	cap_t have = cap_get_proc(), want = cap_init();
 	int rc = have && want ? 0 : -ENOMEM;
 

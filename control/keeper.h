@@ -32,6 +32,8 @@ enum keeper_op {
 	KEEPER_LIST, /* the `value`-th TAP held: text = its VRF and name, CFG_NAME_MAX bytes each;
 			value = how many. So that a new lintasd can drop what its configuration no
 			longer has */
+	KEEPER_OPEN, /* a socket of kind `tool`, opened inside namespace `vrf`, bound to its link
+			`name` if that is not empty; value, mtu and mac are zero */
 };
 
 enum keeper_tool {
@@ -48,10 +50,25 @@ enum keeper_show {	   /* the first three also name the daemon for KEEPER_FRR_APP
 	KEEPER_SHOW_COUNT,
 };
 
+enum keeper_socket {	     /* non-blocking, close-on-exec */
+	KEEPER_SOCKET_ICMP4, /* raw: IP headers are received with it; set an ICMP_FILTER */
+	KEEPER_SOCKET_ICMP6,
+	KEEPER_SOCKET_TCP4,
+	KEEPER_SOCKET_TCP6,
+	KEEPER_SOCKET_UDP4,
+	KEEPER_SOCKET_UDP6,
+	KEEPER_SOCKET_VRRP4, /* raw, protocol 112 */
+	KEEPER_SOCKET_VRRP6,
+	KEEPER_SOCKET_PACKET_ARP,   /* whole frames of one link, which must be given: receives ARP,
+				       sends what it is told */
+	KEEPER_SOCKET_TCP_COUNTERS, /* no socket: /proc/net/netstat of the namespace, to be read */
+	KEEPER_SOCKET_COUNT,
+};
+
 struct keeper_request {
 	uint32_t id;
 	uint16_t op;   /* enum keeper_op */
-	uint16_t tool; /* KEEPER_RUN */
+	uint16_t tool; /* KEEPER_RUN: enum keeper_tool; KEEPER_OPEN: enum keeper_socket */
 	char vrf[CFG_NAME_MAX];
 	char name[CFG_NAME_MAX];
 	uint8_t mac[6];
@@ -82,6 +99,8 @@ int keeper_tap_del(const char *vrf, const char *name);
 /* The i-th TAP the keeper holds: -ENOENT past the last. */
 int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_MAX]);
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
+/* link: a name, or NULL for any. The descriptor is the caller's to close. */
+int keeper_socket(const char *vrf, enum keeper_socket kind, const char *link, int *ret_fd);
 /* What the keeper said about the last failure of the calls above, "" when it said nothing. */
 const char *keeper_error(void);
 /* Asynchronous: done(status, output_fd, arg) from the event loop, once for each call that returned

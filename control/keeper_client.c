@@ -286,6 +286,16 @@ int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd)
 	return call(&request, -1, NULL, ret_fd);
 }
 
+int keeper_socket(const char *vrf, enum keeper_socket kind, const char *link, int *ret_fd)
+{
+	struct keeper_request request = { .op = KEEPER_OPEN, .tool = (uint16_t)kind };
+
+	name_set(request.vrf, vrf);
+	if (link)
+		name_set(request.name, link);
+	return call(&request, -1, NULL, ret_fd);
+}
+
 /* ---- the connection ---- */
 static void disconnect(void)
 {

@@ -1,4 +1,5 @@
-/* The keeper's hands inside network namespaces: VRFs, TAPs and netlink sockets.
+/* The keeper's hands inside network namespaces: VRFs and TAPs;
+ * keeper_socket.c opens sockets there.
  *
  * Whatever must happen inside a namespace happens in a short-lived thread that enters it (setns is
  * a thread's own affair), so that the keeper itself never leaves the one it was started in.
@@ -12,7 +13,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/magic.h>
-#include <linux/netlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <dirent.h>
@@ -41,16 +41,6 @@ static struct tap taps[KEEPER_TAPS_MAX];
 static int marks = -1; /* the folder of links */
 
 /* ---- inside a namespace ---- */
-struct ns_call {
-	int ns; /* -1: make a new one and mount it at path */
-	const char *path;
-	int (*run)(struct ns_call *call);
-	struct keeper_answer *answer;
-	const struct keeper_request *request;
-	int fd; /* in or out */
-	int result;
-};
-
 static void *ns_thread(void *arg)
 {
 	struct ns_call *call = arg;
@@ -462,31 +452,16 @@ void keeper_ns_list(const struct keeper_request *request, struct keeper_answer *
 	answer->value = n;
 }
 
-/* ---- netlink ---- */
-static int netlink_in_ns(struct ns_call *call)
+/* ---- for keeper_socket.c ---- */
+bool keeper_ns_holds(const char *vrf, const char *name)
 {
-	int size = (int)call->request->value;
-
-	call->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (call->fd < 0) {
-		keeper_say(call->answer, -errno, "no netlink socket: %m");
-		return call->answer->error;
-	}
-	if (size && setsockopt(call->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size))) {
-		keeper_say(call->answer, -errno, "cannot force the receive buffer to %d bytes: %m",
-			size);
-		close(call->fd);
-		call->fd = -1;
-		return call->answer->error;
-	}
-	return 0;
+	return tap_find(vrf, name) != NULL;
 }
 
-int keeper_ns_netlink(const struct keeper_request *request, struct keeper_answer *answer)
+int keeper_ns_call(const struct keeper_request *request, struct keeper_answer *answer,
+	int (*run)(struct ns_call *call))
 {
-	struct ns_call call = {
-		.run = netlink_in_ns, .answer = answer, .request = request, .fd = -1
-	};
+	struct ns_call call = { .run = run, .answer = answer, .request = request, .fd = -1 };
 
 	call.ns = ns_open(request->vrf);
 	if (call.ns < 0) {

@@ -1,7 +1,8 @@
-/* What the keeper's three files share; nobody else includes it. */
+/* What the keeper's files share; nobody else includes it. */
 #ifndef LINTAS_KEEPER_OWN_H
 #define LINTAS_KEEPER_OWN_H
 
+#include <poll.h>
 #include "keeper.h"
 
 #define KEEPER_NETNS_DIR  "/run/netns"
@@ -29,8 +30,25 @@ void keeper_ns_vrf_del(const struct keeper_request *request, struct keeper_answe
 int keeper_ns_tap(const struct keeper_request *request, struct keeper_answer *answer, int passed);
 void keeper_ns_tap_del(const struct keeper_request *request, struct keeper_answer *answer);
 void keeper_ns_list(const struct keeper_request *request, struct keeper_answer *answer);
-int keeper_ns_netlink(const struct keeper_request *request, struct keeper_answer *answer);
 void keeper_ns_stop(void); /* every TAP closed, every namespace of ours removed */
+/* Something done inside a namespace, in a thread that enters it. */
+struct ns_call {
+	int ns; /* -1: make a new one and mount it at path */
+	const char *path;
+	int (*run)(struct ns_call *call);
+	struct keeper_answer *answer;
+	const struct keeper_request *request;
+	int fd; /* in or out */
+	int result;
+};
+/* run() inside request->vrf; the descriptor it left in call->fd, or -1 and the answer says why. */
+int keeper_ns_call(const struct keeper_request *request, struct keeper_answer *answer,
+	int (*run)(struct ns_call *call));
+bool keeper_ns_holds(const char *vrf, const char *name); /* a TAP of that name there? */
+
+/* ---- keeper_socket.c: a descriptor to pass along and close, or -1 ---- */
+int keeper_socket_netlink(const struct keeper_request *request, struct keeper_answer *answer);
+int keeper_socket_open(const struct keeper_request *request, struct keeper_answer *answer);
 
 /* ---- keeper_run.c ---- */
 /* Starts the tool; on success the answer follows from keeper_run_poll. */

@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -260,6 +261,60 @@ static void test_fields(void)
 	close(sock);
 }
 
+static struct keeper_request socket_request(uint16_t kind, const char *vrf, const char *link)
+{
+	struct keeper_request request = { .op = KEEPER_OPEN, .tool = kind };
+
+	memccpy(request.vrf, vrf, 0, sizeof(request.vrf)); /* may fill it: no terminator */
+	memccpy(request.name, link, 0, sizeof(request.name));
+	return request;
+}
+
+/* Every field that says nothing sensible is refused before anything is opened. */
+static void test_socket_fields(void)
+{
+	static const char *const names[] = { "A", "..", "a/b", "-a", "abcdefghijklmnop" };
+	struct keeper_request request;
+	struct keeper_answer answer;
+	int sock = client_connect();
+
+	CU_ASSERT_FATAL(sock >= 0);
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		request = socket_request(KEEPER_SOCKET_TCP4, names[i], "");
+		CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+		request = socket_request(KEEPER_SOCKET_TCP4, "red", names[i]);
+		CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	}
+	request = socket_request(KEEPER_SOCKET_TCP4, "", "");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_TCP4, "red", "");
+	request.name[3] = 'x'; /* behind the terminator */
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_COUNT, "red", "");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(UINT16_MAX, "red", "");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_PACKET_ARP, "red", "");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_TCP_COUNTERS, "red", "t0");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_ICMP4, "red", "");
+	request.value = 1;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request.value = 0;
+	request.mtu = 1;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request.mtu = 0;
+	request.mac[5] = 1;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request.mac[5] = 0;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -ENOENT); /* no such VRF */
+	request = socket_request(KEEPER_SOCKET_ICMP4, "red", "t0");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -ENOENT); /* no such link */
+	CU_ASSERT_EQUAL(hello(sock), 0);
+	close(sock);
+}
+
 static void test_tools(void)
 {
 	struct keeper_request request = { .op = KEEPER_RUN, .tool = 7 };
@@ -499,6 +554,85 @@ static void test_link_handed_over(void)
 	close(sock);
 }
 
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	CU_ASSERT_EQUAL(getsockopt(fd, SOL_SOCKET, name, &value, &len), 0);
+	return value;
+}
+
+/* Is fd a socket of that namespace? Its own interface is known there, and not here. */
+static bool bound_to(int fd, const char *name)
+{
+	char device[IFNAMSIZ] = "";
+	socklen_t len = sizeof(device);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && !strcmp(device, name);
+}
+
+/* Each kind is what it says, non-blocking, bound when asked to be, and the keeper keeps none. */
+static void test_sockets(void)
+{
+	static const struct {
+		uint16_t kind;
+		int domain, type, protocol;
+	} kinds[] = {
+		{ KEEPER_SOCKET_ICMP4, AF_INET, SOCK_RAW, IPPROTO_ICMP },
+		{ KEEPER_SOCKET_ICMP6, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6 },
+		{ KEEPER_SOCKET_TCP4, AF_INET, SOCK_STREAM, IPPROTO_TCP },
+		{ KEEPER_SOCKET_TCP6, AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+		{ KEEPER_SOCKET_UDP4, AF_INET, SOCK_DGRAM, IPPROTO_UDP },
+		{ KEEPER_SOCKET_UDP6, AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
+		{ KEEPER_SOCKET_VRRP4, AF_INET, SOCK_RAW, 112 },
+		{ KEEPER_SOCKET_VRRP6, AF_INET6, SOCK_RAW, 112 },
+	};
+	struct keeper_request request;
+	struct keeper_answer answer;
+	struct ifreq ifr = { .ifr_name = "t3" };
+	char text[256] = "";
+	int sock, tap, fd;
+	unsigned before;
+
+	if (skipped("sockets"))
+		return;
+	sock = client_connect();
+	CU_ASSERT_EQUAL_FATAL(op(sock, KEEPER_VRF, "red", "", 0, &answer, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(op(sock, KEEPER_TAP, "red", "t3", 0, &answer, &tap), 0);
+	before = keeper_fds();
+	for (unsigned i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *link = i & 1 ? "t3" : "";
+
+		request = socket_request(kinds[i / 2].kind, "red", link);
+		CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
+		CU_ASSERT_FATAL(fd >= 0);
+		CU_ASSERT_EQUAL(option(fd, SO_DOMAIN), kinds[i / 2].domain);
+		CU_ASSERT_EQUAL(option(fd, SO_TYPE), kinds[i / 2].type);
+		CU_ASSERT_EQUAL(option(fd, SO_PROTOCOL), kinds[i / 2].protocol);
+		CU_ASSERT(fcntl(fd, F_GETFL) & O_NONBLOCK);
+		CU_ASSERT(bound_to(fd, link));
+		CU_ASSERT_EQUAL(ioctl(fd, SIOCGIFINDEX, &ifr), 0); /* of that namespace */
+		close(fd);
+	}
+	request = socket_request(KEEPER_SOCKET_PACKET_ARP, "red", "t3");
+	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
+	CU_ASSERT_EQUAL(option(fd, SO_DOMAIN), AF_PACKET);
+	close(fd);
+	request = socket_request(KEEPER_SOCKET_TCP_COUNTERS, "red", "");
+	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
+	CU_ASSERT(read(fd, text, sizeof(text) - 1) > 0);
+	CU_ASSERT(!strncmp(text, "TcpExt:", 7));
+	close(fd);
+	request = socket_request(KEEPER_SOCKET_ICMP4, "red", "lo"); /* not one of ours */
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -ENOENT);
+	CU_ASSERT_EQUAL(keeper_fds(), before);
+	CU_ASSERT_EQUAL(op(sock, KEEPER_TAP_DEL, "red", "t3", 0, &answer, NULL), 0);
+	CU_ASSERT_EQUAL(op(sock, KEEPER_VRF_DEL, "red", "", 0, &answer, NULL), 0);
+	close(tap);
+	close(sock);
+}
+
 static void test_adopted(void)
 {
 	struct keeper_answer answer;
@@ -536,12 +670,14 @@ void unit_keeper(void)
 		{ "start", test_start },
 		{ "lengths", test_lengths },
 		{ "fields", test_fields },
+		{ "socket_fields", test_socket_fields },
 		{ "tools", test_tools },
 		{ "protocol", test_protocol },
 		{ "one_client", test_one_client },
 		{ "stray_fds", test_stray_fds },
 		{ "link_outlives_client", test_link_outlives_client },
 		{ "link_handed_over", test_link_handed_over },
+		{ "sockets", test_sockets },
 		{ "adopted", test_adopted },
 		{ "end", test_end },
 	};

@@ -1,0 +1,103 @@
+/* Sockets of a VRF's namespace for lintasd, which cannot enter one: netlink, and the closed list
+ * enum keeper_socket, for probing a neighbour as the kernel would, for VRRP and for ARP.
+ *
+ * The kind decides domain, type and protocol; lintasd can choose the VRF and one of the links held
+ * there to be bound to, nothing else. Binding is done here, because a descriptor that was bound
+ * stays bound: a raw socket of a link cannot be turned to another. One kind is a file: the
+ * namespace's TCP counters, which /proc shows only to who is inside. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "keeper_own.h"
+
+#define PROTO_VRRP 112 /* RFC 9568 5.1.1.4 */
+
+static const struct kind {
+	int domain, type, protocol;
+} kinds[KEEPER_SOCKET_COUNT] = {
+	[KEEPER_SOCKET_ICMP4] = { AF_INET, SOCK_RAW, IPPROTO_ICMP },
+	[KEEPER_SOCKET_ICMP6] = { AF_INET6, SOCK_RAW, IPPROTO_ICMPV6 },
+	[KEEPER_SOCKET_TCP4] = { AF_INET, SOCK_STREAM, IPPROTO_TCP },
+	[KEEPER_SOCKET_TCP6] = { AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+	[KEEPER_SOCKET_UDP4] = { AF_INET, SOCK_DGRAM, IPPROTO_UDP },
+	[KEEPER_SOCKET_UDP6] = { AF_INET6, SOCK_DGRAM, IPPROTO_UDP },
+	[KEEPER_SOCKET_VRRP4] = { AF_INET, SOCK_RAW, PROTO_VRRP },
+	[KEEPER_SOCKET_VRRP6] = { AF_INET6, SOCK_RAW, PROTO_VRRP },
+	[KEEPER_SOCKET_PACKET_ARP] = { AF_PACKET, SOCK_RAW, 0 },
+};
+
+static int failed(struct ns_call *call, const char *what)
+{
+	keeper_say(call->answer, -errno, "%s: %m", what);
+	if (call->fd >= 0)
+		close(call->fd);
+	call->fd = -1;
+	return call->answer->error;
+}
+
+/* ---- netlink ---- */
+static int netlink_in_ns(struct ns_call *call)
+{
+	int size = (int)call->request->value;
+
+	call->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (call->fd < 0)
+		return failed(call, "no netlink socket");
+	if (size && setsockopt(call->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		return failed(call, "cannot force the receive buffer");
+	return 0;
+}
+
+/* ---- the list ---- */
+/* Nothing is received before it is bound: the protocol comes with the bind. */
+static int packet_bind(struct ns_call *call)
+{
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ARP),
+		.sll_ifindex = (int)if_nametoindex(call->request->name) };
+
+	if (!addr.sll_ifindex || bind(call->fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return failed(call, "cannot bind a packet socket to its link");
+	return 0;
+}
+
+static int socket_in_ns(struct ns_call *call)
+{
+	const struct keeper_request *request = call->request;
+	const struct kind *kind = &kinds[request->tool];
+
+	if (request->tool == KEEPER_SOCKET_TCP_COUNTERS) {
+		call->fd = open("/proc/thread-self/net/netstat", O_RDONLY | O_CLOEXEC);
+		return call->fd < 0 ? failed(call, "cannot open the TCP counters") : 0;
+	}
+	call->fd = socket(kind->domain, kind->type | SOCK_CLOEXEC | SOCK_NONBLOCK, kind->protocol);
+	if (call->fd < 0)
+		return failed(call, "no socket");
+	if (kind->domain == AF_PACKET)
+		return packet_bind(call);
+	if (request->name[0] && setsockopt(call->fd, SOL_SOCKET, SO_BINDTODEVICE, request->name,
+					(socklen_t)strlen(request->name)))
+		return failed(call, "cannot bind a socket to its link");
+	return 0;
+}
+
+int keeper_socket_netlink(const struct keeper_request *request, struct keeper_answer *answer)
+{
+	return keeper_ns_call(request, answer, netlink_in_ns);
+}
+
+int keeper_socket_open(const struct keeper_request *request, struct keeper_answer *answer)
+{
+	if (request->name[0] && !keeper_ns_holds(request->vrf, request->name)) {
+		keeper_say(answer, -ENOENT, "no link %s in %s", request->name, request->vrf);
+		return -1;
+	}
+	return keeper_ns_call(request, answer, socket_in_ns);
+}
