@@ -16,7 +16,7 @@ PKG_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags $(PKGS)))
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -MMD -MP
 
 # Each list in reading order: the folder's README says the same.
-CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse resolve check check_link check_net diff print man load
+CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse resolve check check_link check_net check_vrrp diff print man load
 DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \

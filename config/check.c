@@ -261,6 +261,7 @@ void check_all(const struct parse *p)
 	check_partners(p);
 	check_link_all(p);
 	check_net_all(p);
+	check_vrrp_all(p);
 	for (unsigned i = 0; i < config->n_paths; i++)
 		check_path(p, &config->paths[i], seen);
 	for (unsigned i = 0; i < config->n_links; i++) {

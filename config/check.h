@@ -6,12 +6,15 @@
 
 /* resolve.c: values that follow from others: MTU, tunnel ends, filters, timers, a path's cloud. */
 void resolve_all(struct parse *p);
-/* check.c: gateway, ports, zones, paths, secrets; calls the two below. */
+/* check.c: gateway, ports, zones, paths, secrets; calls those below. */
 void check_all(const struct parse *p);
 /* check_link.c: one link by itself, and what links claim of ports and underlays. */
 void check_link_all(const struct parse *p);
 /* check_net.c: addresses of a VRF, next hops, static routes, BGP neighbours. */
 void check_net_all(const struct parse *p);
+
+/* check_vrrp.c: who may run VRRP, and for which addresses. */
+void check_vrrp_all(const struct parse *p);
 
 /* Can this be the address of one host? (not 0/8, 127/8, multicast, 240/4; not ::, ::1, ff00::/8,
  * mapped) */

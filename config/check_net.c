@@ -74,7 +74,8 @@ static void own_addresses(const struct parse *p, const struct cfg_link *link)
 struct net {
 	const struct cfg_vrf *vrf;
 	const struct cfg_link *link; /* NULL: the loopback */
-	unsigned index;		     /* in the list it is from */
+	const char *list;	     /* the key it is from */
+	unsigned index;		     /* in that list */
 	struct ip_prefix network;
 	struct ip_addr addr;
 	bool told; /* has been complained about */
@@ -88,6 +89,8 @@ static int by_address(const void *x, const void *y)
 	if (a->vrf != b->vrf)
 		return a->vrf < b->vrf ? -1 : 1;
 	order = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+	if (!order && a->link == b->link)
+		order = strcmp(a->list, b->list); /* "address" before "vrrp.address" */
 	if (order || a->link == b->link)
 		return order ? order : (int)a->index - (int)b->index;
 	return !a->link ? -1 : !b->link ? 1 : strcmp(a->link->name, b->link->name);
@@ -107,12 +110,12 @@ static int by_network(const void *x, const void *y)
 static void net_path(const struct net *net, char *buf, size_t size)
 {
 	if (net->link)
-		snprintf(buf, size, "links.%s.address[%u]", net->link->name, net->index);
+		snprintf(buf, size, "links.%s.%s[%u]", net->link->name, net->list, net->index);
 	else
-		snprintf(buf, size, "vrfs.%s.loopback[%u]", net->vrf->name, net->index);
+		snprintf(buf, size, "vrfs.%s.%s[%u]", net->vrf->name, net->list, net->index);
 }
 
-static unsigned collect(const struct cfg_vrf *vrf, const struct cfg_link *link,
+static unsigned collect(const struct cfg_vrf *vrf, const struct cfg_link *link, const char *key,
 	const struct ip_prefix *list, unsigned n, struct net *nets)
 {
 	unsigned found = 0;
@@ -120,7 +123,7 @@ static unsigned collect(const struct cfg_vrf *vrf, const struct cfg_link *link,
 	for (unsigned i = 0; vrf && i < n; i++) {
 		struct net *net = &nets[found];
 
-		*net = (struct net){ vrf, link, i, list[i], ip_prefix_addr(&list[i]), false };
+		*net = (struct net){ vrf, link, key, i, list[i], ip_prefix_addr(&list[i]), false };
 		ip_prefix_mask(&net->network);
 		if (link && net->addr.af == AF_INET6 && ip_addr_is_link_local(&net->addr))
 			continue;
@@ -195,15 +198,19 @@ static void all_addresses(const struct parse *p)
 	struct net *nets;
 
 	for (unsigned i = 0; i < config->n_links; i++)
-		max += config->links[i].n_address;
+		max += config->links[i].n_address + config->links[i].vrrp.address.n;
 	for (unsigned i = 0; i < config->n_vrfs; i++)
 		max += config->vrfs[i].loopback.n;
 	nets = pool_array(p->work, max, sizeof(*nets));
-	for (unsigned i = 0; i < config->n_links; i++)
-		n += collect(config->links[i].vrf, &config->links[i], config->links[i].address,
-			config->links[i].n_address, nets + n);
+	for (unsigned i = 0; i < config->n_links; i++) {
+		const struct cfg_link *link = &config->links[i];
+
+		n += collect(link->vrf, link, "address", link->address, link->n_address, nets + n);
+		n += collect(link->vrf, link, "vrrp.address", link->vrrp.address.items,
+			link->vrrp.address.n, nets + n);
+	}
 	for (unsigned i = 0; i < config->n_vrfs; i++)
-		n += collect(&config->vrfs[i], NULL, config->vrfs[i].loopback.items,
+		n += collect(&config->vrfs[i], NULL, "loopback", config->vrfs[i].loopback.items,
 			config->vrfs[i].loopback.n, nets + n);
 	same_addresses(p, nets, n);
 	overlaps(p, nets, n);
@@ -250,6 +257,10 @@ static int by_prefix(const void *x, const void *y)
 	return ip_prefix_compare(x, y);
 }
 
+static const char *const probe_words[] = {
+	[CFG_PROBE_STAMP] = "STAMP", [CFG_PROBE_ICMP] = "ICMP", [CFG_PROBE_TCP] = "TCP"
+};
+
 static void statics(const struct parse *p, const struct cfg_link *link)
 {
 	struct ip_prefix *sorted;
@@ -282,6 +293,13 @@ static void statics(const struct parse *p, const struct cfg_link *link)
 			parse_error(p, AT("static.prefixes"), "%s is given twice",
 				ip_prefix_format(&sorted[i], text));
 	for (unsigned v6 = 0; v6 < 2; v6++) {
+		if (used[v6] && link->track == CFG_TRACK_PROBE && link->static_via[v6].af &&
+			!link->probe[v6].af)
+			parse_error(p, AT("static.track"),
+				"has nothing to ask for IPv%c: give the link probe = \"ADDRESS\", "
+				"a "
+				"host behind the next hop that answers %s",
+				v6 ? '6' : '4', probe_words[link->probing.type]);
 		if (used[v6] && !link->static_via[v6].af && parse_given(p, AT("static.via")))
 			parse_error(p, AT("static.via"),
 				"has no IPv%c next hop for the IPv%c prefixes", v6 ? '6' : '4',

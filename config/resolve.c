@@ -147,6 +147,27 @@ static void zones(struct parse *p)
 	}
 }
 
+/* Static routes that a probe decides about, and nobody said what to probe: their next hop itself,
+ * by ICMP. A link-local one cannot be probed from the VRF's address; check_net.c says so. */
+static void track_next_hop(struct cfg_link *link)
+{
+	const struct ip_addr *via;
+	bool v6;
+
+	if (link->track != CFG_TRACK_PROBE)
+		return;
+	if (!link->probing.rate) /* not given: as lintas.conf(5) has it */
+		link->probing =
+			(struct cfg_probing){ .type = CFG_PROBE_ICMP, .rate = 10, .buckets = 1 };
+	for (unsigned i = 0; i < link->statics.n; i++) {
+		v6 = link->statics.items[i].af == AF_INET6;
+		via = &link->static_via[v6];
+		if (!link->probe[v6].af && link->probing.type == CFG_PROBE_ICMP && via->af &&
+			!(v6 && ip_addr_is_link_local(via)))
+			link->probe[v6] = *via;
+	}
+}
+
 void resolve_all(struct parse *p)
 {
 	struct config *config = p->config;
@@ -166,4 +187,6 @@ void resolve_all(struct parse *p)
 			parse_error(
 				p, where, "no cloud has this name: a path is called as its cloud");
 	}
+	for (unsigned i = 0; i < config->n_links; i++) /* last: a path's probe comes before it */
+		track_next_hop(&config->links[i]);
 }
