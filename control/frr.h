@@ -10,6 +10,9 @@
  * the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but for
  * reading the keys; a session whose key cannot be had is rendered shut down, and logged. */
 int frr_render(const struct config *config, FILE *out);
+/* A secret of defaults.keys, terminated: a 0600 file of one line, 1 to CFG_KEY_MAX printable bytes.
+ * size > CFG_KEY_MAX + 1. 0 or -errno; wipe it after use. */
+int frr_key_read(const struct config *config, const char *name, char *ret_key, size_t size);
 enum frr_daemon { FRR_ZEBRA, FRR_BFDD, FRR_BGPD, FRR_DAEMONS };
 
 /* The commands that lead one daemon from what it prints (`show running-config no-header`) to what
@@ -32,5 +35,8 @@ void frr_status(struct frr_status *ret_status);
 /* `show bgp vrf all summary json` and the like, asynchronous: done(json or NULL, arg). */
 int frr_show_bgp(void (*done)(const json_t *json, void *arg), void *arg);
 int frr_show_bfd(void (*done)(const json_t *json, void *arg), void *arg);
+/* `show bgp vrf VRF neighbors PEER json`: one session in full. */
+int frr_show_peer(const char *vrf, const struct ip_addr *peer,
+	void (*done)(const json_t *json, void *arg), void *arg);
 
 #endif

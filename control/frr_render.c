@@ -67,7 +67,7 @@ static const struct cfg_bgp_peer *peer_of(const struct cfg_link *link, unsigned 
 
 /* ---- keys ---- */
 /* The secret of that name: one line of printable bytes, from a file only its owner can read. */
-static int key_read(const struct config *config, const char *name, char *ret_key, size_t size)
+int frr_key_read(const struct config *config, const char *name, char *ret_key, size_t size)
 {
 	char path[4096];
 	struct stat st;
@@ -102,7 +102,7 @@ static int password_write(const struct render *r, const struct cfg_link *link,
 	const struct cfg_bgp_peer *peer, const char *who)
 {
 	char key[CFG_KEY_MAX + 16];
-	int rc = key_read(r->config, peer->key, key, sizeof(key));
+	int rc = frr_key_read(r->config, peer->key, key, sizeof(key));
 
 	if (rc)
 		log_event(LOG_LVL_ERR, link->name,

@@ -478,16 +478,33 @@ static void on_answer(int status, int output, void *arg)
 		question_end(q);
 }
 
-static int ask(enum keeper_show what, void (*done)(const json_t *json, void *arg), void *arg)
+static struct question *question_new(void (*done)(const json_t *json, void *arg), void *arg)
 {
 	struct question *q = calloc(1, sizeof(*q));
-	int rc;
 
-	if (!q)
-		return -ENOMEM;
-	q->done = done;
-	q->arg = arg;
-	rc = keeper_run(KEEPER_FRR_SHOW, what, -1, on_answer, q);
+	if (q) {
+		q->done = done;
+		q->arg = arg;
+	}
+	return q;
+}
+
+static int ask(enum keeper_show what, void (*done)(const json_t *json, void *arg), void *arg)
+{
+	struct question *q = question_new(done, arg);
+	int rc = q ? keeper_run(KEEPER_FRR_SHOW, what, -1, on_answer, q) : -ENOMEM;
+
+	if (rc)
+		free(q);
+	return rc;
+}
+
+int frr_show_peer(const char *vrf, const struct ip_addr *peer,
+	void (*done)(const json_t *json, void *arg), void *arg)
+{
+	struct question *q = question_new(done, arg);
+	int rc = q ? keeper_show_peer(vrf, peer, on_answer, q) : -ENOMEM;
+
 	if (rc)
 		free(q);
 	return rc;

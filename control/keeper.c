@@ -118,6 +118,20 @@ static bool mac_ok(const uint8_t mac[6])
 	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
 }
 
+/* A session: both become words of a command. */
+static void peer_check(const struct keeper_request *request, struct keeper_answer *answer)
+{
+	const struct ip_addr *peer = &request->peer;
+	static const uint8_t zero[16];
+
+	if (!name_ok(request->vrf))
+		keeper_say(answer, -EINVAL, "VRF name outside [a-z][a-z0-9-]{0,14}");
+	else if (peer->af != AF_INET && peer->af != AF_INET6)
+		keeper_say(answer, -EINVAL, "a peer's address is IPv4 or IPv6");
+	else if (memcmp(peer->bytes + ip_size(peer->af), zero, 16 - ip_size(peer->af)))
+		keeper_say(answer, -EINVAL, "something behind an IPv4 address");
+}
+
 /* Kind within the list; the link's name well formed or absent, and absent where it means nothing.
  */
 static void socket_check(const struct keeper_request *request, struct keeper_answer *answer)
@@ -160,6 +174,9 @@ static int request_check(const struct keeper_request *request, struct keeper_ans
 			KEEPER_MTU_MAX);
 	else if (request->op == KEEPER_NETLINK && request->value > KEEPER_RCVBUF_MAX)
 		keeper_say(answer, -ERANGE, "receive buffer above %u bytes", KEEPER_RCVBUF_MAX);
+	else if (request->op == KEEPER_RUN && request->tool == KEEPER_FRR_SHOW &&
+		 request->value == KEEPER_SHOW_PEER)
+		peer_check(request, answer);
 	else if (request->op == KEEPER_OPEN)
 		socket_check(request, answer);
 	return answer->error;

@@ -14,7 +14,7 @@
 #include "config/config.h"
 
 #define KEEPER_SOCKET	"/run/lintas/keeper.sock"
-#define KEEPER_PROTOCOL 1
+#define KEEPER_PROTOCOL 2
 
 enum keeper_op {
 	KEEPER_HELLO = 1, /* protocol version; answers with the keeper's pid */
@@ -47,6 +47,7 @@ enum keeper_show {	   /* the first three also name the daemon for KEEPER_FRR_APP
 	KEEPER_SHOW_BGPD, /* holds passwords */
 	KEEPER_SHOW_BGP,  /* show bgp vrf all summary json */
 	KEEPER_SHOW_BFD,  /* show bfd peers json: of every VRF */
+	KEEPER_SHOW_PEER, /* show bgp vrf `vrf` neighbors `peer` json */
 	KEEPER_SHOW_COUNT,
 };
 
@@ -74,6 +75,7 @@ struct keeper_request {
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint32_t value;
+	struct ip_addr peer; /* KEEPER_SHOW_PEER; bytes behind an IPv4 address are zero */
 };
 
 struct keeper_answer {
@@ -107,6 +109,9 @@ const char *keeper_error(void);
  * 0; output_fd is closed after it returns. status: the tool's exit status, or -errno (output_fd may
  * be -1). */
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
+	void (*done)(int status, int output_fd, void *arg), void *arg);
+/* KEEPER_FRR_SHOW of one session: what is KEEPER_SHOW_PEER. */
+int keeper_show_peer(const char *vrf, const struct ip_addr *peer,
 	void (*done)(int status, int output_fd, void *arg), void *arg);
 void keeper_close(void);
 

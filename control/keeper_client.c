@@ -110,6 +110,12 @@ static int request_send(struct keeper_request *request, int fd)
 }
 
 /* ---- tools ---- */
+static void name_set(char to[CFG_NAME_MAX], const char *from)
+{
+	memset(to, 0, CFG_NAME_MAX);
+	memcpy(to, from, strnlen(from, CFG_NAME_MAX - 1));
+}
+
 static struct run *run_by_id(uint32_t id)
 {
 	for (unsigned i = 0; i < RUNS_MAX; i++)
@@ -151,22 +157,40 @@ static void runs_deliver(evutil_socket_t sock, short what, void *arg)
 	}
 }
 
+static int run_start(struct keeper_request *request, int file_fd,
+	void (*done)(int status, int output_fd, void *arg), void *arg)
+{
+	struct run *run = run_by_id(0);
+	int rc;
+
+	if (!run)
+		return -EAGAIN;
+	rc = request_send(request, file_fd);
+	if (rc)
+		return rc;
+	*run = (struct run){ .id = request->id, .fd = -1, .done = done, .arg = arg };
+	return 0;
+}
+
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	void (*done)(int status, int output_fd, void *arg), void *arg)
 {
 	struct keeper_request request = {
 		.op = KEEPER_RUN, .tool = (uint16_t)tool, .value = value
 	};
-	struct run *run = run_by_id(0);
-	int rc;
 
-	if (!run)
-		return -EAGAIN;
-	rc = request_send(&request, file_fd);
-	if (rc)
-		return rc;
-	*run = (struct run){ .id = request.id, .fd = -1, .done = done, .arg = arg };
-	return 0;
+	return run_start(&request, file_fd, done, arg);
+}
+
+int keeper_show_peer(const char *vrf, const struct ip_addr *peer,
+	void (*done)(int status, int output_fd, void *arg), void *arg)
+{
+	struct keeper_request request = {
+		.op = KEEPER_RUN, .tool = KEEPER_FRR_SHOW, .value = KEEPER_SHOW_PEER, .peer = *peer
+	};
+
+	name_set(request.vrf, vrf);
+	return run_start(&request, -1, done, arg);
 }
 
 /* ---- synchronous calls ---- */
@@ -203,12 +227,6 @@ static int call(
 	else if (fd >= 0)
 		close(fd);
 	return answer.error;
-}
-
-static void name_set(char to[CFG_NAME_MAX], const char *from)
-{
-	memset(to, 0, CFG_NAME_MAX);
-	memcpy(to, from, strnlen(from, CFG_NAME_MAX - 1));
 }
 
 int keeper_vrf(const char *vrf, bool *ret_adopted)

@@ -1,4 +1,5 @@
-/* The keeper's tools: FRR's vtysh, on files it is given, with arguments that are constants.
+/* The keeper's tools: FRR's vtysh, on files it is given, with arguments that are constants, but
+ * for a VRF and an address, which were checked and are formatted here.
  *
  * A tool runs as FRR's user in FRR's group of vty users, with no privilege, an empty environment
  * and no descriptor but its three. The file it works on is a copy in anonymous memory (never a
@@ -44,6 +45,7 @@ static const struct {
 	[KEEPER_SHOW_BGPD] = { "bgpd", RUNNING },
 	[KEEPER_SHOW_BGP] = { "bgpd", "show bgp vrf all summary json" },
 	[KEEPER_SHOW_BFD] = { "bfdd", "show bfd peers json" },
+	[KEEPER_SHOW_PEER] = { "bgpd", NULL }, /* command_of() */
 };
 
 /* A private copy: what the client may still write to is not what the tool reads. */
@@ -103,6 +105,18 @@ child(const struct passwd *user, char *const argv[], int in, int out, int err)
 	_exit(127);
 }
 
+static const char *command_of(const struct keeper_request *request)
+{
+	static char text[64 + CFG_NAME_MAX + IP_STRLEN];
+	char peer[IP_STRLEN];
+
+	if (request->value != KEEPER_SHOW_PEER)
+		return shows[request->value].command;
+	snprintf(text, sizeof(text), "show bgp vrf %s neighbors %s json", request->vrf,
+		ip_addr_format(&request->peer, peer));
+	return text;
+}
+
 static int tool_argv(const struct keeper_request *request, const char *frr_sockets, char *argv[8],
 	struct keeper_answer *answer)
 {
@@ -120,8 +134,8 @@ static int tool_argv(const struct keeper_request *request, const char *frr_socke
 	argv[n++] = "-d";
 	argv[n++] = (char *)shows[request->value].daemon;
 	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "-f" : "-c";
-	argv[n++] = request->tool == KEEPER_FRR_APPLY ? "/proc/self/fd/0"
-						      : (char *)shows[request->value].command;
+	argv[n++] =
+		request->tool == KEEPER_FRR_APPLY ? "/proc/self/fd/0" : (char *)command_of(request);
 	argv[n] = NULL;
 	return 0;
 }

@@ -331,6 +331,16 @@ static void test_tools(void)
 	CU_ASSERT(ask(sock, &request, &answer, NULL) < 0);
 	request.value = KEEPER_SHOW_BGPD;
 	CU_ASSERT(ask(sock, &request, &answer, NULL) < 0); /* no file */
+	request.tool = KEEPER_FRR_SHOW;
+	request.value = KEEPER_SHOW_PEER;
+	request.peer.af = AF_INET;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL); /* no VRF */
+	memcpy(request.vrf, "red", 3);
+	request.peer.af = AF_UNIX;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request.peer.af = AF_INET;
+	request.peer.bytes[4] = 1; /* behind the address */
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
 	CU_ASSERT_EQUAL(hello(sock), 0);
 	close(sock);
 }
