@@ -3,7 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
-	iproute2 ethtool frr python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
+	iproute2 ethtool frr bird2 python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
@@ -128,7 +128,7 @@ $(B)/net_bench.so: $(SOURCE_OBJ)
 	$(LINK) -shared -o $@ $^ $$(pkg-config --libs libdpdk) -lrte_bus_vdev
 
 help:
-	@echo 'sudo make lab       three clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
+	@echo 'sudo make lab       four clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
 	@echo 'sudo make test      every test; T=core|packet|netns|speed|providers one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
 	@echo 'make proof T=NAME   evidence that takes longer: mutants, churn; its log is committed below tests/proofs/'

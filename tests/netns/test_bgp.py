@@ -17,7 +17,7 @@ def received(lab, peer_router, neighbour, family):
 @test
 def sessions(lab):
     have = peers.sessions(lab.world, "gw", "prod")
-    check(len(have) == 6, sorted(have))
+    check(len(have) == 10, sorted(have))
     for peer, entry in have.items():
         check(entry["state"] == "Established", peer, entry["state"])
     shown = lab.gateway.json("bgp", "show")
@@ -66,10 +66,10 @@ def announced_only_what_is_listed(lab):
     want = {
         ("cloud-a", "169.254.10.2", 4): {"10.60.0.0/16", "10.62.0.0/16", "10.70.0.0/16"},
         ("cloud-a", "2001:db8:f:10::2", 6): {"2001:db8:60::/48", "2001:db8:62::/48", "2001:db8:70::/48"},
-        ("cloud-c", "169.254.20.2", 4): {"10.40.0.0/16", "10.60.0.0/16", "10.62.0.0/16"},
-        ("cloud-c", "2001:db8:f:20::2", 6): {"2001:db8:40::/48", "2001:db8:60::/48", "2001:db8:62::/48"},
-        ("cloud-b", "10.61.255.1", 4): {"10.40.0.0/16", "10.41.0.0/16", "10.70.0.0/16"},
-        ("cloud-b", "2001:db8:f:61::1", 6): {"2001:db8:40::/48", "2001:db8:41::/48", "2001:db8:70::/48"},
+        ("cloud-c", "169.254.20.2", 4): {"10.40.0.0/16", "10.60.0.0/16", "10.62.0.0/16", "10.80.0.0/16"},
+        ("cloud-c", "2001:db8:f:20::2", 6): {"2001:db8:40::/48", "2001:db8:60::/48", "2001:db8:62::/48", "2001:db8:80::/48"},
+        ("cloud-b", "10.61.255.1", 4): {"10.40.0.0/16", "10.41.0.0/16", "10.70.0.0/16", "10.80.0.0/16"},
+        ("cloud-b", "2001:db8:f:61::1", 6): {"2001:db8:40::/48", "2001:db8:41::/48", "2001:db8:70::/48", "2001:db8:80::/48"},
     }
     for (router, neighbour, family), prefixes in want.items():
         have = received(lab, router, neighbour, family)
@@ -90,7 +90,7 @@ def announce_changes_live(lab):
     lab.gateway.hup()
     wait_for("cloud-a has 10.70/16 again", 20, lambda: "10.70.0.0/16" in received(lab, "cloud-a", "169.254.10.2", 4))
     reset = peers.reset_since(before, peers.established(lab.world))
-    check(len(before) == 6 and not reset, f"sessions were reset: {reset}")
+    check(len(before) == 10 and not reset, f"sessions were reset: {reset}")
 
 
 @test

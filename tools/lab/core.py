@@ -2,6 +2,7 @@
 import os
 import time
 
+import bird
 import gateway
 import measure
 import peers
@@ -10,7 +11,7 @@ import world as worlds
 from world import LabError, wait_for
 
 FOLDER = "/run/lintas-lab"
-NEEDED = ("nsenter", "unshare", "ip", "tc", "ethtool", "clang", "cc", "iperf3", "vtysh", "ping", "ss")
+NEEDED = ("nsenter", "unshare", "ip", "tc", "ethtool", "clang", "cc", "iperf3", "bird", "vtysh", "ping", "ss")
 
 
 class Lab:
@@ -33,6 +34,7 @@ class Lab:
         measure.build_probe(self.world)
         say("the clouds' routers (FRR)")
         peers.start(self.world)
+        bird.start(self.world, peers.GATEWAY_AS)
         if start_gateway:
             say(f"the gateway: FRR, lintas-keeper, lintasd ({'huge pages' if self.gateway.settings.hugepages else 'no huge pages'})")
             self.gateway.start()
@@ -57,13 +59,14 @@ class Lab:
     def converge(self, seconds=90):
         """Wait until BGP is up, every cloud knows every other one's prefixes, and the fast path has them."""
         wait_for("BGP sessions of VRF prod: " + self.bgp_summary, seconds, slowly(self.gateway.bgp_up))
-        for ns, nets in {"cloud-a": (60, 62, 70), "cloud-b": (40, 41, 70), "cloud-c": (40, 60, 62)}.items():
+        for ns, nets in {"cloud-a": (60, 62, 70), "cloud-b": (40, 41, 70), "cloud-c": (40, 60, 62, 80),
+                         "cloud-d": (60, 70)}.items():
             for addr in [f"10.{n}.0.10" for n in nets] + [f"2001:db8:{n}::10" for n in nets]:
                 wait_for(f"{ns} has a route to {addr} by way of the gateway", 30,
                          lambda n=ns, a=addr: self.via_gateway(n, a))
         for addr in ("10.41.0.10", "2001:db8:41::10"):
             wait_for(f"{addr} has two living legs in the fast path", 30, lambda a=addr: self.living(a) == {"aws-dx1", "az-er"})
-        for addr in ("10.40.0.10", "10.60.0.10", "10.62.0.10", "10.70.0.10", "2001:db8:40::10", "2001:db8:60::10",
+        for addr in ("10.40.0.10", "10.60.0.10", "10.62.0.10", "10.70.0.10", "10.80.0.10", "2001:db8:40::10", "2001:db8:80::10", "2001:db8:60::10",
                      "2001:db8:62::10", "2001:db8:70::10"):
             wait_for(f"{addr} has a living leg in the fast path", 30, lambda a=addr: self.living(a))
 
@@ -74,7 +77,7 @@ class Lab:
     def via_gateway(self, ns, addr):
         """The kernel of a cloud sends packets for addr toward the gateway."""
         got = self.world.json(ns, "ip", "-j", "route", "get", addr) or [{}]
-        return got[0].get("dev") in ("dx1", "er", "vx4", "vx6")
+        return got[0].get("dev") in ("dx1", "er", "vx4", "vx6", "md1", "md2")
 
     def get(self, addr, vrf="prod", **flow):
         """`route get` as JSON, None while lintasd does not answer."""

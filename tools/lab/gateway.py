@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 
+import bird
 import peers
 import topo
 from world import LabError, end_process, start_time, wait_for
@@ -23,6 +24,10 @@ def hugepages_free():
     return free * size // 1024
 
 
+def many(items):
+    return "[ " + ", ".join(f'"{i}"' for i in items) + " ]"
+
+
 class Settings:
     """What a test or the demonstration changes in the configuration; render() writes the file."""
 
@@ -33,10 +38,13 @@ class Settings:
         self.mtu = {}           # link name -> IP MTU
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
-        self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure")]
+        self.announce_d = ["10.60.0.0/16", "10.70.0.0/16", "2001:db8:60::/48", "2001:db8:70::/48"]
+        self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure"), ("media", "gcp"), ("media", "azure")]
         self.announce_a = ["10.60.0.0/14 le 16", "10.70.0.0/16", "2001:db8:60::/44 le 48", "2001:db8:70::/48"]
-        self.announce_c = ["10.40.0.0/16", "10.60.0.0/14 le 16", "2001:db8:40::/48", "2001:db8:60::/44 le 48"]
-        self.announce_b = ["10.40.0.0/15 le 16", "10.70.0.0/16", "2001:db8:40::/44 le 48", "2001:db8:70::/48"]
+        self.announce_c = ["10.40.0.0/16", "10.60.0.0/14 le 16", "2001:db8:40::/48", "2001:db8:60::/44 le 48",
+                           "10.80.0.0/16", "2001:db8:80::/48"]
+        self.announce_b = ["10.40.0.0/15 le 16", "10.70.0.0/16", "2001:db8:40::/44 le 48", "2001:db8:70::/48",
+                           "10.80.0.0/16", "2001:db8:80::/48"]
 
     def reaches(self):
         return " ".join(f'{a}-{b} = {{ between = [ "{a}", "{b}" ]; }};' for a, b in self.reach)
@@ -46,9 +54,17 @@ class Settings:
         return (' state = "shut";' if link in self.shut else "") + \
             (f" mtu = {self.mtu[link]};" if link in self.mtu else "")
 
+    def media(self, bfd):
+        """cloud-d's two attachments, primary and backup."""
+        return "".join(f"""  md-dx{n}   = {{ circuit = "md"; vlan = {200 + n}; vrf = "prod"; cloud = "media";{self.more(f"md-dx{n}")}
+               address = [ "169.254.8{n}.2/30", "2001:db8:f:8{n}::2/125" ];
+               bgp = {{ v4 = {{ peer = "169.254.8{n}.1"; asn = "{bird.AS}"; key = "md"; {bfd} }};
+                       v6 = {{ peer = "2001:db8:f:8{n}::1"; asn = "{bird.AS}"; key = "md"; {bfd} }};
+                       accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
+                       announce = {many(self.announce_d)}; }}; }};
+""" for n in (1, 2))
+
     def render(self, world):
-        def many(items):
-            return "[ " + ", ".join(f'"{i}"' for i in items) + " ]"
         bfd = f'bfd = {{ interval = "300ms"; multiplier = {peers.BFD_MULTIPLIER}; }};'
         ports = "\n".join(f'  {p} = {{ device = "net_af_xdp{i},iface={p}"; mtu = 1500; }};'
                           for i, p in enumerate(topo.WIRES))
@@ -66,15 +82,18 @@ clouds = {{
   aws   = {{ provider = "aws";   region = "ap-southeast-3"; prefixes = [ "10.40.0.0/15", "2001:db8:40::/44" ]; }};
   gcp   = {{ provider = "gcp";   region = "asia-southeast2"; prefixes = [ "10.60.0.0/14", "2001:db8:60::/44" ]; }};
   azure = {{ provider = "azure"; region = "southeastasia"; prefixes = [ "10.70.0.0/16", "2001:db8:70::/48" ]; }};
+  media = {{ provider = "aws"; region = "ap-southeast-1"; prefixes = [ "10.80.0.0/16", "2001:db8:80::/48" ]; }};
 }};
 reach = {{ {self.reaches()} }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; }}; }};
 circuits = {{
   dx = {{ port = "colo0"; id = "dxcon-fg31ab2c"; rate = "10G"; }};
   er = {{ port = "colo1"; id = "er-sg-01"; rate = "1G"; stag = 300; stag_type = "0x88a8"; }};
+  md = {{ port = "colo2"; id = "dxcon-media-7"; rate = "10G"; }};
   ix = {{ port = "inet0"; id = "isp-220"; rate = "1G"; }};
   ll = {{ port = "bank0"; id = "LL-0417"; rate = "200M"; }};
 }};
+paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] ); }}; }};
 links = {{
   inet     = {{ circuit = "ix"; vrf = "inet"; address = [ "198.51.100.10/24", "2001:db8:ff::10/64" ];
                gateway = [ "198.51.100.9", "2001:db8:ff::9" ];{self.more("inet")} }};
@@ -105,7 +124,7 @@ links = {{
   bank-ll  = {{ circuit = "ll"; vlan = 301; vrf = "bank"; partner = "bank";{self.more("bank-ll")}
                address = [ "192.0.2.66/29", "2001:db8:ba::66/64" ];
                static = {{ prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; via = [ "192.0.2.70", "2001:db8:ba::70" ]; }}; }};
-{"".join(self.links)}}};
+{self.media(bfd)}{"".join(self.links)}}};
 """
 
 
@@ -123,7 +142,7 @@ class Gateway:
         for name, mode in (("run", 0o700), ("api", 0o750), ("keys", 0o700)):
             os.makedirs(world.path(name), mode=mode, exist_ok=True)
             os.chmod(world.path(name), mode)
-        for name, secret in peers.KEYS.items():
+        for name, secret in {**peers.KEYS, "md": bird.KEY}.items():
             with open(world.path("keys", name), "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
                 f.write(secret + "\n")
         self.write()
@@ -213,7 +232,8 @@ class Gateway:
     def bgp_up(self, only=None):
         """True when every session of the configuration (or those in `only`) is established."""
         have = peers.sessions(self.world, "gw", "prod")
-        want = only or ("169.254.10.1", "2001:db8:f:10::1", "169.254.20.1", "2001:db8:f:20::1", "10.61.255.2", "2001:db8:f:61::2")
+        want = only or ("169.254.10.1", "2001:db8:f:10::1", "169.254.20.1", "2001:db8:f:20::1", "10.61.255.2", "2001:db8:f:61::2",
+                        *(f"{net}{n}{end}" for n in (1, 2) for net, end in (("169.254.8", ".1"), ("2001:db8:f:8", "::1"))))
         return all(have.get(p, {}).get("state") == "Established" for p in want)
 
     def kernel_routes(self, vrf, family):

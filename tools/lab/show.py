@@ -3,13 +3,17 @@ import os
 import signal
 import time
 
+import bird
 import core
 import measure
 import peers
 import topo
 from measure import pause, streams
-from topo import A, A_ECMP, B, B6, BANK, C, PATHS
+from topo import A, A_ECMP, B, B6, BANK, C, D, PATHS
 from world import wait_for
+
+
+MANY = 100000  # prefixes of IPv4, and a tenth of IPv6
 
 
 class Table:
@@ -45,7 +49,7 @@ def run(lab):
     lab.converge()
     print(f"- every path is known after {time.monotonic() - begin:.1f} s")
     for step in (show_state, all_paths, bank_alone, ecmp_both, reload_under_traffic, silent_failure, fibre_cut,
-                 kill_and_restart):
+                 primary_to_backup, kill_and_restart):
         step(lab, table)
     title("what was tried")
     table.print()
@@ -203,6 +207,43 @@ def silent_failure(lab, table):
 def fibre_cut(lab, table):
     title("cloud-a's fibre is cut: carrier goes")
     failure(lab, table, "cut", topo.cut, 5000)
+
+
+def primary_to_backup(lab, table):
+    title("100,000 prefixes over two attachments of one cloud, primary and backup: the primary goes silent")
+    bird.load(lab.world, MANY)
+    v4, v6 = bird.prefixes(MANY)
+    last = [v4[-1].replace(".0/24", ".1"), v6[-1].replace("/48", "1")]
+    begin = time.monotonic()
+    wait_for("the fast path has every prefix, over the primary", 90,
+             lambda: all(lab.living(a) == {"md-dx1"} for a in last) and routes(lab) >= len(v4) + len(v6))
+    print(f"  {len(v4)} IPv4 and {len(v6)} IPv6 prefixes are in the fast path after {time.monotonic() - begin:.1f} s")
+    moved = {}
+
+    def during():
+        pause(0.3)
+        at = time.monotonic()
+        topo.lose(lab.world, "md1", 100)
+        wait_for("every prefix by way of the backup", 15, lambda: all(lab.living(a) == {"md-dx2"} for a in last))
+        moved["s"] = time.monotonic() - at
+        pause(0.5)
+        topo.lose(lab.world, "md1", 0, on=False)
+        wait_for("and back", 30, lambda: all(lab.living(a) == {"md-dx1"} for a in last))
+        pause(0.3)
+
+    results, _ = streams(lab.world, [(B, D, 4), (B, D, 6), (C, D, 4), (B, C, 4)], during)
+    print(f"  the backup carries all after {moved['s'] * 1e3:.0f} ms (seen by polling); what lintasd says of it:")
+    for line in lab.gateway.ctl("events", "--since", "60s").stdout.splitlines():
+        if "md-dx" in line and ("moved" in line or "BFD" in line or "bfd" in line):
+            print("    " + line)
+    rows(table, "100k to backup", results[:3], 1500)
+    rows(table, "100k to backup, others", results[3:], 0, lossless=True)
+    bird.load(lab.world, 0)
+    wait_for("the prefixes are gone again", 60, lambda: routes(lab) < len(v4))
+
+
+def routes(lab):
+    return (lab.gateway.try_ctl("stats") or {}).get("mirror", {}).get("routes", 0)
 
 
 def kill_and_restart(lab, table):

@@ -6,7 +6,7 @@
  * each attachment: CVID  inner (or only) VLAN     SVID, SPROTO  outer tag, absent when SVID is 0
  *   WIRE, DEVW  interface indexes
  * "push" runs on DEVw's ingress, "pop" on the wire's; "drop" is put before either to cut in
- * silence. */
+ * silence, "lose_push" and "lose_pop" to lose some. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
@@ -44,6 +44,34 @@ int tag_pop(struct __sk_buff *skb)
 	if (bpf_skb_vlan_pop(skb))
 		return TC_ACT_SHOT;
 	return bpf_redirect(DEVW, 0);
+}
+
+/* A grey failure: LOSS packets of a hundred are lost, of those with the attachment's outer tag, or
+ * of all that leave DEVw, BFD's too; the rest goes on to the filters above. */
+#ifndef LOSS
+#define LOSS 0
+#endif
+
+static int lose(struct __sk_buff *skb)
+{
+	(void)skb;
+	if (bpf_get_prandom_u32() % 100 < LOSS)
+		return TC_ACT_SHOT;
+	return TC_ACT_UNSPEC;
+}
+
+SEC("lose_push")
+int tag_lose_push(struct __sk_buff *skb)
+{
+	return lose(skb);
+}
+
+SEC("lose_pop")
+int tag_lose_pop(struct __sk_buff *skb)
+{
+	if (!skb->vlan_present || (skb->vlan_tci & 0xfff) != (SVID ? SVID : CVID))
+		return TC_ACT_UNSPEC;
+	return lose(skb);
 }
 
 SEC("drop")

@@ -17,6 +17,10 @@
     |  AS 64560 |    gcp-vpc   VXLAN 5001 over IPv4, BGP:    10.60/16 2001:db8:60::/48           |
     +-----------+    gcp-vpc6  VXLAN 5002 over IPv6, static: 10.62/16 2001:db8:62::/48           |
                                                                   |                              |
+    +-----------+  md-dx1: VLAN 201, md-dx2: VLAN 202, BGP + MD5 + BFD, primary and backup      |
+    |  cloud-d  |=================================== colo2 =======|                              |
+    | AS 64513  |    BIRD, as strict as AWS: bird.py; 10.80/16 2001:db8:80::/48                  |
+    +-----------+                                                 |                              |
     +-----------+  bank-ll: VLAN 301, static, partner             |                              |
     |   bank    |=================================== bank0 =======|                              |
     +-----------+  192.0.2.64/29 2001:db8:ba::/64                 +------------------------------+
@@ -32,7 +36,7 @@ from world import LabError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-NAMESPACES = ("gw", "cloud-a", "cloud-b", "cloud-c", "bank")
+NAMESPACES = ("gw", "cloud-a", "cloud-b", "cloud-c", "cloud-d", "bank")
 
 
 class Attachment:
@@ -42,11 +46,13 @@ class Attachment:
         self.peer, self.dev, self.vlan, self.address, self.stag = peer, dev, vlan, address, stag
 
 
-WIRES = {"colo0": "cloud-a", "colo1": "cloud-c", "inet0": "cloud-b", "bank0": "bank"}
+WIRES = {"colo0": "cloud-a", "colo1": "cloud-c", "inet0": "cloud-b", "bank0": "bank", "colo2": "cloud-d"}
 ATTACHMENTS = (
     Attachment("cloud-a", "dx1", 101, ("169.254.10.1/30", "2001:db8:f:10::1/125")),
     Attachment("cloud-a", "dx2", 102, ("169.254.11.1/30", "2001:db8:f:11::1/125")),  # spare, for changes
     Attachment("cloud-c", "er", 40, ("169.254.20.1/30", "2001:db8:f:20::1/125"), stag=300),
+    Attachment("cloud-d", "md1", 201, ("169.254.81.1/30", "2001:db8:f:81::1/125")),
+    Attachment("cloud-d", "md2", 202, ("169.254.82.1/30", "2001:db8:f:82::1/125")),
     Attachment("bank", "ll", 301, ("192.0.2.70/29", "2001:db8:ba::70/64")),
 )
 # What answers at the far end: namespace -> addresses on lo.
@@ -55,6 +61,7 @@ HOSTS = {
     "cloud-b": ("10.60.0.10", "10.62.0.10", "2001:db8:60::10", "2001:db8:62::10", "192.0.2.77",
                 "2001:db8:b::77"),
     "cloud-c": ("10.70.0.10", "2001:db8:70::10"),
+    "cloud-d": ("10.80.0.10", "2001:db8:80::10"),
     "bank": ("10.40.0.10", "2001:db8:40::10"),
 }
 
@@ -71,12 +78,14 @@ A_ECMP = End("aws-ecmp", "cloud-a", "10.41.0.10", "2001:db8:41::10")
 B = End("gcp", "cloud-b", "10.60.0.10", "2001:db8:60::10")
 B6 = End("gcp-over-v6", "cloud-b", "10.62.0.10", "2001:db8:62::10")
 C = End("azure", "cloud-c", "10.70.0.10", "2001:db8:70::10")
+D = End("media", "cloud-d", "10.80.0.10", "2001:db8:80::10")
 BANK = End("bank", "bank", "192.0.2.70", "2001:db8:ba::70")
-PATHS = ((A, B), (A, B6), (A, C), (B, C), (B6, C), (A_ECMP, B), (A_ECMP, B6))
+PATHS = ((A, B), (A, B6), (A, C), (B, C), (B6, C), (B, D), (C, D), (A_ECMP, B), (A_ECMP, B6))
 
 GATEWAY = {  # our address on the link to each peer
     "cloud-a": ("169.254.10.2", "2001:db8:f:10::2"), "cloud-b": ("10.61.255.1", "2001:db8:f:61::1"),
-    "cloud-c": ("169.254.20.2", "2001:db8:f:20::2"), "bank": ("192.0.2.66", "2001:db8:ba::66"),
+    "cloud-c": ("169.254.20.2", "2001:db8:f:20::2"), "cloud-d": ("169.254.81.2", "2001:db8:f:81::2"),
+    "bank": ("192.0.2.66", "2001:db8:ba::66"),
 }
 
 
@@ -159,11 +168,11 @@ def ifindex(world, ns, dev):
     return world.json(ns, "ip", "-j", "link", "show", "dev", dev)[0]["ifindex"]
 
 
-def compile_tag(world, at):
-    obj = world.path(f"tag-{at.peer}-{at.dev}.o")
+def compile_tag(world, at, *more, name=None):
+    obj = world.path(name or f"tag-{at.peer}-{at.dev}.o")
     world.run(None, "clang", "-O2", "-g", "-target", "bpf", "-Wall", "-Werror", f"-I/usr/include/{os.uname().machine}-linux-gnu",
               f"-DCVID={at.vlan}", f"-DSVID={at.stag}", "-DSPROTO=0x88a8",
-              f"-DWIRE={ifindex(world, at.peer, 'wire')}", f"-DDEVW={ifindex(world, at.peer, at.dev + 'w')}",
+              *more, f"-DWIRE={ifindex(world, at.peer, 'wire')}", f"-DDEVW={ifindex(world, at.peer, at.dev + 'w')}",
               "-c", os.path.join(HERE, "tag.bpf.c"), "-o", obj)
     return obj
 
@@ -206,6 +215,18 @@ def cut(world, peer, on=True):
     state = "down" if on else "up"
     devs = ["wire"] + [at.dev + "w" for at in ATTACHMENTS if at.peer == peer]
     world.ip(peer, "\n".join(f"link set {d} {state}" for d in devs))
+
+
+def lose(world, dev, percent, on=True):
+    """A grey failure: an attachment loses so many packets of a hundred, both ways; carrier and light stay."""
+    at = next(a for a in ATTACHMENTS if a.dev == dev)
+    obj = compile_tag(world, at, f"-DLOSS={percent}", name=f"lose-{dev}.o") if on else None
+    for where, section in ((at.dev + "w", "lose_push"), ("wire", "lose_pop")):
+        if on:
+            world.run(at.peer, "tc", "filter", "add", "dev", where, "ingress", "prio", "2", "protocol", "all", "bpf",
+                      "direct-action", "object-file", obj, "section", section)
+        else:
+            world.run(at.peer, "tc", "filter", "del", "dev", where, "ingress", "prio", "2", check=False)
 
 
 def silence(world, peer, on=True):
