@@ -305,7 +305,7 @@ static bool same_bytes(const void *a, unsigned n_a, const void *b, unsigned n_b,
 /* Does the kernel have anything to learn of the change? */
 static bool same_kernel(const struct cfg_link *a, const struct cfg_link *b)
 {
-	return a->shut == b->shut &&
+	return a->shut == b->shut && a->track == b->track &&
 	       same_bytes(
 		       a->address, a->n_address, b->address, b->n_address, sizeof(*a->address)) &&
 	       same_bytes(a->statics.items, a->statics.n, b->statics.items, b->statics.n,

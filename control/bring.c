@@ -1,4 +1,4 @@
-/* One link's kernel side: TAP, addresses, carrier, static routes.
+/* One link's kernel side: TAP, addresses, carrier; bring_routes.c has its static routes.
  *
  * apply.c decides what has changed; this file makes one link so, with the least disturbance: a
  * changed MTU or address touches nothing else. Addresses are few and set at once; static routes may
@@ -25,14 +25,12 @@
 #define GRACE_MS     3000
 #define RETRY_MS     1000
 #define RETRY_MAX_MS 60000
-#define SLICE	     64	  /* static routes asserted when it is a link's turn */
 #define CLOSE_MS     1000 /* the punt thread has long seen the new set of links by then */
 
 struct side {	    /* what only this file knows of a link, by its id */
 	bool dirty; /* something is missing: assert it, not before retry_ns */
 	uint64_t retry_ns;
 	unsigned retry_ms; /* the pause, doubled with every failure */
-	unsigned at;	   /* static route that is asserted next */
 	bool tap_carrier;  /* as told to the kernel */
 	uint64_t grace_ns; /* carrier may not be taken away before; 0 = it may */
 };
@@ -45,7 +43,7 @@ static unsigned n_ports;
 static char gateway[CFG_NAME_MAX];
 static unsigned n_closing; /* interfaces that helper threads are taking apart */
 
-static void dirty_set(const struct link *link)
+void bring_dirty(const struct link *link)
 {
 	struct side *side = &sides[link->id];
 	uint64_t now = now_ns();
@@ -232,6 +230,7 @@ void bring_gone(struct link *link)
 		free(gone); /* it stays open: no memory for more */
 	}
 	link->tap = -1;
+	bring_routes_forget(link);
 }
 
 bool bring_closing(void)
@@ -326,103 +325,6 @@ void bring_loopback(struct vrf *vrf, const struct cfg_vrf *old, const struct cfg
 	addresses_set(&a);
 }
 
-/* ---- static routes ---- */
-static int op_compare(const void *a, const void *b)
-{
-	const struct kernel_route_op *x = a, *y = b;
-	int rc = ip_prefix_compare(&x->prefix, &y->prefix);
-
-	return rc ? rc : memcmp(x->via.bytes, y->via.bytes, sizeof(x->via.bytes));
-}
-
-bool bring_routes_has(const struct bring_routes *routes, const struct kernel_route_op *op)
-{
-	return bsearch(op, routes->ops, routes->n, sizeof(*op), op_compare);
-}
-
-int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes)
-{
-	struct kernel_route_op *ops = calloc(cfg->statics.n + 2, sizeof(*ops));
-	unsigned n = 0;
-
-	if (!ops)
-		return -ENOMEM;
-	for (unsigned i = 0; i < 2; i++) {
-		uint8_t af = i ? AF_INET6 : AF_INET;
-
-		if (cfg->gateway[i].af)
-			ops[n++] = (struct kernel_route_op){ true, { .af = af }, cfg->gateway[i],
-				ifindex };
-	}
-	for (unsigned i = 0; i < cfg->statics.n; i++) {
-		const struct ip_prefix *prefix = &cfg->statics.items[i];
-
-		ops[n++] = (struct kernel_route_op){ true, *prefix,
-			cfg->static_via[prefix->af == AF_INET6], ifindex };
-	}
-	qsort(ops, n, sizeof(*ops), op_compare);
-	*ret_routes = (struct bring_routes){ ops, n };
-	return 0;
-}
-
-static void route_failed(const struct kernel_route_op *op, int error, void *arg)
-{
-	struct link *link = link_by_id((uint16_t)(uintptr_t)arg);
-	char text[IP_STRLEN];
-
-	if (!link || error == -EEXIST || error == -ECANCELED || (!op->add && error == -ESRCH))
-		return;
-	dirty_set(link);
-	if (error == -ENETDOWN)
-		return; /* somebody has set the interface down: nothing to report */
-	log_event(LOG_LVL_WARN, link->name, "static route %s not %s: %s",
-		ip_prefix_format(&op->prefix, text), op->add ? "set" : "removed", strerror(-error));
-}
-
-static int routes_send(struct link *link, const struct bring_routes *routes)
-{
-	struct kernel_batch_calls calls = { .failed = route_failed,
-		.arg = (void *)(uintptr_t)link->id };
-
-	return routes->n ? kernel_route_batch(link->vrf, routes->ops, routes->n, &calls) : 0;
-}
-
-/* Those of `old` that link->cfg has not, as deletions; then all it has, or in the ordinary round
- * (some) the next few: what is there already is refused as such, at little cost. */
-static int routes_set(struct link *link, const struct cfg_link *old, bool some)
-{
-	struct bring_routes was = { 0 }, want = { 0 }, slice;
-	struct side *side = &sides[link->id];
-	int rc = bring_routes_of(link->cfg, link->ifindex, &want);
-	unsigned n = 0;
-
-	if (!rc && old)
-		rc = bring_routes_of(old, link->ifindex, &was);
-	for (unsigned i = 0; !rc && i < was.n; i++) {
-		if (bring_routes_has(&want, &was.ops[i]))
-			continue;
-		was.ops[n] = was.ops[i];
-		was.ops[n++].add = false;
-	}
-	was.n = n;
-	if (!rc)
-		rc = routes_send(link, &was);
-	if (some) {
-		if (side->at >= want.n)
-			side->at = 0;
-		n = want.n - side->at < SLICE ? want.n - side->at : SLICE;
-		slice = (struct bring_routes){ want.ops + side->at, n };
-		side->at += n;
-	} else {
-		slice = want;
-	}
-	if (!rc && link->up)
-		rc = routes_send(link, &slice);
-	free(was.ops);
-	free(want.ops);
-	return rc;
-}
-
 /* ---- a whole link ---- */
 static void link_assert(struct link *link, const struct cfg_link *old, bool some)
 {
@@ -439,10 +341,10 @@ static void link_assert(struct link *link, const struct cfg_link *old, bool some
 
 	sides[link->id].dirty = false;
 	if (addresses_set(&a))
-		dirty_set(link);
-	rc = routes_set(link, old, some);
+		bring_dirty(link);
+	rc = bring_routes_set(link, old, some);
 	if (rc) {
-		dirty_set(link);
+		bring_dirty(link);
 		log_event(LOG_LVL_ERR, link->name, "static routes not set: %s", strerror(-rc));
 	}
 }
@@ -460,7 +362,7 @@ void bring_link(struct link *link, const struct cfg_link *old)
 			strerror(-rc));
 	link_assert(link, old, false);
 	if (rc)
-		dirty_set(link);
+		bring_dirty(link);
 }
 
 void bring_again(const struct vrf *vrf)

@@ -34,7 +34,10 @@ void bring_tunnel_carriers(void);
 /* What has failed and what somebody removed is put back, a few links at a time. */
 int bring_start(void);
 void bring_stop(void);
+/* Something of the link is missing in the kernel: it is asserted again, later each time. */
+void bring_dirty(const struct link *link);
 
+/* ---- bring_routes.c ---- */
 struct bring_routes { /* the static routes of one link */
 	struct kernel_route_op *ops;
 	unsigned n;
@@ -42,6 +45,17 @@ struct bring_routes { /* the static routes of one link */
 /* Sorted, for bring_routes_has; the caller frees ops. */
 int bring_routes_of(const struct cfg_link *cfg, int ifindex, struct bring_routes *ret_routes);
 bool bring_routes_has(const struct bring_routes *routes, const struct kernel_route_op *op);
+/* Those of `old` (may be NULL) that link->cfg has not leave; all it has come, or of a long list the
+ * next few (some). 0 or -errno: nothing was sent. */
+int bring_routes_set(struct link *link, const struct cfg_link *old, bool some);
+/* What the probes say of the link has changed: tracked static routes leave the kernel, or return.
+ */
+void bring_track(struct link *link);
+/* Static routes that tracking keeps out of the kernel now. */
+unsigned bring_withdrawn(const struct link *link);
+void bring_routes_forget(const struct link *link); /* the link leaves */
+
+/* ---- bring.c ---- */
 void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
 /* The configured MTU, or less where the port took less (a larger one waits for a restart). */
 uint16_t bring_mtu_of(const struct cfg_link *cfg);

@@ -6,8 +6,8 @@
  * looks like a dead path. Kept by link id; told from the event loop, control thread only. */
 #include <netinet/in.h>
 #include <string.h>
+#include "bring.h"
 #include "health.h"
-#include "mirror.h"
 
 const char *const health_names[HEALTH_COUNT] = { "good", "grey", "bad" };
 
@@ -44,6 +44,7 @@ void health_probe(struct link *link, uint8_t af, enum health health, const char 
 	log_event(health > before ? LOG_LVL_WARN : LOG_LVL_NOTICE, link->name, "probes: %s%s%s",
 		what, why && *why ? ": " : "", why ? why : "");
 	mirror_health(link, health > before ? "probes are worse" : "probes are better");
+	bring_track(link);
 }
 
 void health_forget_bfd(struct link *link, uint8_t af)

@@ -5,6 +5,7 @@
  * steps. */
 #include <stdlib.h>
 #include <string.h>
+#include "bring.h"
 #include "views.h"
 
 /* ---- ports ---- */
@@ -107,7 +108,7 @@ static json_t *link_json(const struct link *l)
 		path = config_path_of(control.running, cfg, &tier);
 	return json_pack("{s:s, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, "
 			 "s:o, s:s?, s:o,"
-			 " s:o, s:o, s:I}",
+			 " s:o, s:o, s:I, s:i}",
 		"name", l->name, "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up",
 		!view_link_down(l), "why", view_link_down(l), "port", port_name(l->port, &info),
 		"zone", cfg && cfg->zone ? cfg->zone->name : NULL, "partner",
@@ -116,7 +117,7 @@ static json_t *link_json(const struct link *l)
 		"shape", link_shape(cfg), "addresses", link_addresses(cfg), "path",
 		path ? path->name : NULL, "tier", path ? json_integer(tier + 1) : json_null(), "rx",
 		view_count(dp_link_rx(l->id)), "tx", view_count(dp_link_tx(l->id)), "drops",
-		(json_int_t)link_drops(l->id));
+		(json_int_t)link_drops(l->id), "withdrawn", (int)bring_withdrawn(l));
 }
 
 struct link_stream {
