@@ -17,8 +17,8 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 
 # Each list in reading order: the folder's README says the same.
 CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse resolve check check_link check_net check_vrrp diff print man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
-	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port pool carrier punt tap hold event memory dp
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
+	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port optics pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
 	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_render frr_diff frr_sync \
 	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats views_cycles \
@@ -40,7 +40,7 @@ LINK = $(if $(V),,@echo '  LD $@' &&) $(CC) $(CFLAGS) $(LDFLAGS)
 all: $(B)/lintasd $(B)/lintas-keeper $(B)/lintasctl
 
 $(B)/lintasd: $(CONTROL_OBJ) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lpthread
+	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lm -lpthread
 $(B)/lintas-keeper: $(KEEPER_OBJ) $(B)/config/ip.o
 	$(LINK) -o $@ $^ $$(pkg-config --libs libcap)
 $(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
@@ -51,14 +51,14 @@ UNIT_WRAP := $(foreach f,fib_set fib_del fib_lookup group_set group_del group_in
 # Everything but main(): the unit tests meet the same objects the daemon is made of.
 $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ) \
 		$(filter-out %/lintasctl.o,$(CTL_OBJ))
-	$(LINK) $(UNIT_WRAP) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lpthread
+	$(LINK) $(UNIT_WRAP) -o $@ $^ $$(pkg-config --libs $(PKGS) cunit) -lm -lpthread
 $(B)/pktrun: $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(LINK) -Wl,--wrap=rte_eal_init -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
+	$(LINK) -Wl,--wrap=rte_eal_init -o $@ $^ $$(pkg-config --libs $(PKGS)) -lm -lrte_net_ring -lpthread
 
 # Mirror, fast path and packets in one process, the kernel played: make test T=speed.
 $(B)/failover: $(patsubst %.c,$(B)/%.o,$(wildcard tests/speed/*.c)) $(B)/tests/packet/flows.o $(B)/tests/packet/wires.o \
 		$(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
-	$(LINK) -Wl,--wrap=dp_group_set -o $@ $^ $$(pkg-config --libs $(PKGS)) -lrte_net_ring -lpthread
+	$(LINK) -Wl,--wrap=dp_group_set -o $@ $^ $$(pkg-config --libs $(PKGS)) -lm -lrte_net_ring -lpthread
 
 # The forwarding tables at length, and the tables alone against rte_fib: no EAL, no huge pages for the first.
 FIB_OBJ := $(patsubst %,$(B)/dataplane/%.o,fib4 fib6 trie trie_show trie_block arena reclaim)

@@ -72,6 +72,28 @@ struct dp_port_info {
 
 int dp_port_info(unsigned port, struct dp_port_info *ret_info);
 
+/* Light and error correction, where the driver knows. Any thread, and not the control thread: a
+ * transceiver takes milliseconds to answer. */
+#define DP_LANES_MAX 4
+struct dp_optics {
+	bool light_known;
+	unsigned lanes;
+	float rx_dbm[DP_LANES_MAX], tx_dbm[DP_LANES_MAX]; /* -40: none; tx NAN: not measured */
+	float rx_low_dbm; /* the module's own alarm; -40: it has none */
+	const char *fec;  /* "RS", "BASE-R", "auto", "off"; NULL: unknown */
+};
+int dp_port_optics(unsigned port, struct dp_optics *ret_optics);
+
+/* Tags that came in on a port and that no link has, last seen first; returns how many. Untagged IP
+ * has n_tags 0. Bounded: of many different ones the latest are kept. */
+#define DP_STRAYS_MAX 16
+struct dp_stray {
+	uint8_t n_tags;
+	uint16_t tpid, vid[2]; /* tpid: of the outer tag */
+	uint64_t packets, age_ms;
+};
+unsigned dp_port_strays(unsigned port, struct dp_stray ret_strays[DP_STRAYS_MAX]);
+
 /* ---- snapshot: links ---- */
 enum dp_encap { DP_ENCAP_ETHER, DP_ENCAP_VXLAN };
 
@@ -80,13 +102,13 @@ struct dp_link {
 			it */
 	char name[DP_NAME_MAX];
 	uint16_t vrf;
-	uint8_t encap;	/* enum dp_encap */
-	bool up;	/* administratively; carrier is the port's */
-	uint8_t zone;	/* whose it is; 0 = nobody's */
+	uint8_t encap;			   /* enum dp_encap */
+	bool up;			   /* administratively; carrier is the port's */
+	uint8_t zone;			   /* whose it is; 0 = nobody's */
 	uint64_t reach[DP_ZONES_MAX / 64]; /* a bit a zone: where packets of this link may go. The
 					      same for every link of a zone */
-	uint8_t mac[6]; /* equal to the port's for Ethernet links */
-	uint16_t mtu;	/* largest IP packet */
+	uint8_t mac[6];			   /* equal to the port's for Ethernet links */
+	uint16_t mtu;			   /* largest IP packet */
 	int tap; /* descriptor of its kernel interface (IFF_TAP|IFF_NO_PI), or -1; not owned */
 	struct ip_addr src4,
 		src6; /* what our ICMP errors are sent from; af 0 = 192.0.0.8 / none sent */

@@ -20,6 +20,7 @@
 #include "flow.h"
 #include "parse.h"
 #include "snapshot.h"
+#include "stray.h"
 #include "vrf.h"
 
 #define MAC_MASK      0xffffffffffffu /* of eight bytes read in memory order */
@@ -280,6 +281,13 @@ static __rte_always_inline struct whose whose(
 	return tagged(s, pm, d, have);
 }
 
+static __rte_noinline void nobodys(
+	struct worker *w, struct rte_mbuf *m, const struct port_match *pm)
+{
+	stray_note(w, pm, m);
+	drop(w, m, 0, DP_DROP_eth_vlan);
+}
+
 /* Whatever it is, whoever it is for. */
 static __rte_always_inline void any_frame(struct worker *w, struct pass *p, struct rte_mbuf *m,
 	const struct snapshot *s, const struct port_match *pm)
@@ -296,7 +304,7 @@ static __rte_always_inline void any_frame(struct worker *w, struct pass *p, stru
 	else if (is.type_be == RTE_BE16(ETH_SLOW) && is.l3 == ETH_MIN)
 		punt_send(w, m, 0, DP_PUNT_lacp);
 	else
-		drop(w, m, 0, DP_DROP_eth_vlan);
+		nobodys(w, m, pm);
 }
 
 /* What is the same for all untagged frames of a vector. */

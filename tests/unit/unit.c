@@ -46,6 +46,7 @@ int main(int argc, char **argv)
 	unit_netlink();
 	unit_frr();
 	unit_keeper();
+	unit_optics();
 	unit_api();
 	unit_api_clients();
 	unit_ctl();
