@@ -9,8 +9,8 @@ from measure import streams
 from topo import A, A_ECMP, B, B6, C, PATHS
 
 PAIRS = [(x, y) for a, b in PATHS for x, y in ((a, b), (b, a))]
-LINK4 = {"cloud-a": "169.254.10.2", "cloud-b": "10.61.255.1", "cloud-c": "169.254.20.2"}
-LINK6 = {"cloud-a": "2001:db8:f:10::2", "cloud-b": "2001:db8:f:61::1", "cloud-c": "2001:db8:f:20::2"}
+LINK4 = {"cloud-a": "169.254.10.2", "cloud-b": "10.61.255.1", "cloud-c": "169.254.20.1"}
+LINK6 = {"cloud-a": "2001:db8:f:10::2", "cloud-b": "2001:db8:f:61::1", "cloud-c": "2001:db8:f:20::1"}
 
 
 def ping_text(lab, src, to, family, *extra, count=3):

@@ -88,7 +88,7 @@ reach = {{ {self.reaches()} }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; }}; }};
 circuits = {{
   dx = {{ port = "colo0"; id = "dxcon-fg31ab2c"; rate = "10G"; }};
-  er = {{ port = "colo1"; id = "er-sg-01"; rate = "1G"; stag = 300; stag_type = "0x88a8"; }};
+  er = {{ port = "colo1"; id = "er-sg-01"; rate = "1G"; stag = 300; }};
   md = {{ port = "colo2"; id = "dxcon-media-7"; rate = "10G"; }};
   ix = {{ port = "inet0"; id = "isp-220"; rate = "1G"; }};
   ll = {{ port = "bank0"; id = "LL-0417"; rate = "200M"; }};
@@ -104,9 +104,9 @@ links = {{
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_a)}; }}; }};
   az-er    = {{ circuit = "er"; vlan = 40; vrf = "prod"; cloud = "azure";{self.more("az-er")}
-               address = [ "169.254.20.2/30", "2001:db8:f:20::2/125" ];
-               bgp = {{ v4 = {{ peer = "169.254.20.1"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
-                       v6 = {{ peer = "2001:db8:f:20::1"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
+               address = [ "169.254.20.1/30", "2001:db8:f:20::1/126" ];
+               bgp = {{ v4 = {{ peer = "169.254.20.2"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
+                       v6 = {{ peer = "2001:db8:f:20::2"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_c)}; }}; }};
   gcp-vpc  = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp";{self.more("gcp-vpc")}
@@ -159,10 +159,15 @@ class Gateway:
         if missing:
             raise LabError(f"{self.build}: no {', '.join(missing)}: `make all` builds them")
         self.prepare()
-        peers.launch(self.world, "gw", "gw", {"zebra": "", "bgpd": "", "bfdd": ""}, ["-n"])
+        peers.launch(self.world, "gw", "gw", {"zebra": "", "bgpd": "", "bfdd": ""}, self.zebra_options())
         peers.ready(self.world, "gw")
         self.start_keeper()
         self.start_daemon()
+
+    @staticmethod
+    def zebra_options():
+        """VRFs are namespaces; routes outlive zebra, and those nobody has claimed again go 60 s after its start."""
+        return ["-n", "-r", "-K", "60"]
 
     def start_keeper(self):
         child = self.world.spawn("lintas-keeper", "gw", [
@@ -232,7 +237,7 @@ class Gateway:
     def bgp_up(self, only=None):
         """True when every session of the configuration (or those in `only`) is established."""
         have = peers.sessions(self.world, "gw", "prod")
-        want = only or ("169.254.10.1", "2001:db8:f:10::1", "169.254.20.1", "2001:db8:f:20::1", "10.61.255.2", "2001:db8:f:61::2",
+        want = only or ("169.254.10.1", "2001:db8:f:10::1", "169.254.20.2", "2001:db8:f:20::2", "10.61.255.2", "2001:db8:f:61::2",
                         *(f"{net}{n}{end}" for n in (1, 2) for net, end in (("169.254.8", ".1"), ("2001:db8:f:8", "::1"))))
         return all(have.get(p, {}).get("state") == "Established" for p in want)
 

@@ -14,7 +14,7 @@ from world import LabError, wait_for
 FRR = "/usr/lib/frr"
 SHARED = 200
 BFD_MULTIPLIER = 3  # of 300 ms, at both ends; a test that starves the machine may want more
-GATEWAY_AS, A_AS, B_AS, C_AS = 65010, 64512, 64560, 64550
+GATEWAY_AS, A_AS, B_AS, C_AS = 65010, 64512, 64560, 12076
 KEYS = {"dx1": "sukarno-hatta-19", "er": "merdeka-45-barat", "vpc": "sudirman-kav-52"}
 REFUSED = ("203.0.113.77/32", "2001:db8:41:ffff::/64")  # longer than the gateway accepts
 
@@ -107,12 +107,12 @@ def conf_b():
 
 def conf_c():
     nbrs = "".join(neighbour(a, GATEWAY_AS, ["bfd profile lab", f"password {KEYS['er']}"])
-                   for a in ("169.254.20.2", "2001:db8:f:20::2"))
+                   for a in ("169.254.20.1", "2001:db8:f:20::1"))
     nbrs += "".join(neighbour(a, A_AS, ["bfd profile lab"]) for a in ("172.31.0.1", "2001:db8:f:31::1"))
     return "route-map LATER permit 10\n set local-preference 50\nexit\n" + \
         bgp(C_AS, "10.70.0.10", nbrs, ["10.70.0.0/16"], ["2001:db8:70::/48"],
-            {4: session("169.254.20.2") + session("172.31.0.1", "LATER"),
-             6: session("2001:db8:f:20::2") + session("2001:db8:f:31::1", "LATER")})
+            {4: session("169.254.20.1") + session("172.31.0.1", "LATER"),
+             6: session("2001:db8:f:20::1") + session("2001:db8:f:31::1", "LATER")})
 
 
 CONFS = {"cloud-a": conf_a, "cloud-b": conf_b, "cloud-c": conf_c}

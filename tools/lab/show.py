@@ -267,7 +267,7 @@ def kill_and_restart(lab, table):
     print(f"  lintasd answers after {took['answers']:.2f} s, all paths known after {took['converged']:.2f} s")
     rows(table, "kill -9", results, 15000)
     gap = max(r.gap_ms for r in results)
-    bfd = {"169.254.10.1", "2001:db8:f:10::1", "169.254.20.1", "2001:db8:f:20::1"}
+    bfd = {"169.254.10.1", "2001:db8:f:10::1", "169.254.20.2", "2001:db8:f:20::2"}
     late = gap > 300 * peers.BFD_MULTIPLIER  # then BFD is right to end its sessions
     table.row("BGP sessions", "both", "kill -9", len(before) >= 6 and set(reset) <= (bfd if late else set()),
               f"{len(before) - len(reset)} of {len(before)} kept, uptime keeps growing" +

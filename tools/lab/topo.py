@@ -7,9 +7,9 @@
     +-----+-----+  169.254.10.0/30  2001:db8:f:10::/125           |                              |
           | xc (not through us: 10.41/16 and, as a way out,       |   lintasd  lintas-keeper     |
           |     everything else when an interconnect is cut)      |   FRR (zebra -n)             |
-    +-----+-----+  az-er: QinQ 300 (0x88a8) . 40, BGP + MD5 + BFD |                              |
+    +-----+-----+  az-er: QinQ 300 . 40 (0x8100), BGP + MD5 + BFD |                              |
     |  cloud-c  |=================================== colo1 =======|   VRF prod: aws-dx1 az-er    |
-    |  AS 64550 |  169.254.20.0/30  2001:db8:f:20::/125           |             gcp-vpc gcp-vpc6 |
+    |  AS 12076 |  169.254.20.0/30  2001:db8:f:20::/126           |             gcp-vpc gcp-vpc6 |
     +-----------+  10.70/16 2001:db8:70::/48                      |   VRF inet: inet             |
                                                                   |   VRF bank: bank-ll          |
     +-----------+  inet: untagged, 198.51.100.0/24 2001:db8:ff::/64                              |
@@ -50,7 +50,7 @@ WIRES = {"colo0": "cloud-a", "colo1": "cloud-c", "inet0": "cloud-b", "bank0": "b
 ATTACHMENTS = (
     Attachment("cloud-a", "dx1", 101, ("169.254.10.1/30", "2001:db8:f:10::1/125")),
     Attachment("cloud-a", "dx2", 102, ("169.254.11.1/30", "2001:db8:f:11::1/125")),  # spare, for changes
-    Attachment("cloud-c", "er", 40, ("169.254.20.1/30", "2001:db8:f:20::1/125"), stag=300),
+    Attachment("cloud-c", "er", 40, ("169.254.20.2/30", "2001:db8:f:20::2/126"), stag=300),
     Attachment("cloud-d", "md1", 201, ("169.254.81.1/30", "2001:db8:f:81::1/125")),
     Attachment("cloud-d", "md2", 202, ("169.254.82.1/30", "2001:db8:f:82::1/125")),
     Attachment("bank", "ll", 301, ("192.0.2.70/29", "2001:db8:ba::70/64")),
@@ -84,7 +84,7 @@ PATHS = ((A, B), (A, B6), (A, C), (B, C), (B6, C), (B, D), (C, D), (A_ECMP, B), 
 
 GATEWAY = {  # our address on the link to each peer
     "cloud-a": ("169.254.10.2", "2001:db8:f:10::2"), "cloud-b": ("10.61.255.1", "2001:db8:f:61::1"),
-    "cloud-c": ("169.254.20.2", "2001:db8:f:20::2"), "cloud-d": ("169.254.81.2", "2001:db8:f:81::2"),
+    "cloud-c": ("169.254.20.1", "2001:db8:f:20::1"), "cloud-d": ("169.254.81.2", "2001:db8:f:81::2"),
     "bank": ("192.0.2.66", "2001:db8:ba::66"),
 }
 
@@ -171,7 +171,7 @@ def ifindex(world, ns, dev):
 def compile_tag(world, at, *more, name=None):
     obj = world.path(name or f"tag-{at.peer}-{at.dev}.o")
     world.run(None, "clang", "-O2", "-g", "-target", "bpf", "-Wall", "-Werror", f"-I/usr/include/{os.uname().machine}-linux-gnu",
-              f"-DCVID={at.vlan}", f"-DSVID={at.stag}", "-DSPROTO=0x88a8",
+              f"-DCVID={at.vlan}", f"-DSVID={at.stag}", "-DSPROTO=0x8100",
               *more, f"-DWIRE={ifindex(world, at.peer, 'wire')}", f"-DDEVW={ifindex(world, at.peer, at.dev + 'w')}",
               "-c", os.path.join(HERE, "tag.bpf.c"), "-o", obj)
     return obj
