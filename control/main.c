@@ -317,6 +317,11 @@ static int start_fast_path(const struct config *config)
 
 		snprintf(port->name, sizeof(port->name), "%s", config->ports[i].name);
 		snprintf(port->device, sizeof(port->device), "%s", config->ports[i].device);
+		port->n_members = 0;
+		for (unsigned m = 0; m < config->ports[i].lag.n && m < DP_LAG_MAX; m++)
+			snprintf(port->members[port->n_members++], sizeof(port->members[0]), "%s",
+				config->ports[i].lag.items[m]);
+		port->min_links = config->ports[i].min_links;
 		port->mtu = config->ports[i].mtu;
 		port->queues = config->ports[i].queues;
 	}

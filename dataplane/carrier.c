@@ -4,7 +4,8 @@
  * device on a kernel interface (af_xdp, af_packet, tap) follows that interface's own carrier, heard
  * over rtnetlink by the punt thread within the kernel's own delay; on overrun the interfaces are
  * dumped again. What is left is polled by the punt thread every 100 ms. port_carrier is what
- * workers and control read; an event goes out only when it changed. RFC 2863: up means
+ * workers and control read; an event goes out only when it changed. A LAG's carrier is made of its
+ * members' (lag.c). RFC 2863: up means
  * administratively up and lower layer up. */
 #include <errno.h>
 #include <linux/if.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #include <rte_ethdev.h>
 #include "event.h"
+#include "lag.h"
 #include "port.h"
 
 #define READS_MAX 32 /* messages a turn; the rest waits, the descriptor stays readable */
@@ -26,7 +28,11 @@ static void carrier_set(unsigned p, bool up)
 {
 	struct dp_event event = { .kind = up ? DP_EV_PORT_UP : DP_EV_PORT_DOWN, .port = p };
 
-	if (atomic_exchange(&port_carrier[p], up) != up)
+	if (atomic_exchange(&port_carrier[p], up) == up)
+		return;
+	if (port_table[p].lag >= 0)
+		lag_carrier(p, up);
+	else
 		event_send(&event);
 }
 
@@ -168,6 +174,8 @@ int carrier_start(struct dp_err *err)
 		struct port *port = &port_table[p];
 
 		kernel |= port->watch == PORT_WATCH_KERNEL;
+		if (port->watch == PORT_WATCH_MEMBERS)
+			continue;
 		/* -EINVAL or -ENOTSUP from a driver that cannot be taken out is fine. */
 		rte_eth_dev_callback_register(
 			port->ethdev, RTE_ETH_EVENT_INTR_RMV, carrier_interrupt, NULL);

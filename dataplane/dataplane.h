@@ -19,7 +19,8 @@
 #include "config/ip.h"
 
 #define DP_NAME_MAX    16
-#define DP_PORTS_MAX   32
+#define DP_PORTS_MAX   32 /* members of LAGs are counted too */
+#define DP_LAG_MAX     8  /* members of one LAG */
 #define DP_DRIVERS_MAX 8
 #define DP_WORKERS_MAX 16
 #define DP_VRFS_MAX    256
@@ -37,10 +38,14 @@ struct dp_port_conf {
 	char device[128]; /* PCI address or vdev string */
 	uint16_t mtu; /* IP bytes wanted; the device may refuse: dp_port_info tells what it took */
 	uint16_t queues; /* rx queues wanted */
+	/* Instead of a device: the devices of a link aggregation, and how many of them it takes. */
+	char members[DP_LAG_MAX][128];
+	uint8_t n_members, min_links;
 };
 
 struct dp_conf {
-	struct dp_port_conf ports[DP_PORTS_MAX]; /* index = port number from here on */
+	struct dp_port_conf ports[DP_PORTS_MAX]; /* index = port number from here on; members of
+						    LAGs are numbered behind them */
 	unsigned n_ports;
 	uint8_t cpus[DP_WORKERS_MAX]; /* one worker each */
 	unsigned n_workers;
@@ -65,6 +70,7 @@ struct dp_port_info {
 	uint32_t speed_mbps; /* 0 = unknown */
 	uint16_t mtu, rx_queues, tx_queues;
 	int owner; /* worker that transmits for all (too few tx queues), or -1 */
+	int lag;   /* a member's LAG, or -1; a LAG's figures are the sums over its members */
 	uint64_t rx_packets, rx_bytes, rx_missed, rx_errors, rx_nombuf, tx_packets, tx_bytes,
 		tx_errors;
 	unsigned buffers, buffers_in_use;
@@ -93,6 +99,40 @@ struct dp_stray {
 	uint64_t packets, age_ms;
 };
 unsigned dp_port_strays(unsigned port, struct dp_stray ret_strays[DP_STRAYS_MAX]);
+
+/* ---- link aggregation ---- */
+/* A LAG is a port; its members are ports of their own that only LACP speaks on. A member takes part
+ * when control says so, and leaves the distribution by itself when its carrier goes: control has to
+ * let it in again. The LAG has carrier while at least min_links members distribute. */
+struct dp_lag_member {
+	uint16_t port; /* for dp_port_info */
+	bool collecting, distributing;
+	uint16_t slots; /* of 256 that flows fall into */
+};
+
+struct dp_lag_info {
+	uint8_t n_members, min_links;
+	struct dp_lag_member members[DP_LAG_MAX];
+};
+
+int dp_lag_info(unsigned port, struct dp_lag_info *ret_info); /* -ENOENT: no LAG */
+/* Bit = member. What is received on a member that does not collect is dropped. */
+int dp_lag_set_members(unsigned port, uint32_t collecting, uint32_t distributing);
+
+/* Slow protocols (IEEE 802.3 57A): LACP and marker frames of members, whole Ethernet frames. */
+#define DP_SLOW_MAX 126
+
+struct dp_slow {
+	uint16_t port; /* the LAG */
+	uint16_t member;
+	uint16_t len; /* what is beyond DP_SLOW_MAX is cut */
+	uint8_t bytes[DP_SLOW_MAX];
+};
+
+int dp_slow_fd(void); /* readable while there is one; bounded, oldest kept */
+bool dp_slow_next(struct dp_slow *ret_slow);
+/* -ENOBUFS: no room; -ENETDOWN: the member has no carrier. */
+int dp_slow_send(const struct dp_slow *slow);
 
 /* ---- snapshot: links ---- */
 enum dp_encap { DP_ENCAP_ETHER, DP_ENCAP_VXLAN };
@@ -211,12 +251,18 @@ int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_a
 	uint8_t proto, uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj);
 
 /* ---- events: from workers and the punt thread to control ---- */
-enum dp_event_kind { DP_EV_PORT_UP, DP_EV_PORT_DOWN, DP_EV_NEIGH_MISS };
+enum dp_event_kind {
+	DP_EV_PORT_UP,
+	DP_EV_PORT_DOWN,
+	DP_EV_NEIGH_MISS,
+	DP_EV_MEMBER_UP, /* the carrier of a LAG's member */
+	DP_EV_MEMBER_DOWN,
+};
 
 struct dp_event {
 	uint8_t kind;
-	uint16_t port; /* PORT_* */
-	uint16_t link; /* NEIGH_MISS */
+	uint16_t port; /* PORT_*, MEMBER_*: the LAG */
+	uint16_t link; /* NEIGH_MISS; MEMBER_*: which member */
 	struct ip_addr addr;
 };
 

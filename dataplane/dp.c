@@ -25,6 +25,7 @@
 #include <rte_version.h>
 #include "dp.h"
 #include "event.h"
+#include "lag.h"
 #include "port.h"
 #include "punt.h"
 #include "reclaim.h"
@@ -281,6 +282,7 @@ static void dp_undo(void)
 	port_close();
 	reclaim_flush();
 	event_exit();
+	lag_exit();
 	pool_free_all();
 	if (eal_up && eal_ours) {
 		rte_eal_cleanup();
@@ -294,7 +296,7 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 
 	if (!ret)
 		ret = port_plan(conf, err);
-	if (!ret && (ret = event_init()))
+	if (!ret && ((ret = event_init()) || (ret = lag_init())))
 		dp_fail(err, ret, "need rings and a descriptor for events, have none: %s",
 			strerror(-ret));
 	if (!ret && (ret = reclaim_init(conf->n_workers)))

@@ -18,6 +18,7 @@
 #include <rte_prefetch.h>
 #include "csum.h"
 #include "flow.h"
+#include "lag.h"
 #include "parse.h"
 #include "snapshot.h"
 #include "stray.h"
@@ -25,7 +26,6 @@
 
 #define MAC_MASK      0xffffffffffffu /* of eight bytes read in memory order */
 #define MAC_MULTICAST UINT64_C(1)
-#define ETH_SLOW      0x8809 /* IEEE 802.3 57A: LACP */
 
 _Static_assert(
 	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "MACs are compared as little-endian words");
@@ -257,7 +257,7 @@ static struct whose tagged(
 		}
 		type = load16(d + l3 + 2);
 	}
-	if (l3 == ETH_MIN && type == RTE_BE16(ETH_SLOW)) /* the port's, not a link's */
+	if (l3 == ETH_MIN && type == RTE_BE16(LAG_ETH_SLOW)) /* the port's, not a link's */
 		return (struct whose){ NULL, l3, type };
 	if (!slot)
 		return (struct whose){ pm->untagged, l3, type };
@@ -301,8 +301,8 @@ static __rte_always_inline void any_frame(struct worker *w, struct pass *p, stru
 	is = whose(s, pm, d, have);
 	if (likely(is.link))
 		frame(w, p, m, is.link, is.l3, is.type_be, 0);
-	else if (is.type_be == RTE_BE16(ETH_SLOW) && is.l3 == ETH_MIN)
-		punt_send(w, m, 0, DP_PUNT_lacp);
+	else if (is.type_be == RTE_BE16(LAG_ETH_SLOW) && is.l3 == ETH_MIN)
+		lag_slow(w, m);
 	else
 		nobodys(w, m, pm);
 }

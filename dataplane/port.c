@@ -3,10 +3,11 @@
  * dp_start calls port_plan (before EAL), port_open, port_setup and port_start in this order;
  * port_stop and port_close undo however much of it was done. A device that already is an ethdev of
  * that name is used as it is: a test program has made it. Rx queues are spread over the workers,
- * starting one worker further with each port. A worker transmits by a queue of its own; a port with
- * fewer tx queues than workers is owned by the worker of its first rx queue and the others hand
- * over by ring (tx.c). Nothing here is locked. Runs in the control thread; what it writes is
- * constant while workers run. */
+ * starting one worker further with each port. A LAG is a port without a device; its members are
+ * ports behind the configured ones, opened like any other, and lag.c knows who belongs to whom. A
+ * worker transmits by a queue of its own; a port with fewer tx queues than workers is owned by the
+ * worker of its first rx queue and the others hand over by ring (tx.c). Nothing here is locked.
+ * Runs in the control thread; what it writes is constant while workers run. */
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include "lag.h"
 #include "port.h"
 
 struct port port_table[DP_PORTS_MAX];
@@ -74,7 +76,7 @@ static int plan_port(unsigned p, struct dp_err *err)
 			"port %s: mtu %u: need %u to %u for this device: change it", conf->name,
 			conf->mtu, PORT_MTU_MIN, most);
 	for (unsigned q = 0; q < p; q++)
-		if (same_device(&port_table[q], port))
+		if (!port_is_lag(&port_table[q]) && same_device(&port_table[q], port))
 			return dp_fail(err, -EEXIST,
 				"port %s: device \"%s\" is already port %s: each needs its own",
 				conf->name, conf->device, port_table[q].conf.name);
@@ -84,8 +86,41 @@ static int plan_port(unsigned p, struct dp_err *err)
 	return 0;
 }
 
+/* The members of LAG p, behind all ports. */
+static int plan_members(unsigned p, struct dp_err *err)
+{
+	struct port *lag = &port_table[p];
+	const struct dp_port_conf *conf = &lag->conf;
+
+	if (conf->n_members > DP_LAG_MAX || port_count + conf->n_members > DP_PORTS_MAX)
+		return dp_fail(err, -EINVAL,
+			"port %s: %u members: need at most %d, and %d ports with all members "
+			"of all LAGs: leave some out",
+			conf->name, conf->n_members, DP_LAG_MAX, DP_PORTS_MAX);
+	lag->class = PORT_CLASSES;
+	lag->watch = PORT_WATCH_MEMBERS;
+	lag->ethdev = RTE_MAX_ETHPORTS; /* none */
+	for (unsigned i = 0; i < conf->n_members; i++) {
+		struct port *member = &port_table[port_count];
+
+		member->conf = (struct dp_port_conf){ .mtu = conf->mtu, .queues = conf->queues };
+		member->buffers = lag->buffers;
+		snprintf(member->conf.name, sizeof(member->conf.name), "%.*s/%c", DP_NAME_MAX - 3,
+			conf->name, '1' + i);
+		memcpy(member->conf.device, conf->members[i], sizeof(member->conf.device));
+		member->lag = (int)p;
+		lag_member_add(p, port_count);
+		int ret = plan_port(port_count++, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int port_plan(const struct dp_conf *conf, struct dp_err *err)
 {
+	int ret = 0;
+
 	if (!conf->n_ports || conf->n_ports > DP_PORTS_MAX)
 		return dp_fail(err, -EINVAL,
 			"ports: need 1 to %d, have %u: change the configuration", DP_PORTS_MAX,
@@ -94,15 +129,20 @@ int port_plan(const struct dp_conf *conf, struct dp_err *err)
 	memset(port_worker, 0, sizeof(port_worker));
 	port_count = conf->n_ports;
 	port_workers = conf->n_workers;
-	for (unsigned p = 0; p < port_count; p++) {
+	lag_forget();
+	for (unsigned p = 0; p < DP_PORTS_MAX; p++) {
+		atomic_store(&port_carrier[p], false);
+		port_table[p].lag = -1;
+	}
+	for (unsigned p = 0; !ret && p < conf->n_ports; p++) {
 		port_table[p].conf = conf->ports[p];
 		port_table[p].buffers = conf->packet_buffers;
-		atomic_store(&port_carrier[p], false);
-		int ret = plan_port(p, err);
-		if (ret)
-			return ret;
+		ret = conf->ports[p].n_members ? 0 : plan_port(p, err);
 	}
-	return 0;
+	for (unsigned p = 0; !ret && p < conf->n_ports; p++)
+		if (port_is_lag(&port_table[p]))
+			ret = plan_members(p, err);
+	return ret;
 }
 
 /* ---- open: the device, its abilities, its queues ---- */
@@ -244,12 +284,18 @@ static int open_port(struct port *port, struct dp_err *err)
 static void assign(unsigned p, unsigned base)
 {
 	struct port *port = &port_table[p];
+	uint16_t link_port = (uint16_t)(port->lag < 0 ? (int)p : port->lag);
 
 	port->base = base;
 	port->owner = port->n_txq < port_workers ? (int)base : -1;
 	for (unsigned q = 0; q < port->n_rxq; q++) {
 		struct port_worker *pw = &port_worker[(base + q) % port_workers];
-		pw->rx[pw->n_rx++] = (struct port_rx){ p, port->ethdev, q };
+		struct port_rx rx = { link_port, port->ethdev, q, p };
+
+		if (port->lag < 0)
+			pw->rx[pw->n_rx++] = rx;
+		else
+			pw->member_rx[pw->n_member_rx++] = rx;
 	}
 	for (unsigned w = 0; w < port_workers; w++) {
 		bool foreign = port->owner >= 0 && port->owner != (int)w;
@@ -261,17 +307,35 @@ static void assign(unsigned p, unsigned base)
 	}
 }
 
+/* What a LAG takes from its members, which are open. */
+static void assign_lag(unsigned p)
+{
+	struct port *lag = &port_table[p], *first = &port_table[lag_table[p].port[0]];
+
+	snprintf(lag->driver, sizeof(lag->driver), "lag");
+	memcpy(lag->mac, first->mac, sizeof(lag->mac));
+	lag->base = first->base;
+	lag->owner = -1;
+	for (unsigned w = 0; w < port_workers; w++)
+		port_worker[w].tx[p] = (struct port_tx){ .owner = PORT_TX_LAG };
+}
+
 int port_open(struct dp_err *err)
 {
 	unsigned base = 0;
 
 	for (unsigned p = 0; p < port_count; p++) {
+		if (port_is_lag(&port_table[p]))
+			continue;
 		int ret = open_port(&port_table[p], err);
 		if (ret)
 			return ret;
 		assign(p, base);
 		base = (base + port_table[p].n_rxq) % port_workers;
 	}
+	for (unsigned p = 0; p < port_count; p++)
+		if (port_is_lag(&port_table[p]))
+			assign_lag(p);
 	return 0;
 }
 
@@ -308,13 +372,33 @@ static int setup_port(struct port *port, struct dp_err *err)
 					"program: `ip link set dev IFACE xdp off` removes one");
 }
 
+/* One MTU for all; and one MAC where a device would filter by it (a kernel interface has its own,
+ * and what is not for it comes in promiscuous mode). */
+static void setup_lag(struct port *lag, const struct lag *l)
+{
+	struct rte_ether_addr mac;
+
+	memcpy(mac.addr_bytes, lag->mac, sizeof(lag->mac));
+	lag->mtu = UINT16_MAX;
+	for (unsigned i = 0; i < l->n; i++) {
+		struct port *member = &port_table[l->port[i]];
+
+		lag->mtu = RTE_MIN(lag->mtu, member->mtu);
+		if (i && !member->if_index)
+			rte_eth_dev_default_mac_addr_set(member->ethdev, &mac);
+	}
+}
+
 int port_setup(struct dp_err *err)
 {
 	for (unsigned p = 0; p < port_count; p++) {
-		int ret = setup_port(&port_table[p], err);
+		int ret = port_is_lag(&port_table[p]) ? 0 : setup_port(&port_table[p], err);
 		if (ret)
 			return ret;
 	}
+	for (unsigned p = 0; p < port_count; p++)
+		if (port_is_lag(&port_table[p]))
+			setup_lag(&port_table[p], &lag_table[p]);
 	return 0;
 }
 
@@ -322,8 +406,10 @@ int port_start(struct dp_err *err)
 {
 	for (unsigned p = 0; p < port_count; p++) {
 		struct port *port = &port_table[p];
-		int ret = rte_eth_dev_start(port->ethdev);
+		int ret = port_is_lag(port) ? 0 : rte_eth_dev_start(port->ethdev);
 
+		if (port_is_lag(port))
+			continue;
 		if (ret)
 			return dp_fail(err, ret, "port %s: %s does not start: %s", port->conf.name,
 				port->driver, rte_strerror(-ret));
@@ -364,15 +450,14 @@ void port_close(void)
 }
 
 /* ---- what control asks ---- */
-int dp_port_info(unsigned p, struct dp_port_info *ret_info)
+/* Of one device. */
+static int device_info(unsigned p, struct dp_port_info *ret_info)
 {
 	struct port *port = &port_table[p];
 	struct rte_eth_link link = { 0 };
 	struct rte_eth_stats stats = { 0 };
-
-	if (p >= port_count)
-		return -ENOENT;
 	int ret = rte_eth_stats_get(port->ethdev, &stats);
+
 	if (ret)
 		return ret;
 	/* A virtual device's speed is made up. */
@@ -381,12 +466,9 @@ int dp_port_info(unsigned p, struct dp_port_info *ret_info)
 	if (link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
 		link.link_speed = 0;
 	*ret_info = (struct dp_port_info){
-		.up = atomic_load(&port_carrier[p]),
 		.speed_mbps = link.link_speed,
-		.mtu = port->mtu,
 		.rx_queues = port->n_rxq,
 		.tx_queues = port->n_txq,
-		.owner = port->owner,
 		.rx_packets = stats.ipackets,
 		.rx_bytes = stats.ibytes,
 		.rx_missed = stats.imissed,
@@ -398,6 +480,53 @@ int dp_port_info(unsigned p, struct dp_port_info *ret_info)
 		.buffers = port->pool->size,
 		.buffers_in_use = rte_mempool_in_use_count(port->pool),
 	};
+	return 0;
+}
+
+/* Sums; but pools are shared, and a speed is that of the members with carrier. */
+static int members_info(unsigned p, struct dp_port_info *ret_info)
+{
+	struct dp_port_info sum = { 0 }, one;
+
+	for (unsigned i = 0; i < lag_table[p].n; i++) {
+		unsigned member = lag_table[p].port[i];
+		int ret = device_info(member, &one);
+
+		if (ret)
+			return ret;
+		if (atomic_load(&port_carrier[member]))
+			sum.speed_mbps += one.speed_mbps;
+		sum.rx_queues += one.rx_queues;
+		sum.tx_queues += one.tx_queues;
+		sum.rx_packets += one.rx_packets;
+		sum.rx_bytes += one.rx_bytes;
+		sum.rx_missed += one.rx_missed;
+		sum.rx_errors += one.rx_errors;
+		sum.rx_nombuf += one.rx_nombuf;
+		sum.tx_packets += one.tx_packets;
+		sum.tx_bytes += one.tx_bytes;
+		sum.tx_errors += one.tx_errors;
+		sum.buffers = RTE_MAX(sum.buffers, one.buffers);
+		sum.buffers_in_use = RTE_MAX(sum.buffers_in_use, one.buffers_in_use);
+	}
+	*ret_info = sum;
+	return 0;
+}
+
+int dp_port_info(unsigned p, struct dp_port_info *ret_info)
+{
+	struct port *port = &port_table[p];
+	int ret;
+
+	if (p >= port_count)
+		return -ENOENT;
+	ret = port_is_lag(port) ? members_info(p, ret_info) : device_info(p, ret_info);
+	if (ret)
+		return ret;
+	ret_info->up = atomic_load(&port_carrier[p]);
+	ret_info->mtu = port->mtu;
+	ret_info->owner = port->owner;
+	ret_info->lag = port->lag;
 	memcpy(ret_info->name, port->conf.name, sizeof(ret_info->name));
 	memcpy(ret_info->device, port->conf.device, sizeof(ret_info->device));
 	memcpy(ret_info->driver, port->driver, sizeof(ret_info->driver));

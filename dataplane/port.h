@@ -17,7 +17,7 @@
 #define PORT_XDP_MTU	3498 /* what an AF_XDP chunk, one page, leaves: see pool.c */
 
 enum port_class { PORT_XDP, PORT_WIRE, PORT_CLASSES };
-enum port_watch { PORT_WATCH_POLL, PORT_WATCH_LSC, PORT_WATCH_KERNEL };
+enum port_watch { PORT_WATCH_POLL, PORT_WATCH_LSC, PORT_WATCH_KERNEL, PORT_WATCH_MEMBERS };
 
 struct port {
 	struct dp_port_conf conf;
@@ -26,7 +26,7 @@ struct port {
 	uint16_t ethdev; /* DPDK's port id */
 	bool plugged;	 /* by us: stopped, closed and unplugged by us */
 	bool started;
-	uint8_t class;	   /* enum port_class */
+	uint8_t class;	   /* enum port_class; of a LAG PORT_CLASSES: it has no queues */
 	uint8_t watch;	   /* enum port_watch */
 	unsigned if_index; /* of the kernel interface underneath; 0 = none */
 	uint16_t mtu;	   /* the IP packet it takes */
@@ -34,6 +34,7 @@ struct port {
 	uint32_t buffers; /* configured; 0 = computed */
 	unsigned base;	  /* rx queue q is polled by worker (base + q) % workers */
 	int owner;	  /* the worker that transmits for all, or -1: each has its queue */
+	int lag;	  /* of a member: its LAG's number; else -1 */
 	uint8_t mac[6];
 	struct rte_mempool *pool;
 };
@@ -46,17 +47,21 @@ extern _Atomic bool port_carrier[DP_PORTS_MAX];
 
 struct port_rx {
 	uint16_t port, ethdev, queue;
+	uint16_t member; /* of a LAG, its own port number; else the same as port */
 };
 
 struct port_tx {
 	uint16_t ethdev, queue;
-	int16_t owner; /* another worker's index: hand over; -1: transmit */
+	int16_t owner; /* another worker's index: hand over; -1: transmit; PORT_TX_LAG */
 };
+#define PORT_TX_LAG DP_WORKERS_MAX /* spread over the members: lag.c */
 
 /* What a worker polls and where it transmits. */
 struct port_worker {
 	unsigned n_rx;
 	struct port_rx rx[DP_PORTS_MAX * PORT_QUEUES_MAX];
+	unsigned n_member_rx; /* queues of LAGs' members, apart: others pay nothing for them */
+	struct port_rx member_rx[DP_PORTS_MAX * PORT_QUEUES_MAX];
 	struct port_tx tx[DP_PORTS_MAX];
 };
 extern struct port_worker port_worker[DP_WORKERS_MAX];
@@ -65,6 +70,12 @@ extern struct port_worker port_worker[DP_WORKERS_MAX];
 int port_plan(
 	const struct dp_conf *conf, struct dp_err *err); /* before EAL: names, classes, bounds */
 bool port_is_pci(const char *device);
+
+static inline bool port_is_lag(const struct port *port)
+{
+	return port->conf.n_members;
+}
+
 int port_open(struct dp_err *err);  /* find or plug the devices, decide on queues */
 int port_setup(struct dp_err *err); /* queues, MTU; needs the pools */
 int port_start(struct dp_err *err);

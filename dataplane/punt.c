@@ -21,6 +21,7 @@
 #include <rte_ring_elem.h>
 #include "counters.h"
 #include "hold.h"
+#include "lag.h"
 #include "punt.h"
 
 #define TURN_HIGH    256 /* frames a turn from a worker's ring */
@@ -148,6 +149,22 @@ void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt
 	bell_ring();
 }
 
+/* Links have no slow protocols: their budgets are the members'. */
+void punt_slow(struct worker *w, struct rte_mbuf *m, uint16_t member)
+{
+	_Static_assert(DP_PORTS_MAX <= DP_LINKS_MAX, "a budget for each member");
+
+	if (!lag_slow_sane(m))
+		return punt_refuse(w, m, 0, DP_PUNT_lacp, DP_DROP_slow_bad);
+	if (!budget_admits(member, DP_PUNT_lacp, worker_now(w)))
+		return punt_refuse(w, m, 0, DP_PUNT_lacp, DP_DROP_punt_limited);
+	mbuf_meta(m)->link = member;
+	mbuf_meta(m)->class = DP_PUNT_lacp;
+	if (rte_ring_sp_enqueue(queues[w->index].high, m))
+		return punt_refuse(w, m, 0, DP_PUNT_lacp, DP_DROP_punt_full);
+	bell_ring();
+}
+
 void hold_send(struct worker *w, struct rte_mbuf *m, uint16_t in_link, uint16_t out_link,
 	const struct ip_addr *nexthop, uint16_t l3_off)
 {
@@ -180,7 +197,10 @@ static unsigned take_frames(struct rte_ring *ring, unsigned most)
 	unsigned n = 0;
 
 	for (; n < most && !rte_ring_sc_dequeue(ring, (void **)&m); n++)
-		tap_write(&self, m);
+		if (mbuf_meta(m)->class == DP_PUNT_lacp)
+			lag_deliver(&self, m);
+		else
+			tap_write(&self, m);
 	return n;
 }
 

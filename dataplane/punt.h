@@ -21,6 +21,8 @@ void punt_wake(void);		    /* any thread: take a turn now */
 /* Turns taken, and those that found something to do: counted before the turn itself. Any thread. */
 uint64_t punt_turns(void);
 uint64_t punt_busy_turns(void);
+/* A worker: a slow-protocol frame of a LAG's member, by its port number. Consumes m. */
+void punt_slow(struct worker *w, struct rte_mbuf *m, uint16_t member);
 /* Punt thread: to the worker of that link, which does `what` with it. Consumes m. */
 void punt_inject(struct worker *self, struct rte_mbuf *m, uint16_t link, enum inject what);
 

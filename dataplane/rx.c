@@ -5,6 +5,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include "dp.h"
+#include "lag.h"
 #include "pipeline.h"
 #include "port.h"
 
@@ -57,6 +58,26 @@ static void rx_vector(
 	sample_end(w, n, begin, end);
 }
 
+/* The same for members of LAGs: as received by the LAG, what it does not want taken out. */
+static unsigned rx_members(struct worker *w, const struct port_worker *pw)
+{
+	struct rte_mbuf *pkts[VECTOR_MAX + PARSE_PAD];
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < pw->n_member_rx; i++) {
+		const struct port_rx *rx = &pw->member_rx[i];
+
+		w->sample = sampled(w->ctr.stats.vectors);
+		uint64_t begin = w->sample ? rte_rdtsc() : 0;
+		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
+		total += n;
+		n = n ? lag_collect(w, rx->port, rx->member, pkts, n) : 0;
+		if (n)
+			rx_vector(w, rx->port, pkts, n, begin);
+	}
+	return total;
+}
+
 unsigned rx_poll(struct worker *w)
 {
 	const struct port_worker *pw = &port_worker[w->index];
@@ -74,5 +95,7 @@ unsigned rx_poll(struct worker *w)
 		rx_vector(w, rx->port, pkts, n, begin);
 		total += n;
 	}
+	if (unlikely(pw->n_member_rx))
+		total += rx_members(w, pw);
 	return total;
 }

@@ -1,12 +1,14 @@
 /* Transmit: the last stage. Finished frames gather in one buffer a port and leave in one burst
  * after the vector. A port with fewer tx queues than workers belongs to one of them: the others put
  * their frames into its inbox ring and are done; no queue is ever locked. The ring's tail is
- * relaxed, so a producer that the scheduler takes away in the middle holds up nobody. A worker
- * never waits for a port either: what the port does not take at the second try is dropped and
- * counted for the link it came from. */
+ * relaxed, so a producer that the scheduler takes away in the middle holds up nobody. A LAG's
+ * buffer is spread over those of its members (lag.c), which then leave as any other. A worker never
+ * waits for a port either: what the port does not take at the second try is dropped and counted for
+ * the link it came from. */
 #include <string.h>
 #include <rte_ethdev.h>
 #include "dp.h"
+#include "lag.h"
 #include "port.h"
 #include "worker.h"
 
@@ -33,6 +35,10 @@ static void tx_port(struct worker *w, unsigned port)
 		return;
 	}
 	if (tx->owner >= 0) {
+		if (tx->owner == PORT_TX_LAG) {
+			lag_spread(w, port, buffer->pkts, n);
+			return;
+		}
 		for (unsigned i = 0; i < n; i++)
 			buffer->pkts[i]->port = (uint16_t)port; /* tx_inbox asks */
 		sent = rte_ring_enqueue_burst(

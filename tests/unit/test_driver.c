@@ -15,7 +15,9 @@ static int start(const char *driver, char *ret_why, size_t len)
 	struct dp_err err = { ret_why, len };
 
 	conf = (struct dp_conf){ .n_ports = 1, .n_workers = 1, .n_drivers = 2 };
-	conf.ports[0] = (struct dp_port_conf){ "p", "net_null0", 1500, 1 };
+	conf.ports[0] = (struct dp_port_conf){
+		.name = "p", .device = "net_null0", .mtu = 1500, .queues = 1
+	};
 	conf.cpus[0] = sched_getcpu();
 	conf.drivers[0] = "/proc/self/exe"; /* a file; nothing loads it */
 	conf.drivers[1] = driver;
