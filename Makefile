@@ -20,7 +20,7 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse reso
 DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port lag optics pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
-	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_render frr_diff frr_sync \
+	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_policy frr_maps frr_render frr_diff frr_sync \
 	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats views_cycles \
 	views_config views_events views_sessions
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run

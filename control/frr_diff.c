@@ -9,12 +9,13 @@
  * restarted daemon has lost is hidden by another's copy, and it stops at the first daemon that
  * refuses a line.
  *
- * What is ours: BGP instances, route maps, prefix lists, BFD and two global lines. Everything else
- * somebody has configured in FRR stays. `vrf` blocks are zebra's own affair: it makes them from the
- * namespaces, and telling it so while it is about to has crashed it (8.4.4, in ns_socket). A line
- * is identified by its context and text; a line that sets one value of its context has a key, and a
- * new value replaces the old without removing it first. Prefix-list entries are compared without
- * their numbers. A session that goes takes one command, `no neighbor`, not one a line. */
+ * What is ours: BGP instances, route maps, prefix and large-community lists, BFD and two global
+ * lines. Everything else somebody has configured in FRR stays. `vrf` blocks are zebra's own affair:
+ * it makes them from the namespaces, and telling it so while it is about to has crashed it (8.4.4,
+ * in ns_socket). A line is identified by its context and text; a line that sets one value of its
+ * context has a key, and a new value replaces the old without removing it first. List entries are
+ * compared without their numbers. A session that goes takes one command, `no neighbor`, not one a
+ * line. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "frr.h"
 
 #define DEPTH_MAX 8
+#define RANKS	  9
 
 struct line {
 	char *text;	     /* without indentation and sequence number */
@@ -55,6 +57,7 @@ static int rank(enum frr_daemon daemon, const char *root)
 		{ "no zebra nexthop kernel enable", FRR_ZEBRA },
 		{ "bfd", FRR_BFDD },
 		{ "bgp route-map delay-timer", FRR_BGPD },
+		{ "bgp large-community-list ", FRR_BGPD },
 		{ "ip prefix-list ", FRR_BGPD },
 		{ "ipv6 prefix-list ", FRR_BGPD },
 		{ "route-map ", FRR_BGPD },
@@ -97,12 +100,15 @@ static size_t key_len(const char *text)
 		const char *start;
 		unsigned words;
 	} keyed[] = { { "bgp router-id ", 2 }, { "bgp route-map delay-timer ", 3 },
-		{ "maximum-paths ibgp ", 2 }, { "maximum-paths ", 1 }, { "set metric ", 2 },
+		{ "maximum-paths ibgp ", 2 }, { "maximum-paths ", 1 }, { "network ", 2 },
+		{ "set metric ", 2 }, { "set community ", 2 }, { "set large-community ", 2 },
+		{ "set as-path prepend ", 3 }, { "match large-community ", 2 },
 		{ "match ip address prefix-list ", 4 }, { "match ipv6 address prefix-list ", 4 },
 		{ "detect-multiplier ", 1 }, { "transmit-interval ", 1 },
 		{ "receive-interval ", 1 } };
 	static const char *const of_neighbor[] = { "remote-as", "local-as", "description",
-		"password", "timers", "interface" };
+		"password", "interface", "ebgp-multihop", "maximum-prefix", "maximum-prefix-out",
+		"allowas-in" };
 
 	for (size_t i = 0; i < sizeof(keyed) / sizeof(keyed[0]); i++)
 		if (starts(text, keyed[i].start))
@@ -112,8 +118,12 @@ static size_t key_len(const char *text)
 	for (size_t i = 0; i < sizeof(of_neighbor) / sizeof(of_neighbor[0]); i++)
 		if (word_is(text, 2, of_neighbor[i]))
 			return words(text, 3);
-	if (word_is(text, 2, "bfd") && word_is(text, 3, "profile"))
+	if ((word_is(text, 2, "bfd") && word_is(text, 3, "profile")) ||
+		(word_is(text, 2, "timers") && word_is(text, 3, "connect")) ||
+		word_is(text, 2, "ttl-security"))
 		return words(text, 4);
+	if (word_is(text, 2, "timers"))
+		return words(text, 3);
 	return strlen(text);
 }
 
@@ -149,7 +159,8 @@ static char *text_of(const char *at, size_t len)
 {
 	char *text = strndup(at, len), *seq;
 
-	if (text && strstr(text, "prefix-list ") && !starts(text, "match ")) {
+	if (text && (strstr(text, "prefix-list ") || strstr(text, "community-list ")) &&
+		!starts(text, "match ")) {
 		seq = strstr(text, " seq ");
 		if (seq)
 			memmove(seq, seq + words(seq, 2), strlen(seq + words(seq, 2)) + 1);
@@ -391,11 +402,11 @@ int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FI
 		ret_first[0] = '\0';
 	if (!rc)
 		rc = text_parse(daemon, wanted, &want);
-	for (int r = 7; !rc && r >= 0; r--)
+	for (int r = RANKS - 1; !rc && r >= 0; r--)
 		for (unsigned i = 0; i < have.n; i++)
 			if (rank(daemon, root_of(have.lines[i])->text) == r)
 				line_delete(&w, have.lines[i], &want);
-	for (int r = 0; !rc && r <= 7; r++)
+	for (int r = 0; !rc && r < RANKS; r++)
 		for (unsigned i = 0; i < want.n; i++)
 			if (rank(daemon, root_of(want.lines[i])->text) == r)
 				line_add(&w, want.lines[i], &have);

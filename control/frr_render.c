@@ -5,18 +5,13 @@
  * same configuration (frr_diff.c compares the two line by line): what is FRR's default is not
  * written.
  *
- * One BGP instance a VRF that has sessions; a VRF is a namespace, adopted by `zebra -n`. Every
- * session has two route maps named after link and family: what they do not permit is denied, and a
- * session without them is denied everything (RFC 8212). Inbound they also set the metric to 0, so
- * that legs of one path that a provider tells apart by MED are equal and become multipath: the tier
- * is chosen by `paths`, not by BGP.
- *
- * accept is a filter on what the peer says. announce is a filter on what this VRF's BGP has: routes
- * learned over other links, and, by `network` statements, prefixes of our own (loopbacks, static
- * routes, link subnets) that some announce list of the VRF matches; FRR announces those only while
- * the kernel has them.
- *
- * No kernel next-hop objects: a flap of one ECMP leg would lose it for good in this version. */
+ * One BGP instance a VRF that has sessions; a VRF is a namespace, adopted by `zebra -n`. The
+ * filters of a session are frr_maps.c's. Prefixes of our own (loopbacks, static routes, link
+ * subnets) are `network` statements when some announce list of the VRF matches them, marked with
+ * the zone they belong to; FRR announces those only while the kernel has the route. Graceful
+ * restart is said explicitly for every session, because FRR's default is to help; never with BFD:
+ * the two would decide differently about the same neighbour. A neighbour that is not on the link
+ * and not several hops away either (Azure's VPN gateways) needs its connected check disabled. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,43 +21,19 @@
 #include <unistd.h>
 #include "control.h"
 #include "frr.h"
+#include "frr_maps.h"
 
-#define BFD_MS	 300 /* FRR's defaults, which it does not print */
-#define BFD_MULT 3
-#define PATHS	 64
+#define BFD_MS	   300 /* FRR's defaults, which it does not print */
+#define BFD_MULT   3
+#define PATHS	   64
+#define ALLOWAS_IN 3 /* FRR's default, which it does not print */
 
-struct render {
-	const struct config *config;
-	FILE *out;
-};
+#define MAX_IN_RESTART 5 /* minutes a session rests that brought too much */
 
 /* ---- small things ---- */
 static bool link_local6(const struct ip_addr *addr)
 {
 	return addr->af == AF_INET6 && ip_addr_is_link_local(addr);
-}
-
-static bool filter_matches(const struct cfg_filter *f, const struct ip_prefix *p)
-{
-	unsigned low = f->ge ? f->ge : f->prefix.len;
-	unsigned high = f->le ? f->le : f->ge ? ip_bits(f->prefix.af) : f->prefix.len;
-
-	return ip_prefix_covers(&f->prefix, p) && p->len >= low && p->len <= high;
-}
-
-static bool list_matches(const struct cfg_filter_list *list, const struct ip_prefix *p)
-{
-	for (unsigned i = 0; i < list->n; i++)
-		if (filter_matches(&list->items[i], p))
-			return true;
-	return false;
-}
-
-static const struct cfg_bgp_peer *peer_of(const struct cfg_link *link, unsigned i)
-{
-	const struct cfg_bgp_peer *peer = i ? &link->bgp.v6 : &link->bgp.v4;
-
-	return link->bgp.present && peer->present ? peer : NULL;
 }
 
 /* ---- keys ---- */
@@ -98,7 +69,7 @@ int frr_key_read(const struct config *config, const char *name, char *ret_key, s
 	return 0;
 }
 
-static int password_write(const struct render *r, const struct cfg_link *link,
+static int password_write(const struct frr_render *r, const struct cfg_link *link,
 	const struct cfg_bgp_peer *peer, const char *who)
 {
 	char key[CFG_KEY_MAX + 16];
@@ -117,32 +88,37 @@ static int password_write(const struct render *r, const struct cfg_link *link,
 /* ---- BFD profiles ---- */
 static bool bfd_is_default(const struct cfg_bfd *bfd)
 {
-	return bfd->interval_ms == BFD_MS && bfd->multiplier == BFD_MULT;
+	return bfd->interval_ms == BFD_MS && bfd->multiplier == BFD_MULT && !bfd->passive;
+}
+
+static bool bfd_equal(const struct cfg_bfd *a, const struct cfg_bfd *b)
+{
+	return a->interval_ms == b->interval_ms && a->multiplier == b->multiplier &&
+	       a->passive == b->passive;
 }
 
 static void bfd_name(const struct cfg_bfd *bfd, char *name, size_t size)
 {
-	snprintf(name, size, "lintas-%ux%u", bfd->interval_ms, bfd->multiplier);
+	snprintf(name, size, "lintas-%ux%u%s", bfd->interval_ms, bfd->multiplier,
+		bfd->passive ? "-passive" : "");
 }
 
 /* The i-th session's timing, if it needs a profile and no session before it has the same. */
 static const struct cfg_bfd *bfd_new(const struct config *config, unsigned i)
 {
-	const struct cfg_bgp_peer *peer = peer_of(&config->links[i / 2], i % 2), *other;
+	const struct cfg_bgp_peer *peer = frr_peer(&config->links[i / 2], i % 2), *other;
 
 	if (!peer || !peer->bfd.enabled || bfd_is_default(&peer->bfd))
 		return NULL;
 	for (unsigned j = 0; j < i; j++) {
-		other = peer_of(&config->links[j / 2], j % 2);
-		if (other && other->bfd.enabled &&
-			other->bfd.interval_ms == peer->bfd.interval_ms &&
-			other->bfd.multiplier == peer->bfd.multiplier)
+		other = frr_peer(&config->links[j / 2], j % 2);
+		if (other && other->bfd.enabled && bfd_equal(&other->bfd, &peer->bfd))
 			return NULL;
 	}
 	return &peer->bfd;
 }
 
-static void bfd_write(const struct render *r)
+static void bfd_write(const struct frr_render *r)
 {
 	bool any = false;
 
@@ -162,156 +138,234 @@ static void bfd_write(const struct render *r)
 		if (bfd->interval_ms != BFD_MS)
 			fprintf(r->out, "  transmit-interval %u\n  receive-interval %u\n",
 				bfd->interval_ms, bfd->interval_ms);
+		if (bfd->passive)
+			fprintf(r->out, "  passive-mode\n");
 		fprintf(r->out, " exit\n !\n");
 	}
 	if (any)
 		fprintf(r->out, "exit\n!\n");
 }
 
-/* ---- lists and maps ---- */
-static void list_name(const struct cfg_link *link, bool v6, bool in, char *name, size_t size)
+/* ---- sessions ---- */
+static bool on_link(const struct cfg_link *link, const struct ip_addr *addr)
 {
-	snprintf(name, size, "%s-%s%c", link->name, in ? "in" : "out", v6 ? '6' : '4');
+	for (unsigned i = 0; i < link->n_address; i++)
+		if (ip_prefix_contains(&link->address[i], addr))
+			return true;
+	return link_local6(addr);
 }
 
-/* No sequence numbers: every entry permits, so order says nothing, and an entry more moves no
- * other. */
-static void list_write(const struct render *r, const struct cfg_link *link, bool v6, bool in)
+/* How far away the neighbour may be. FRR takes one of the two. */
+static void distance_write(const struct frr_render *r, const struct cfg_link *link,
+	const struct cfg_bgp_peer *peer, const char *who)
 {
-	const struct cfg_filter_list *list = in ? &link->bgp.accept : &link->bgp.announce;
-	char name[32], text[IP_STRLEN];
+	bool near = peer->multihop < 2 && peer->gtsm < 2;
 
-	list_name(link, v6, in, name, sizeof(name));
-	for (unsigned i = 0; i < list->n; i++) {
-		const struct cfg_filter *f = &list->items[i];
-
-		if ((f->prefix.af == AF_INET6) != v6)
-			continue;
-		fprintf(r->out, "%s prefix-list %s permit %s", v6 ? "ipv6" : "ip", name,
-			ip_prefix_format(&f->prefix, text));
-		if (f->ge && f->ge != f->prefix.len)
-			fprintf(r->out, " ge %u", f->ge);
-		if (f->le && f->le != f->prefix.len)
-			fprintf(r->out, " le %u", f->le);
-		else if (f->ge == f->prefix.len && !f->le)
-			fprintf(r->out, " le %u", ip_bits(f->prefix.af));
-		fputc('\n', r->out);
-	}
+	if (peer->asn == r->config->gateway.asn)
+		return; /* inside an AS distance does not matter */
+	if (peer->gtsm)
+		fprintf(r->out, " neighbor %s ttl-security hops %u\n", who, peer->gtsm);
+	else if (peer->multihop > 1)
+		fprintf(r->out, " neighbor %s ebgp-multihop %u\n", who, peer->multihop);
+	if (near && !on_link(link, &peer->peer))
+		fprintf(r->out, " neighbor %s disable-connected-check\n", who);
 }
 
-static void map_write(const struct render *r, const struct cfg_link *link, bool v6, bool in)
+static void bfd_use(const struct frr_render *r, const struct cfg_bfd *bfd, const char *who)
 {
-	char name[32];
+	char profile[32];
 
-	list_name(link, v6, in, name, sizeof(name));
-	fprintf(r->out, "route-map %s permit 10\n match %s address prefix-list %s\n%sexit\n!\n",
-		name, v6 ? "ipv6" : "ip", name, in ? " set metric 0\n" : "");
+	if (!bfd->enabled)
+		return;
+	fprintf(r->out, " neighbor %s bfd\n", who);
+	bfd_name(bfd, profile, sizeof(profile));
+	if (!bfd_is_default(bfd))
+		fprintf(r->out, " neighbor %s bfd profile %s\n", who, profile);
 }
 
-static void filters_write(const struct render *r)
+static enum cfg_restart restart_of(const struct cfg_bgp_peer *peer)
 {
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < r->config->n_links * 4; i++) {
-			const struct cfg_link *link = &r->config->links[i / 4];
-			bool v6 = i & 2, in = i & 1;
-
-			if (!peer_of(link, v6))
-				continue;
-			if (pass == 0)
-				list_write(r, link, v6, in);
-			else
-				map_write(r, link, v6, in);
-		}
-		fprintf(r->out, "!\n");
-	}
+	return peer->bfd.enabled ? CFG_RESTART_OFF : peer->graceful_restart;
 }
 
-/* ---- BGP ---- */
+static void restart_write(
+	const struct frr_render *r, const struct cfg_bgp_peer *peer, const char *who)
+{
+	static const char *const words[] = { [CFG_RESTART_OFF] = "-disable",
+		[CFG_RESTART_HELPER] = "-helper",
+		[CFG_RESTART_FULL] = "" };
+
+	fprintf(r->out, " neighbor %s graceful-restart%s\n", who, words[restart_of(peer)]);
+}
+
+/* Lines we know nothing of; what FRR has per address family is told by its first word. */
+static bool raw_is_of_family(const char *line)
+{
+	static const char *const words[] = { "addpath-", "advertise-map", "attribute-unchanged",
+		"as-override", "allowas-in", "capability orf", "default-originate",
+		"distribute-list", "filter-list", "maximum-prefix", "next-hop-self", "prefix-list",
+		"remove-private-AS", "route-map", "route-reflector-client", "route-server-client",
+		"send-community", "soft-reconfiguration", "unsuppress-map", "weight" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strncmp(line, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
+static bool raw_is_sane(const char *line)
+{
+	for (const char *c = line; *c; c++)
+		if (!isprint((unsigned char)*c))
+			return false;
+	return *line && *line != ' ' && line[strlen(line) - 1] != ' ';
+}
+
+static void raw_write(const struct frr_render *r, const struct cfg_bgp_peer *peer, const char *who,
+	bool of_family)
+{
+	for (unsigned i = 0; i < peer->raw.n; i++)
+		if (raw_is_sane(peer->raw.items[i]) &&
+			raw_is_of_family(peer->raw.items[i]) == of_family)
+			fprintf(r->out, "%s neighbor %s %s\n", of_family ? " " : "", who,
+				peer->raw.items[i]);
+}
+
 static void neighbor_write(
-	const struct render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
+	const struct frr_render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
 {
-	char who[IP_STRLEN], profile[32];
+	uint32_t local_as = frr_local_as(r->config, peer);
+	char who[IP_STRLEN];
 	FILE *out = r->out;
 
 	ip_addr_format(&peer->peer, who);
 	fprintf(out, " neighbor %s remote-as %u\n", who, peer->asn);
-	if (peer->local_as && peer->local_as != r->config->gateway.asn &&
-		peer->asn != r->config->gateway.asn) /* FRR refuses it inside an AS */
-		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who,
-			peer->local_as);
+	if (local_as != r->config->gateway.asn)
+		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who, local_as);
 	fprintf(out, " neighbor %s description %s\n", who, link->name);
-	if (peer->bfd.enabled) {
-		fprintf(out, " neighbor %s bfd\n", who);
-		bfd_name(&peer->bfd, profile, sizeof(profile));
-		if (!bfd_is_default(&peer->bfd))
-			fprintf(out, " neighbor %s bfd profile %s\n", who, profile);
-	}
+	bfd_use(r, &peer->bfd, who);
 	/* Without its secret a session stays down; the others need not. */
 	if (peer->key && password_write(r, link, peer, who) && !link->shut)
 		fprintf(out, " neighbor %s shutdown\n", who);
+	if (peer->passive)
+		fprintf(out, " neighbor %s passive\n", who);
+	distance_write(r, link, peer, who);
 	if (peer->keepalive_s || peer->hold_s)
 		fprintf(out, " neighbor %s timers %u %u\n", who,
 			peer->keepalive_s ? peer->keepalive_s : peer->hold_s / 3,
 			peer->hold_s ? peer->hold_s : peer->keepalive_s * 3);
 	if (link_local6(&peer->peer))
 		fprintf(out, " neighbor %s interface %s\n", who, link->name);
+	restart_write(r, peer, who);
+	raw_write(r, peer, who, false);
 	if (link->shut)
 		fprintf(out, " neighbor %s shutdown\n", who);
 }
 
-/* A prefix of our own, once, if some announce list of the VRF lets it out. */
-static void network_write(const struct render *r, const struct cfg_vrf *vrf,
-	struct ip_prefix prefix, struct ip_prefix **seen, unsigned *n_seen)
-{
-	const struct config *config = r->config;
-	char text[IP_STRLEN];
-	bool out = false;
+/* ---- our own prefixes ---- */
+struct own { /* of one VRF and family, sorted by prefix */
+	struct ip_prefix prefix;
+	bool own; /* of a loopback; else of the zone */
+	const struct cfg_zone *zone;
+};
 
-	ip_prefix_mask(&prefix);
-	for (unsigned i = 0; i < config->n_links && !out; i++)
-		out = config->links[i].vrf == vrf &&
-		      peer_of(&config->links[i], prefix.af == AF_INET6) &&
-		      list_matches(&config->links[i].bgp.announce, &prefix);
-	for (unsigned i = 0; i < *n_seen && out; i++)
-		out = !ip_prefix_equal(&(*seen)[i], &prefix);
-	if (!out)
+static bool announced(
+	const struct config *config, const struct cfg_vrf *vrf, const struct ip_prefix *prefix)
+{
+	for (unsigned i = 0; i < config->n_links; i++)
+		if (config->links[i].vrf == vrf &&
+			frr_peer(&config->links[i], prefix->af == AF_INET6) &&
+			frr_filter_matches(&config->links[i].bgp.announce, prefix))
+			return true;
+	return false;
+}
+
+static void own_add(const struct config *config, const struct cfg_vrf *vrf, struct own **owns,
+	unsigned *n, struct own own)
+{
+	ip_prefix_mask(&own.prefix);
+	if (!announced(config, vrf, &own.prefix))
 		return;
-	if ((*n_seen & (*n_seen - 1)) == 0) { /* grows by doubling: 1, 2, 4 … */
-		struct ip_prefix *more =
-			realloc(*seen, (*n_seen ? *n_seen * 2 : 1) * sizeof(*more));
+	if ((*n & (*n - 1)) == 0) { /* grows by doubling: 1, 2, 4 … */
+		struct own *more = realloc(*owns, (*n ? *n * 2 : 1) * sizeof(*more));
 
 		if (!more)
 			return;
-		*seen = more;
+		*owns = more;
 	}
-	(*seen)[(*n_seen)++] = prefix;
-	fprintf(r->out, "  network %s\n", ip_prefix_format(&prefix, text));
+	(*owns)[(*n)++] = own;
 }
 
-static void networks_write(const struct render *r, const struct cfg_vrf *vrf, uint8_t af)
+static unsigned owns_collect(
+	const struct config *config, const struct cfg_vrf *vrf, uint8_t af, struct own **ret_owns)
 {
-	struct ip_prefix *seen = NULL;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < vrf->loopback.n; i++)
 		if (vrf->loopback.items[i].af == af)
-			network_write(r, vrf, vrf->loopback.items[i], &seen, &n);
-	for (unsigned l = 0; l < r->config->n_links; l++) {
-		const struct cfg_link *link = &r->config->links[l];
+			own_add(config, vrf, ret_owns, &n,
+				(struct own){ vrf->loopback.items[i], true, NULL });
+	for (unsigned l = 0; l < config->n_links; l++) {
+		const struct cfg_link *link = &config->links[l];
 
 		if (link->vrf != vrf)
 			continue;
 		for (unsigned i = 0; i < link->statics.n; i++)
 			if (link->statics.items[i].af == af)
-				network_write(r, vrf, link->statics.items[i], &seen, &n);
+				own_add(config, vrf, ret_owns, &n,
+					(struct own){ link->statics.items[i], false, link->zone });
 		for (unsigned i = 0; i < link->n_address; i++)
 			if (link->address[i].af == af)
-				network_write(r, vrf, link->address[i], &seen, &n);
+				own_add(config, vrf, ret_owns, &n,
+					(struct own){ link->address[i], false, link->zone });
 	}
-	free(seen);
+	return n;
 }
 
-static void family_write(const struct render *r, const struct cfg_vrf *vrf, bool v6)
+/* Each once. One that two zones claim is told to nobody: whose it is cannot be said. */
+static void networks_write(const struct frr_render *r, const struct cfg_vrf *vrf, uint8_t af)
+{
+	struct own *owns = NULL;
+	unsigned n = owns_collect(r->config, vrf, af, &owns);
+	char text[IP_STRLEN], map[32];
+
+	for (unsigned i = 0; i < n; i++) {
+		bool skip = false;
+
+		for (unsigned j = 0; j < n && !skip; j++)
+			if (ip_prefix_equal(&owns[i].prefix, &owns[j].prefix))
+				skip = j < i || owns[j].own != owns[i].own ||
+				       owns[j].zone != owns[i].zone;
+		if (skip)
+			continue;
+		frr_map_own(owns[i].own, owns[i].zone, map, sizeof(map));
+		fprintf(r->out, "  network %s route-map %s\n",
+			ip_prefix_format(&owns[i].prefix, text), map);
+	}
+	free(owns);
+}
+
+/* ---- instances ---- */
+static void limits_write(
+	const struct frr_render *r, const struct cfg_link *link, bool v6, const char *who)
+{
+	const struct cfg_bgp_peer *peer = frr_peer(link, v6);
+	const struct frr_guard *guard = frr_guard_of(r->orders, link, v6);
+
+	if (peer->max_in)
+		fprintf(r->out, "  neighbor %s maximum-prefix %u 80 restart %u\n", who,
+			peer->max_in, MAX_IN_RESTART);
+	if (peer->max_out && !(guard && guard->uncapped))
+		fprintf(r->out, "  neighbor %s maximum-prefix-out %u\n", who, peer->max_out);
+	if (peer->as_override && peer->asn != r->config->gateway.asn)
+		fprintf(r->out, "  neighbor %s as-override\n", who);
+	if (peer->allowas_in == ALLOWAS_IN)
+		fprintf(r->out, "  neighbor %s allowas-in\n", who);
+	else if (peer->allowas_in)
+		fprintf(r->out, "  neighbor %s allowas-in %u\n", who, peer->allowas_in);
+}
+
+static void family_write(const struct frr_render *r, const struct cfg_vrf *vrf, bool v6)
 {
 	char who[IP_STRLEN], name[32];
 	FILE *out = r->out;
@@ -320,38 +374,54 @@ static void family_write(const struct render *r, const struct cfg_vrf *vrf, bool
 	networks_write(r, vrf, v6 ? AF_INET6 : AF_INET);
 	for (unsigned i = 0; i < r->config->n_links; i++) {
 		const struct cfg_link *link = &r->config->links[i];
-		const struct cfg_bgp_peer *peer = peer_of(link, v6);
+		const struct cfg_bgp_peer *peer = frr_peer(link, v6);
 
 		if (link->vrf != vrf || !peer)
 			continue;
 		ip_addr_format(&peer->peer, who);
 		fprintf(out, "  neighbor %s activate\n", who);
 		fprintf(out, "  neighbor %s soft-reconfiguration inbound\n", who);
-		list_name(link, v6, true, name, sizeof(name));
+		limits_write(r, link, v6, who);
+		frr_map_name(link, v6, true, name, sizeof(name));
 		fprintf(out, "  neighbor %s route-map %s in\n", who, name);
-		list_name(link, v6, false, name, sizeof(name));
+		frr_map_name(link, v6, false, name, sizeof(name));
 		fprintf(out, "  neighbor %s route-map %s out\n", who, name);
+		raw_write(r, peer, who, true);
 	}
 	fprintf(out, "  maximum-paths %u\n  maximum-paths ibgp %u\n exit-address-family\n", PATHS,
 		PATHS);
 }
 
-static void vrf_write(const struct render *r, const struct cfg_vrf *vrf)
+static bool restarts(const struct config *config, const struct cfg_vrf *vrf)
+{
+	for (unsigned i = 0; i < config->n_links * 2; i++) {
+		const struct cfg_bgp_peer *peer = frr_peer(&config->links[i / 2], i % 2);
+
+		if (peer && config->links[i / 2].vrf == vrf && restart_of(peer) == CFG_RESTART_FULL)
+			return true;
+	}
+	return false;
+}
+
+static void vrf_write(const struct frr_render *r, const struct cfg_vrf *vrf)
 {
 	unsigned sessions[2] = { 0, 0 };
 	char text[IP_STRLEN];
 
 	for (unsigned i = 0; i < r->config->n_links * 2; i++)
-		if (r->config->links[i / 2].vrf == vrf && peer_of(&r->config->links[i / 2], i % 2))
+		if (r->config->links[i / 2].vrf == vrf && frr_peer(&r->config->links[i / 2], i % 2))
 			sessions[i % 2]++;
 	if (!sessions[0] && !sessions[1])
 		return;
 	fprintf(r->out, "router bgp %u vrf %s\n bgp router-id %s\n", r->config->gateway.asn,
 		vrf->name, ip_addr_format(&r->config->gateway.router_id, text));
-	fprintf(r->out, " no bgp default ipv4-unicast\n bgp bestpath as-path multipath-relax\n");
+	fprintf(r->out, " no bgp default ipv4-unicast\n");
+	if (restarts(r->config, vrf)) /* zebra keeps the routes (-K), and says so */
+		fprintf(r->out, " bgp graceful-restart preserve-fw-state\n");
+	fprintf(r->out, " bgp bestpath as-path multipath-relax\n");
 	for (unsigned i = 0; i < r->config->n_links * 2; i++) {
 		const struct cfg_link *link = &r->config->links[i / 2];
-		const struct cfg_bgp_peer *peer = peer_of(link, i % 2);
+		const struct cfg_bgp_peer *peer = frr_peer(link, i % 2);
 
 		if (link->vrf == vrf && peer)
 			neighbor_write(r, link, peer);
@@ -363,9 +433,9 @@ static void vrf_write(const struct render *r, const struct cfg_vrf *vrf)
 	fprintf(r->out, "exit\n!\n");
 }
 
-int frr_render(const struct config *config, FILE *out)
+int frr_render(const struct config *config, const struct frr_orders *orders, FILE *out)
 {
-	struct render r = { .config = config, .out = out };
+	struct frr_render r = { .config = config, .orders = orders, .out = out };
 
 	fprintf(out, "frr defaults traditional\nhostname %s\nno zebra nexthop kernel enable\n",
 		config->gateway.name);
@@ -375,7 +445,7 @@ int frr_render(const struct config *config, FILE *out)
 			config->vrfs[i].name);
 	for (unsigned i = 0; i < config->n_vrfs; i++)
 		vrf_write(&r, &config->vrfs[i]);
-	filters_write(&r);
+	frr_maps_write(&r);
 	bfd_write(&r);
 	fprintf(out, "end\n");
 	return ferror(out) ? -EIO : 0;

@@ -133,7 +133,7 @@ static int render(struct text *ret_text)
 
 	if (rc)
 		return rc;
-	rc = frr_render(control.running, s.out);
+	rc = frr_render(control.running, NULL, s.out);
 	fd = secret_close(&s);
 	if (fd < 0)
 		return fd;
