@@ -7,9 +7,9 @@
 #include "config/config.h"
 #include "frr_policy.h"
 
-/* Write the complete frr.conf that config asks for; orders may be NULL. keys_dir is where MD5 secrets are read from:
- * the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but for
- * reading the keys; a session whose key cannot be had is rendered shut down, and logged. */
+/* Write the complete frr.conf that config asks for; orders may be NULL. keys_dir is where MD5
+ * secrets are read from: the output must go to a 0600 file or a memfd only. 0 or -errno. Pure but
+ * for reading the keys; a session whose key cannot be had is rendered shut down, and logged. */
 int frr_render(const struct config *config, const struct frr_orders *orders, FILE *out);
 /* A secret of defaults.keys, terminated: a 0600 file of one line, 1 to CFG_KEY_MAX printable bytes.
  * size > CFG_KEY_MAX + 1. 0 or -errno; wipe it after use. */
