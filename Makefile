@@ -16,7 +16,8 @@ PKG_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags $(PKGS)))
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -MMD -MP
 
 # Each list in reading order: the folder's README says the same.
-CONFIG_SRC := ip pool sha256 errors source scan json value types keys parse resolve check check_link check_net check_vrrp diff print man load
+CONFIG_SRC := ip pool sha256 errors source scan json value types keys profile_keys parse given profile prov resolve resolve_profile \
+	resolve_path check check_link check_net check_vrrp diff print man load
 DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port lag optics pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
@@ -28,7 +29,7 @@ CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_for
 	ctl_get ctl_stats ctl_cycles ctl_config ctl_log ctl_check
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
-CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC))
+CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC)) $(B)/config/profile_data.o
 DATAPLANE_OBJ := $(call obj,dataplane,$(DATAPLANE_SRC))
 CONTROL_OBJ   := $(call obj,control,$(CONTROL_SRC))
 KEEPER_OBJ    := $(call obj,control,$(KEEPER_SRC))
@@ -76,6 +77,14 @@ $(B)/tsan: $(TSAN_OBJ)
 $(B)/tsan.d/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo '  CC $< (tsan)' &&) $(CC) $(CFLAGS) $(PKG_CFLAGS) $(TSAN_FLAGS) -c -o $@ $<
+
+# Profiles of the providers, every version, into the programs.
+PROFILES := $(sort $(wildcard config/profiles/*/*.conf))
+$(B)/config/profile_data.c: config/profiles/embed $(PROFILES)
+	@mkdir -p $(@D)
+	@config/profiles/embed $(PROFILES) >$@.new && mv $@.new $@
+$(B)/config/profile_data.o: $(B)/config/profile_data.c
+	$(if $(V),,@echo '  CC $<' &&) $(CC) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -155,6 +164,7 @@ install: all
 	install -m 0644 tools/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(B)/lintasd --man >$(DESTDIR)$(PREFIX)/share/man/man5/lintas.conf.5
 	install -m 0644 tools/completion/lintasctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for file in $(PROFILES); do install -D -m 0644 $$file $(DESTDIR)$(PREFIX)/share/lintas/$${file#config/}; done
 	install -m 0644 tools/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 clean:

@@ -3,9 +3,8 @@
 #define LINTAS_CONFIG_CHECK_H
 
 #include "parse.h"
+#include "resolve.h"
 
-/* resolve.c: values that follow from others: MTU, tunnel ends, filters, timers, a path's cloud. */
-void resolve_all(struct parse *p);
 /* check.c: gateway, ports, zones, paths, secrets; calls those below. */
 void check_all(const struct parse *p);
 /* check_link.c: one link by itself, and what links claim of ports and underlays. */
@@ -19,8 +18,5 @@ void check_vrrp_all(const struct parse *p);
 /* Can this be the address of one host? (not 0/8, 127/8, multicast, 240/4; not ::, ::1, ff00::/8,
  * mapped) */
 bool check_unicast(const struct ip_addr *addr);
-
-/* Bytes that the link's encapsulation adds to an IP packet; 0 for an Ethernet link. */
-unsigned resolve_overhead(const struct cfg_link *link);
 
 #endif

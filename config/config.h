@@ -36,6 +36,17 @@ struct cfg_source { /* where an object or value was written */
 	unsigned line;
 };
 
+/* Which keys of an object were written, and where: "bgp.v4.hold". */
+struct cfg_given {
+	const char *key;
+	struct cfg_source src;
+};
+
+struct cfg_given_list {
+	struct cfg_given *items;
+	unsigned n;
+};
+
 struct cfg_prefix_list {
 	struct ip_prefix *items;
 	unsigned n;
@@ -234,6 +245,7 @@ struct cfg_link {
 	struct cfg_slo slo;	      /* default: the path's */
 	struct cfg_vrrp vrrp;
 	bool reflector; /* answers STAMP probes to our addresses */
+	struct cfg_given_list given;
 };
 
 struct cfg_path {		 /* tiers of links to one cloud; ECMP inside a tier */
@@ -260,7 +272,9 @@ struct config {
 	struct cfg_gateway gateway;
 	struct cfg_defaults defaults;
 	enum cfg_routing routing;
-	const char *profiles; /* pinned version of the profiles */
+	const char *profiles;	   /* pinned version of the profiles */
+	struct cfg_profile *known; /* shipped ones and own ones over them, by name */
+	unsigned n_known;
 	struct cfg_port *ports;
 	unsigned n_ports;
 	struct cfg_vrf *vrfs;
@@ -318,6 +332,16 @@ const struct cfg_path *config_path_of(
  * belongs to no zone (NULL) reaches what belongs to none. */
 bool config_reaches(
 	const struct config *config, const struct cfg_zone *a, const struct cfg_zone *b);
+
+/* Where the list says key, or NULL. */
+const struct cfg_source *config_given(const struct cfg_given_list *list, const char *key);
+
+/* Every value in force on a link, in the order of the tables: key, value as a file would have it,
+ * and where it is from ("lintas.conf:31", "profile aws-dx-transit 2026.11", "path aws",
+ * "default"); then what the profile demands, its keys with "profile." in front. 0 or -ENOMEM. */
+typedef void config_effective_fn(void *arg, const char *key, const char *value, const char *origin);
+int config_effective(const struct config *config, const struct cfg_link *link,
+	config_effective_fn *callback, void *arg);
 
 /* Write the configuration as it is in force, defaults filled in, secrets named but never shown. */
 void config_print(const struct config *config, FILE *out);

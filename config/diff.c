@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pool.h"
+#include "profile.h"
 #include "types.h"
 
 struct diff {
@@ -180,7 +181,8 @@ static void group_differs(
 	bool was, is;
 
 	for (const struct key *key = keys; key->name; key++) {
-		if (key->type == KEY_LATER || key->type == KEY_SCHEMA || key->type == KEY_OBJECTS)
+		if (key->type == KEY_LATER || key->type == KEY_SCHEMA || key->type == KEY_OBJECTS ||
+			key->type == KEY_PROFILES)
 			continue;
 		if (key->type != KEY_GROUP) {
 			if (value_differs(d, key, prefix, b, a) && (key->flags & KEY_RESTART))
@@ -278,6 +280,9 @@ static void link_depends(struct diff *d, const struct cfg_link *b, const struct 
 		note(d, "gateway.asn %u->%u", old_as, new_as);
 	if (strcmp(was, is))
 		note(d, "tier %s->%s", was, is);
+	if (a->profile && b->profile && !strcmp(a->profile->name, b->profile->name) &&
+		memcmp(a->profile->digest, b->profile->digest, sizeof(a->profile->digest)))
+		note(d, "profile %s changed", a->profile->name);
 	if (*d->what && waits_for_port(d, a))
 		d->restart = true;
 }

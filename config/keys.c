@@ -22,6 +22,7 @@
 	}
 #define PREFIXES_MAX 1000000
 #define WORDS_MAX    64
+#define KEYS_MAX     99 /* of one group */
 
 /* A list's length stands right behind its pointer, whatever the struct. */
 _Static_assert(offsetof(struct cfg_prefix_list, n) == sizeof(void *), "list layout");
@@ -313,7 +314,7 @@ static const struct key vrrp_keys[] = {
 						 .text = "What a link must keep."                  \
 	}
 
-static const struct key link_keys[] = {
+const struct key keys_link[] = {
 	{ "state", KEY_ENUM, 0, AT(cfg_link, shut), .words = states, .fallback = "up",
 		.text = "\"shut\" keeps it configured and carries nothing." },
 	{ "circuit", KEY_REF, 0, AT(cfg_link, circuit), .kind = KIND_CIRCUIT,
@@ -395,7 +396,7 @@ const struct key_kind keys_kinds[KIND_COUNT] = {
 		CFG_OBJECTS_MAX, "Zones of other companies: a VRF of their own, default deny." },
 	[KIND_CIRCUIT] = { "circuits", "circuit", CFG_CIRCUIT, circuit_keys,
 		KIND(cfg_circuit, circuits), CFG_OBJECTS_MAX, "What was ordered from a provider." },
-	[KIND_LINK] = { "links", "link", CFG_LINK, link_keys, KIND(cfg_link, links), CFG_LINKS_MAX,
+	[KIND_LINK] = { "links", "link", CFG_LINK, keys_link, KIND(cfg_link, links), CFG_LINKS_MAX,
 		"Layer-3 attachments; the name is the kernel interface's." },
 	[KIND_PATH] = { "paths", "path", CFG_PATH, path_keys, KIND(cfg_path, paths),
 		CFG_OBJECTS_MAX,
@@ -414,6 +415,10 @@ const struct key keys_top[] = {
 	{ "profiles", KEY_STRING, 0, AT(config, profiles), .otherwise = "the newest there is",
 		.text = "Version of the providers' profiles, as in \"2026.11\": an upgrade of the "
 			"package then changes no effective value." },
+	{ "custom", KEY_PROFILES, .keys = profile_keys,
+		.text = "Profiles of your own, with the keys of those that are shipped (in "
+			"share/lintas/profiles): base names the one that all keys left out are "
+			"from. One that is called as a shipped one stands in its place." },
 	{ "gateway", KEY_GROUP, KEY_REQUIRED | KEY_SEALED, AT(config, gateway),
 		.keys = gateway_keys, .text = "This machine." },
 	{ "defaults", KEY_GROUP, KEY_SEALED, AT(config, defaults), .keys = defaults_keys,
@@ -427,10 +432,8 @@ const struct key keys_top[] = {
 	{ "paths", KEY_OBJECTS, .kind = KIND_PATH },
 	{ "reach", KEY_OBJECTS, .kind = KIND_REACH },
 	LATER("zones", "Zones that are neither a cloud nor a partner."),
-	LATER("profiles", "Version of the provider profiles."),
 	LATER("tariffs", "Prices."),
 	LATER("guards", "Limits of what one change may do."),
-	LATER("reach", "Which clouds may talk to which."),
 	LATER("tenants", "Who pays within a zone."),
 	LATER("nat", "Translation of addresses."),
 	LATER("ipsec", "Proposals and keys of IPsec tunnels."),
@@ -449,10 +452,10 @@ const struct key *keys_find(const struct key *keys, const char *name)
 
 const char *keys_nearest(const struct key *keys, const char *name)
 {
-	const char *candidates[32];
+	const char *candidates[KEYS_MAX + 1];
 	unsigned n = 0;
 
-	for (; keys->name && n < 31; keys++)
+	for (; keys->name && n < KEYS_MAX; keys++)
 		if (keys->type != KEY_LATER)
 			candidates[n++] = keys->name;
 	candidates[n] = NULL;

@@ -6,13 +6,14 @@
 
 enum key_type {
 	/* structure: parse.c, print.c and diff.c walk these */
-	KEY_GROUP,   /* fixed keys: key->keys, relative to key->offset */
-	KEY_OBJECTS, /* named groups: key->kind */
-	KEY_TIERS,   /* ( [ "a", "b" ], [ "c" ] ) */
-	KEY_BETWEEN, /* [ "a", "b" ]: two clouds */
-	KEY_REF,     /* the name of an object of key->kind; stored as a pointer */
-	KEY_SCHEMA,  /* the number of the language; not stored */
-	KEY_LATER,   /* belongs to the language, refused in this version */
+	KEY_GROUP,    /* fixed keys: key->keys, relative to key->offset */
+	KEY_OBJECTS,  /* named groups: key->kind */
+	KEY_TIERS,    /* ( [ "a", "b" ], [ "c" ] ) */
+	KEY_BETWEEN,  /* [ "a", "b" ]: two clouds */
+	KEY_REF,      /* the name of an object of key->kind; stored as a pointer */
+	KEY_PROFILES, /* named groups of profile_keys */
+	KEY_SCHEMA,   /* the number of the language; not stored */
+	KEY_LATER,    /* belongs to the language, refused in this version */
 	/* values: types.c reads and writes these */
 	KEY_BOOL,
 	KEY_NUMBER,
@@ -34,7 +35,9 @@ enum key_type {
 	KEY_ADDRESSES,
 	KEY_HOSTS,
 	KEY_FILTERS,
-	KEY_WORDS, /* strings */
+	KEY_WORDS,   /* strings */
+	KEY_NUMBERS, /* whole numbers */
+	KEY_ASNS,    /* AS numbers and ranges of them, strings */
 };
 
 enum key_kind_id {
@@ -92,6 +95,8 @@ struct key_object { /* what every object begins with */
 };
 
 extern const struct key keys_top[];
+extern const struct key keys_link[];
+extern const struct key profile_keys[]; /* profile_keys.c: relative to struct cfg_profile */
 extern const struct key_kind keys_kinds[KIND_COUNT];
 
 const struct key *keys_find(const struct key *keys, const char *name);

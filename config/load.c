@@ -23,7 +23,7 @@ struct load {
 	struct cfg_pool *work;	 /* text, names: gone at the end */
 	struct cfg_pool *result; /* the configuration */
 	struct cfg_errors *errors;
-	config_t tree;
+	config_t tree, shipped;
 	struct config *config;
 };
 
@@ -58,7 +58,10 @@ static void load_config(struct load *l, const char *path)
 	p.config = l->config;
 	p.work = l->work;
 	p.root = config_root_setting(&l->tree);
+	p.shipped = &l->shipped;
 	parse_tree(&p);
+	given_links(&p);
+	profile_load(&p);
 	resolve_all(&p);
 	check_all(&p);
 }
@@ -77,6 +80,7 @@ struct config *config_load(const char *path, struct cfg_errors *ret_errors)
 	if (!l->work || !l->result)
 		goto no_memory;
 	config_init(&l->tree);
+	config_init(&l->shipped);
 	l->work->oom = l->result->oom = ret_errors->pool->oom = &oom;
 	if (setjmp(oom)) {
 		errors_oom(ret_errors);
@@ -85,6 +89,7 @@ struct config *config_load(const char *path, struct cfg_errors *ret_errors)
 		errors_finish(ret_errors);
 	}
 	config_destroy(&l->tree);
+	config_destroy(&l->shipped);
 	pool_free(l->work);
 	l->result->oom = ret_errors->pool->oom = NULL;
 	if (ret_errors->n_fatal || !l->config)
@@ -124,6 +129,14 @@ const struct cfg_link *config_link(const struct config *config, const char *name
 const struct cfg_vrf *config_vrf(const struct config *config, const char *name)
 {
 	return bsearch(name, config->vrfs, config->n_vrfs, sizeof(*config->vrfs), by_name);
+}
+
+const struct cfg_source *config_given(const struct cfg_given_list *list, const char *key)
+{
+	for (unsigned i = 0; i < list->n; i++)
+		if (!strcmp(list->items[i].key, key))
+			return &list->items[i].src;
+	return NULL;
 }
 
 const struct cfg_path *config_path_of(

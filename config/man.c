@@ -88,13 +88,22 @@ static void key_entry(FILE *out, const struct key *key)
 		fputs("A change waits for a restart.\n", out);
 }
 
+/* Were the keys of this group told of at one before? */
+static bool same_as_before(const struct key *keys, const struct key *key)
+{
+	for (; keys != key; keys++)
+		if (keys->type == KEY_GROUP && keys->keys == key->keys)
+			return true;
+	return false;
+}
+
 static void group(FILE *out, const struct key *keys)
 {
 	for (const struct key *key = keys; key->name; key++) {
 		if (key->type == KEY_LATER)
 			continue;
 		key_entry(out, key);
-		if (key->type != KEY_GROUP || !strcmp(key->name, "v6"))
+		if (key->type != KEY_GROUP || same_as_before(keys, key))
 			continue; /* v6 has the keys of v4 */
 		fputs(".RS\n", out);
 		group(out, key->keys);
@@ -186,7 +195,7 @@ void config_man(FILE *out)
 			text(out, keys_kinds[key->kind].text);
 			fprintf(out, "\nAt most %u of them.\n", keys_kinds[key->kind].max);
 			group(out, keys_kinds[key->kind].keys);
-		} else if (key->type == KEY_GROUP) {
+		} else if (key->type == KEY_GROUP || key->type == KEY_PROFILES) {
 			text(out, key->text);
 			fputs("\n", out);
 			group(out, key->keys);

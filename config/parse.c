@@ -345,9 +345,6 @@ static void parse_between(struct parse *p, const struct key *key, const config_s
 
 /* ---- groups ---- */
 
-static void parse_group(
-	struct parse *p, const struct key *keys, const config_setting_t *group, void *base);
-
 static bool is_group(struct parse *p, const config_setting_t *setting, const char *name)
 {
 	if (config_setting_is_group(setting))
@@ -430,6 +427,8 @@ static void parse_key(
 	char buf[32];
 
 	switch (key->type) {
+	case KEY_PROFILES:
+		break; /* profile.c, when all is known that they may be based on */
 	case KEY_SCHEMA:
 		text = as_text(setting, CONFIG_TYPE_INT, buf, sizeof(buf));
 		if (!text || atol(text) != key->min)
@@ -465,8 +464,7 @@ static void parse_key(
 	}
 }
 
-static void parse_group(
-	struct parse *p, const struct key *keys, const config_setting_t *group, void *base)
+void parse_group(struct parse *p, const struct key *keys, const config_setting_t *group, void *base)
 {
 	unsigned n = config_setting_length(group);
 	const config_setting_t *setting;

@@ -13,11 +13,21 @@ struct parse {
 	struct cfg_errors *errors;
 	const struct source *source;
 	config_setting_t *root;
-	char path[400]; /* of the key at hand: "links.aws-dx1.bgp.v4" */
+	config_t *shipped; /* profile.c's: the tree of the built-in profiles */
+	char path[400];	   /* of the key at hand: "links.aws-dx1.bgp.v4" */
 };
 
+/* One group along the rows, into the struct at base; p->path says where. */
+void parse_group(
+	struct parse *p, const struct key *keys, const config_setting_t *group, void *base);
 /* Fills config; adds to errors whatever does not fit the table. */
 void parse_tree(struct parse *p);
+
+/* given.c: what a group says, key by key; links get theirs. */
+struct cfg_given_list given_collect(const struct parse *p, const config_setting_t *group);
+void given_links(const struct parse *p);
+/* profile.c: the built-in profiles and those of the configuration. */
+void profile_load(struct parse *p);
 
 /* For the rules between keys, which speak of "links.aws-dx1.vlan", or "links.aws-dx1.address[1]":
  */

@@ -4,6 +4,7 @@
  * followed from others included, so that the output says all by itself and reads back as the same
  * configuration. A secret is the name of its file and nothing else is known here. Used by
  * `lintasctl config show`. */
+#include "profile.h"
 #include "types.h"
 
 static void indent(FILE *out, unsigned depth)
@@ -30,6 +31,23 @@ static void print_objects(const struct config *config, const struct key *key, FI
 		fprintf(out, "\t};\n");
 	}
 	fprintf(out, "};\n");
+}
+
+/* Own profiles, whole: with all that they took from their base. */
+static void print_profiles(const struct config *config, const struct key *key, FILE *out)
+{
+	const char *head = "custom = {\n";
+
+	for (unsigned i = 0; i < config->n_known; i++) {
+		if (!config->known[i].custom)
+			continue;
+		fprintf(out, "%s\t%s = {\n", head, config->known[i].name);
+		print_group(key->keys, &config->known[i], 2, out);
+		fprintf(out, "\t};\n");
+		head = "";
+	}
+	if (!*head)
+		fprintf(out, "};\n");
 }
 
 static void print_tiers(const struct cfg_path *path, FILE *out)
@@ -80,11 +98,22 @@ static void print_value(const struct key *key, const char *base, unsigned depth,
 	fputs(";\n", out);
 }
 
+/* What a profile would switch on otherwise. */
+static void print_off(const struct key *key, unsigned depth, FILE *out)
+{
+	indent(out, depth);
+	fprintf(out, "%s = false;\n", key->name);
+}
+
 static void print_group(const struct key *keys, const void *base, unsigned depth, FILE *out)
 {
 	for (const struct key *key = keys; key->name; key++) {
 		if (key->type == KEY_OBJECTS)
 			print_objects(base, key, out);
+		else if (key->type == KEY_PROFILES)
+			print_profiles(base, key, out);
+		else if ((key->flags & KEY_OR_BOOL) && !types_is_set(key, base))
+			print_off(key, depth, out);
 		else if (key->type != KEY_LATER && types_is_set(key, base))
 			print_value(key, base, depth, out);
 	}

@@ -3,12 +3,14 @@
  * Runs after the walk and before the rules, so that the rules see the configuration as it will be
  * in force: a link's MTU from its port or underlay, a tunnel's own address from its underlay, what
  * BGP accepts from the zone's prefixes, one BGP timer from the other, the cloud of a path from its
- * name. A chain of tunnels ends at an Ethernet link after two at most, because the fast path
- * decapsulates at most twice; a chain that does not is refused here, and whatever hangs on it keeps
- * MTU 0, which the rules pass over. */
+ * name. What a provider's profile fills in is resolve_profile.c's, what paths and reach say
+ * resolve_path.c's. A chain of tunnels ends at an Ethernet link after two at most, because the fast
+ * path decapsulates at most twice; a chain that does not is refused here, and whatever hangs on it
+ * keeps MTU 0, which the rules pass over. */
 #include <string.h>
-#include "check.h"
 #include "pool.h"
+#include "profile.h"
+#include "resolve.h"
 
 #define TUNNELS_MAX 2
 
@@ -43,18 +45,21 @@ static bool over_itself(const struct cfg_link *link, unsigned n_links)
 	return false;
 }
 
+/* The profile's, as far as there is room for it. */
 static uint16_t default_mtu(const struct cfg_link *link)
 {
-	uint16_t under;
+	uint16_t room = 0, under;
 
 	if (link->mtu)
 		return link->mtu;
-	if (link->circuit)
-		return link->circuit->port ? link->circuit->port->mtu : 0;
-	if (!link->underlay)
-		return 0;
-	under = default_mtu(link->underlay);
-	return under > resolve_overhead(link) ? under - resolve_overhead(link) : 0;
+	if (link->circuit && link->circuit->port) {
+		room = link->circuit->port->mtu;
+	} else if (link->underlay && !link->circuit) {
+		under = default_mtu(link->underlay);
+		room = under > resolve_overhead(link) ? under - resolve_overhead(link) : 0;
+	}
+	return link->profile && link->profile->mtu && link->profile->mtu < room ? link->profile->mtu
+										: room;
 }
 
 static void tunnel(struct parse *p, struct cfg_link *link)
@@ -147,27 +152,6 @@ static void zones(struct parse *p)
 	}
 }
 
-/* Static routes that a probe decides about, and nobody said what to probe: their next hop itself,
- * by ICMP. A link-local one cannot be probed from the VRF's address; check_net.c says so. */
-static void track_next_hop(struct cfg_link *link)
-{
-	const struct ip_addr *via;
-	bool v6;
-
-	if (link->track != CFG_TRACK_PROBE)
-		return;
-	if (!link->probing.rate) /* not given: as lintas.conf(5) has it */
-		link->probing =
-			(struct cfg_probing){ .type = CFG_PROBE_ICMP, .rate = 10, .buckets = 1 };
-	for (unsigned i = 0; i < link->statics.n; i++) {
-		v6 = link->statics.items[i].af == AF_INET6;
-		via = &link->static_via[v6];
-		if (!link->probe[v6].af && link->probing.type == CFG_PROBE_ICMP && via->af &&
-			!(v6 && ip_addr_is_link_local(via)))
-			link->probe[v6] = *via;
-	}
-}
-
 void resolve_all(struct parse *p)
 {
 	struct config *config = p->config;
@@ -175,6 +159,7 @@ void resolve_all(struct parse *p)
 	char where[40];
 
 	zones(p);
+	resolve_profiles(p);
 	for (unsigned i = 0; i < config->n_links; i++)
 		link_resolve(p, &config->links[i]);
 	for (unsigned i = 0; i < config->n_paths; i++) {
@@ -187,6 +172,5 @@ void resolve_all(struct parse *p)
 			parse_error(
 				p, where, "no cloud has this name: a path is called as its cloud");
 	}
-	for (unsigned i = 0; i < config->n_links; i++) /* last: a path's probe comes before it */
-		track_next_hop(&config->links[i]);
+	resolve_paths(p);
 }

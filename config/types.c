@@ -11,6 +11,7 @@
 #include <string.h>
 #include <libconfig.h>
 #include "pool.h"
+#include "profile.h"
 #include "types.h"
 #include "value.h"
 
@@ -117,6 +118,59 @@ static int read_time(
 	}
 	store(field, key->size, ms / key->unit_ms);
 	return 0;
+}
+
+static int read_element(
+	const struct key *key, const char *text, void *field, struct cfg_pool *pool, char *why)
+{
+	uint64_t number;
+
+	(void)key;
+	(void)pool;
+	if (*text == '-' || value_number(text, &number, why) < 0 || number > UINT32_MAX) {
+		snprintf(
+			why, VALUE_WHY_LEN, "%.40s is not a number from 0 to %u", text, UINT32_MAX);
+		return -EINVAL;
+	}
+	store(field, sizeof(uint32_t), number);
+	return 0;
+}
+
+static void write_element(const struct key *key, const void *field, FILE *out)
+{
+	(void)key;
+	fprintf(out, "%" PRIu64, fetch(field, sizeof(uint32_t)));
+}
+
+/* "64512" or "64512-65534" */
+static int read_asns(
+	const struct key *key, const char *text, void *field, struct cfg_pool *pool, char *why)
+{
+	const char *dash = strchr(text, '-');
+	struct cfg_asn_range range;
+	char first[12];
+
+	(void)key;
+	(void)pool;
+	snprintf(first, sizeof(first), "%.*s", dash ? (int)(dash - text) : 11, text);
+	if (value_asn(first, &range.first, why) < 0 ||
+		value_asn(dash ? dash + 1 : first, &range.last, why) < 0)
+		return -EINVAL;
+	if (range.last < range.first || (dash && dash - text > 10)) {
+		snprintf(why, VALUE_WHY_LEN, "'%.40s' is no range: FIRST-LAST", text);
+		return -EINVAL;
+	}
+	memcpy(field, &range, sizeof(range));
+	return 0;
+}
+
+static void write_asns(const struct key *key, const void *field, FILE *out)
+{
+	struct cfg_asn_range range;
+
+	(void)key;
+	memcpy(&range, field, sizeof(range));
+	fprintf(out, range.first == range.last ? "\"%u\"" : "\"%u-%u\"", range.first, range.last);
 }
 
 static void write_time(const struct key *key, const void *field, FILE *out)
@@ -437,6 +491,10 @@ static const struct type types[] = {
 		write_prefix },
 	[KEY_FILTERS] = { "a list of filters", "[ \"10.0.0.0/8 le 24\" ]", S,
 		sizeof(struct cfg_filter), read_filter, write_filter },
+	[KEY_NUMBERS] = { "a list of numbers", "[ 1500, 9000 ]", CONFIG_TYPE_INT, sizeof(uint32_t),
+		read_element, write_element },
+	[KEY_ASNS] = { "a list of AS numbers, as strings", "[ \"64512-65534\" ]", S,
+		sizeof(struct cfg_asn_range), read_asns, write_asns },
 	[KEY_WORDS] = { "a list of strings", "[ \"text\" ]", S, sizeof(char *), read_string,
 		write_string },
 };
@@ -477,6 +535,8 @@ bool types_is_set(const struct key *key, const void *base)
 	case KEY_TIERS:
 	case KEY_BETWEEN:
 		return true;
+	case KEY_PROFILES:
+		return false; /* print.c knows */
 	case KEY_ENUM:
 		return fetch(field, key->size) >= (uint64_t)key->min;
 	default:

@@ -100,7 +100,7 @@ static void test_dependents(void)
 		"~link.gcp-ic2: bgp.accept -10.60.0.0/15 le 32 +10.62.0.0/15 le 32\n");
 	expect("[ \"gcp-ic1\", \"gcp-ic2\" ], [ \"gcp-vpc\" ]",
 		"[ \"gcp-ic1\" ], [ \"gcp-ic2\", \"gcp-vpc\" ]",
-		"~link.gcp-ic2: tier 0->1\n"
+		"~link.gcp-ic2: bgp.inbound high->medium, tier 0->1\n"
 		"~path.gcp: tiers "
 		"gcp-ic1+gcp-ic2/gcp-vpc/gcp-vp6->gcp-ic1/gcp-ic2+gcp-vpc/gcp-vp6\n");
 	confdir_clean();
