@@ -9,6 +9,8 @@ const struct api_command api_commands[] = {
 		view_port_show },
 	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false,
 		view_link_show },
+	{ "link diagnose", "name", "a link's layers, the first that fails, and whose turn it is",
+		false, view_link_diagnose },
 	{ "vrf show", "[name]", "VRFs: links, routes, memory", false, view_vrf_show },
 	{ "route show", "[vrf] [prefix] [longer] [all]",
 		"routes of the kernel, as the fast path has them", false, view_route_show },
@@ -47,6 +49,7 @@ int views_start(void)
 
 void views_stop(void)
 {
+	view_diagnose_stop();
 	view_cycles_stop();
 	view_sessions_stop();
 	view_rates_stop();

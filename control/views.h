@@ -53,6 +53,7 @@ static inline bool view_time_left(uint64_t start_ns)
 typedef void view_handler(struct api_request *request, const json_t *args);
 view_handler view_status;						     /* views_status.c */
 view_handler view_port_show, view_link_show, view_vrf_show;		     /* views_link.c */
+view_handler view_link_diagnose;					     /* diagnose.c */
 view_handler view_route_show;						     /* views_route.c */
 view_handler view_route_get;						     /* views_get.c */
 view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */
@@ -98,6 +99,9 @@ void view_cycles_stop(void);
 /* ---- views_sessions.c: BGP and BFD sessions that come and go ---- */
 int view_sessions_start(void);
 void view_sessions_stop(void);
+
+/* ---- diagnose.c ---- */
+void view_diagnose_stop(void);
 
 /* ---- views_events.c ---- */
 void view_events_start(void);

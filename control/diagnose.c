@@ -1,0 +1,606 @@
+/* link diagnose: a link's layers in the order they are built on each other, and the first that
+ * fails: what was seen, and whose turn it is.
+ *
+ * One diagnosis of a link runs at a time; whoever asks meanwhile gets its answer. Each family is a
+ * lane of its own, and a lane goes through a table of steps: a step opens sockets inside the VRF
+ * (the keeper passes them), sends, and says what it saw when its time is over. FRR and the
+ * transceiver are asked at the start and answer whenever they do. Everything happens in callbacks
+ * of the event loop that never wait, and DEADLINE_S ends it in any case. Nothing here changes
+ * anything: probes go to the peer only, and a session that is established is not disturbed. A
+ * reload in between ends it, because what it was about may have changed. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+#include "diagnose.h"
+#include "frr.h"
+#include "views.h"
+
+#define DEADLINE_S     13
+#define DIAGNOSES_MAX  8  /* at once */
+#define WAITERS_MAX    16 /* for one */
+#define FRR_AGAIN_MS   300
+#define FRR_GIVE_UP_NS (4000 * 1000000ull)
+
+struct run {
+	struct diag d;
+	TAILQ_ENTRY(run) entry;
+	struct api_request *waiters[WAITERS_MAX];
+	unsigned n_waiters;
+	struct event *deadline, *again; /* again: FRR was busy */
+	unsigned outstanding;		/* answers that will come, whatever happens */
+	bool finished;
+};
+
+static TAILQ_HEAD(, run) runs = TAILQ_HEAD_INITIALIZER(runs);
+static unsigned n_runs;
+
+/* What ends a lane when it fails: what comes after it stands on it. */
+static const struct step {
+	void (*start)(struct diag_lane *lane);
+	uint8_t layer, also; /* also: as in, this one too */
+	bool fatal;
+} steps[] = {
+	{ diag_neigh_start, DIAG_NEIGH, DIAG_NEIGH, true },
+	{ diag_mtu_start, DIAG_MTU, DIAG_MTU, false },
+	{ diag_tcp_start, DIAG_TCP, DIAG_MD5, true },
+};
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+
+static void settle(struct run *run);
+
+static struct run *run_of(struct diag *d)
+{
+	return (struct run *)(void *)((char *)d - offsetof(struct run, d));
+}
+
+/* ---- for the steps: words ---- */
+void diag_say(struct diag_layer *layer, enum diag_state state, const char *fmt, ...)
+{
+	va_list ap;
+
+	layer->state = (uint8_t)state;
+	va_start(ap, fmt);
+	vsnprintf(layer->text, sizeof(layer->text), fmt, ap);
+	va_end(ap);
+}
+
+void diag_turn(struct diag_layer *layer, enum diag_turn turn, const char *fmt, ...)
+{
+	va_list ap;
+
+	layer->turn = (uint8_t)turn;
+	va_start(ap, fmt);
+	vsnprintf(layer->todo, sizeof(layer->todo), fmt, ap);
+	va_end(ap);
+}
+
+const char *diag_where(const struct cfg_source *src, char buf[96])
+{
+	const char *slash = src->file ? strrchr(src->file, '/') : NULL;
+
+	snprintf(buf, 96, "%.80s:%u",
+		slash	    ? slash + 1
+		: src->file ? src->file
+			    : "lintas.conf",
+		src->line);
+	return buf;
+}
+
+const char *diag_provider(const struct diag *d)
+{
+	const struct cfg_zone *zone = d->cfg->zone;
+
+	return zone ? zone->name : "whoever carries it";
+}
+
+static void id_add(char buf[256], const char *what, const char *id)
+{
+	size_t len = strlen(buf);
+
+	if (id && *id)
+		snprintf(buf + len, 256 - len, "%s%s %.60s", len ? ", " : "", what, id);
+}
+
+const char *diag_ids(const struct diag *d, char buf[256])
+{
+	const struct cfg_circuit *circuit = d->cfg->circuit;
+	const struct cfg_zone *zone = d->cfg->zone;
+
+	buf[0] = '\0';
+	id_add(buf, "circuit", circuit ? circuit->id : NULL);
+	id_add(buf, "cross connect", circuit ? circuit->xconnect : NULL);
+	id_add(buf, "id", d->cfg->id);
+	id_add(buf, "account", zone ? zone->account : NULL);
+	id_add(buf, "NOC", zone ? zone->noc : NULL);
+	if (!buf[0])
+		snprintf(buf, 256, "no circuit id is configured");
+	return buf;
+}
+
+socklen_t diag_sockaddr(const struct diag_lane *lane, const struct ip_addr *addr, uint16_t port,
+	struct sockaddr_storage *ret_addr)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)ret_addr;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret_addr;
+
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	if (addr->af != AF_INET6) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(port);
+		memcpy(&four->sin_addr, addr->bytes, 4);
+		return sizeof(*four);
+	}
+	six->sin6_family = AF_INET6;
+	six->sin6_port = htons(port);
+	memcpy(&six->sin6_addr, addr->bytes, 16);
+	if (ip_addr_is_link_local(addr))
+		six->sin6_scope_id = (uint32_t)lane->d->link->ifindex;
+	return sizeof(*six);
+}
+
+/* ---- the answer ---- */
+static const char *const state_names[] = { "skipped", "ok", "FAIL", "unknown" };
+static const char *const turn_names[] = { NULL, "ours", "provider", "colo" };
+static const char *const common_names[] = { "link", "light", "carrier", "tag" };
+static const char *const family_names[] = { "arp", "mtu", "tcp179", "md5", "bgp", "bfd",
+	"prefixes" };
+
+static const char *family_name(uint8_t af, unsigned layer)
+{
+	return layer == DIAG_NEIGH && af == AF_INET6 ? "nd" : family_names[layer];
+}
+
+static json_t *layer_json(const struct diag_layer *l, const char *name, uint8_t af)
+{
+	json_t *family = af == AF_INET	  ? json_string("ipv4")
+			 : af == AF_INET6 ? json_string("ipv6")
+					  : json_null();
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:s?, s:s?}", "layer", name, "family", family,
+		"state", state_names[l->state], "text", l->text, "turn",
+		l->state == DIAG_FAIL ? turn_names[l->turn] : NULL, "todo",
+		l->state == DIAG_FAIL ? l->todo : NULL);
+}
+
+static void verdict_take(json_t **verdict, const json_t *layer)
+{
+	if (!*verdict && !strcmp(json_string_value(json_object_get(layer, "state")), "FAIL"))
+		*verdict = json_deep_copy(layer);
+}
+
+static json_t *answer(struct diag *d)
+{
+	json_t *layers = json_array(), *verdict = NULL, *layer;
+	const struct cfg_circuit *circuit = d->cfg->circuit;
+	const struct cfg_zone *zone = d->cfg->zone;
+
+	for (unsigned i = 0; i < DIAG_COMMON; i++) {
+		layer = layer_json(&d->common[i], common_names[i], 0);
+		verdict_take(&verdict, layer);
+		json_array_append_new(layers, layer);
+	}
+	for (unsigned f = 0; f < 2; f++)
+		for (unsigned i = 0; d->lanes[f].present && i < DIAG_FAMILY; i++) {
+			uint8_t af = d->lanes[f].af;
+
+			layer = layer_json(&d->lanes[f].layers[i], family_name(af, i), af);
+			verdict_take(&verdict, layer);
+			json_array_append_new(layers, layer);
+		}
+	return json_pack("{s:s, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:s?, s:f, s:o, s:o}", "link",
+		d->name, "vrf", d->cfg->vrf->name, "zone", zone ? zone->name : NULL, "partner",
+		zone && zone->partner, "circuit", circuit ? circuit->id : NULL, "cross_connect",
+		circuit ? circuit->xconnect : NULL, "id", d->cfg->id, "noc",
+		zone ? zone->noc : NULL, "seconds", (double)(now_ns() - d->start_ns) / 1e9,
+		"layers", layers, "verdict", verdict ? verdict : json_null());
+}
+
+/* ---- the end ---- */
+static void io_close(struct diag_lane *lane)
+{
+	for (unsigned i = 0; i < lane->n_io; i++) {
+		event_free(lane->io[i].event);
+		close(lane->io[i].fd);
+	}
+	lane->n_io = 0;
+}
+
+static void run_release(struct run *run)
+{
+	if (!run->finished || run->outstanding)
+		return;
+	json_decref(run->d.bfd);
+	json_decref(run->d.lanes[0].peer_json);
+	json_decref(run->d.lanes[1].peer_json);
+	free(run);
+}
+
+/* error: why there is no answer; NULL: there is one. */
+static void finish(struct run *run, const char *error)
+{
+	json_t *data = error ? NULL : answer(&run->d);
+
+	for (unsigned i = 0; i < run->n_waiters; i++) {
+		if (error)
+			api_fail(run->waiters[i], "%s", error);
+		else
+			api_reply(run->waiters[i], json_incref(data));
+	}
+	json_decref(data);
+	for (unsigned f = 0; f < 2; f++) {
+		io_close(&run->d.lanes[f]);
+		event_free(run->d.lanes[f].timer);
+	}
+	event_free(run->deadline);
+	event_free(run->again);
+	TAILQ_REMOVE(&runs, run, entry);
+	n_runs--;
+	run->finished = true;
+	run_release(run);
+}
+
+/* Has the world changed under it? Then it is over, and true. */
+static bool stale(struct run *run)
+{
+	if (run->d.generation == control.generation && run->d.link == link_by_name(run->d.name))
+		return false;
+	finish(run, "the configuration was reloaded meanwhile: ask again");
+	return true;
+}
+
+static void layers_end(struct diag_layer *layers, unsigned n, bool late)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!layers[i].text[0])
+			diag_say(&layers[i], late ? DIAG_UNKNOWN : DIAG_SKIPPED, "%s",
+				late ? "no time was left for it" : "what it stands on fails");
+}
+
+static bool lane_failed(const struct diag_lane *lane)
+{
+	for (unsigned i = 0; i < STEPS; i++)
+		if (steps[i].fatal && (lane->layers[steps[i].layer].state == DIAG_FAIL ||
+					      lane->layers[steps[i].also].state == DIAG_FAIL))
+			return true;
+	return false;
+}
+
+/* Everything that had to be asked has been, or the time is over. */
+static void conclude(struct run *run, bool late)
+{
+	struct diag *d = &run->d;
+	bool asked =
+		d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
+
+	diag_light(d);
+	if (asked)
+		diag_tags(d);
+	for (unsigned f = 0; f < 2; f++) {
+		struct diag_lane *lane = &d->lanes[f];
+
+		if (lane->present && asked && !lane_failed(lane) && lane->ended)
+			diag_bgp(lane);
+		layers_end(lane->layers, DIAG_FAMILY, late && !lane->ended);
+	}
+	layers_end(d->common, DIAG_COMMON, late);
+	finish(run, NULL);
+}
+
+static void settle(struct run *run)
+{
+	struct diag *d = &run->d;
+
+	if (!d->lanes[0].ended || !d->lanes[1].ended || d->optics_asking || d->bfd_asking)
+		return;
+	conclude(run, false);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *run = arg;
+
+	(void)fd, (void)what;
+	if (!stale(run))
+		conclude(run, true);
+}
+
+/* ---- lanes ---- */
+static void lane_end(struct diag_lane *lane)
+{
+	lane->ended = true;
+	settle(run_of(lane->d));
+}
+
+static void on_step(struct diag_lane *lane)
+{
+	if (lane->step == STEPS || lane_failed(lane))
+		return lane_end(lane);
+	steps[lane->step++].start(lane);
+}
+
+void diag_step_done(struct diag_lane *lane)
+{
+	io_close(lane);
+	lane->on_timer = on_step;
+	diag_timer(lane, 0); /* in a turn of its own */
+}
+
+static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct diag_lane *lane = arg;
+
+	(void)fd, (void)what;
+	if (!stale(run_of(lane->d)))
+		lane->on_timer(lane);
+}
+
+static void on_lane_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct diag_io *io = arg;
+	struct diag_lane *lane = io->lane;
+
+	(void)fd, (void)what;
+	if (!stale(run_of(lane->d)))
+		lane->on_io(lane, (unsigned)(io - lane->io));
+}
+
+void diag_timer(struct diag_lane *lane, unsigned ms)
+{
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	evtimer_add(lane->timer, &tv);
+}
+
+int diag_socket(struct diag_lane *lane, enum keeper_socket kind)
+{
+	struct diag_io *io = &lane->io[lane->n_io];
+	int rc;
+
+	if (lane->n_io == DIAG_CONNECTS)
+		return -EMFILE;
+	rc = keeper_socket(lane->d->cfg->vrf->name, kind, lane->d->name, &io->fd);
+	if (rc)
+		return rc;
+	io->lane = lane;
+	io->event = NULL;
+	return (int)lane->n_io++;
+}
+
+int diag_watch(struct diag_lane *lane, unsigned i, short what)
+{
+	lane->io[i].event = event_new(control.base, lane->io[i].fd, what, on_lane_io, &lane->io[i]);
+	return lane->io[i].event && !event_add(lane->io[i].event, NULL) ? 0 : -ENOMEM;
+}
+
+/* Whom the link looks for in this family: its BGP peer, else the gateway of its static routes. */
+static void lane_init(struct diag *d, struct diag_lane *lane, uint8_t af)
+{
+	const struct cfg_link *cfg = d->cfg;
+	const struct cfg_bgp_peer *bgp = af == AF_INET ? &cfg->bgp.v4 : &cfg->bgp.v6;
+	unsigned f = af == AF_INET6;
+
+	lane->d = d;
+	lane->af = af;
+	lane->bgp = cfg->bgp.present && bgp->present ? bgp : NULL;
+	lane->peer = lane->bgp		     ? bgp->peer
+		     : cfg->static_via[f].af ? cfg->static_via[f]
+					     : cfg->gateway[f];
+	lane->present = lane->peer.af != 0;
+	for (unsigned i = 0; lane->present && i < cfg->n_address; i++)
+		if (ip_prefix_contains(&cfg->address[i], &lane->peer)) {
+			lane->own = ip_prefix_addr(&cfg->address[i]);
+			lane->on_link = true;
+		}
+}
+
+/* ---- FRR and the transceiver ---- */
+static void ask_frr(struct run *run);
+
+static void on_peer(const json_t *json, void *arg)
+{
+	struct diag_lane *lane = arg;
+	struct run *run = run_of(lane->d);
+
+	run->outstanding--;
+	lane->asking = false;
+	if (run->finished)
+		return run_release(run);
+	if (json)
+		lane->peer_json = json_incref((json_t *)(uintptr_t)json);
+	lane->answered = json != NULL;
+}
+
+static void on_bfd(const json_t *json, void *arg)
+{
+	struct run *run = arg;
+
+	run->outstanding--;
+	if (run->finished)
+		return run_release(run);
+	run->d.bfd = json_incref((json_t *)(uintptr_t)json);
+	run->d.bfd_asking = false;
+	if (!stale(run))
+		settle(run);
+}
+
+/* FRR's tools are few: a question that is refused, or not answered, is asked again. */
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct run *run = arg;
+
+	(void)fd, (void)what;
+	if (!stale(run))
+		ask_frr(run);
+}
+
+static void ask_frr(struct run *run)
+{
+	const struct timeval again = { .tv_usec = FRR_AGAIN_MS * 1000 };
+	struct diag *d = &run->d;
+	bool wanting = false;
+
+	for (unsigned f = 0; f < 2; f++) {
+		struct diag_lane *lane = &d->lanes[f];
+
+		if (!lane->bgp || lane->answered)
+			continue;
+		wanting = true;
+		if (lane->asking || frr_show_peer(d->cfg->vrf->name, &lane->peer, on_peer, lane))
+			continue;
+		lane->asking = true;
+		run->outstanding++;
+	}
+	if (wanting && now_ns() - d->start_ns < FRR_GIVE_UP_NS)
+		event_add(run->again, &again);
+}
+
+struct optics_job {
+	struct run *run;
+	unsigned port;
+	struct dp_optics optics;
+	int rc;
+};
+
+static void optics_read(void *arg)
+{
+	struct optics_job *job = arg;
+
+	job->rc = dp_port_optics(job->port, &job->optics);
+}
+
+static void optics_done(void *arg)
+{
+	struct optics_job *job = arg;
+	struct run *run = job->run;
+
+	run->outstanding--;
+	run->d.optics_asking = false;
+	run->d.optics_known = !job->rc;
+	run->d.optics = job->optics;
+	free(job);
+	if (run->finished)
+		return run_release(run);
+	if (!stale(run))
+		settle(run);
+}
+
+static void ask_optics(struct run *run)
+{
+	struct optics_job *job;
+
+	if (run->d.link->port < 0 || !(job = calloc(1, sizeof(*job))))
+		return;
+	job->run = run;
+	job->port = (unsigned)run->d.link->port;
+	if (control_offload(optics_read, optics_done, job)) {
+		free(job);
+		return;
+	}
+	run->outstanding++;
+	run->d.optics_asking = true;
+}
+
+/* ---- the start ---- */
+static int events_make(struct run *run)
+{
+	run->deadline = evtimer_new(control.base, on_deadline, run);
+	run->again = evtimer_new(control.base, on_again, run);
+	for (unsigned f = 0; f < 2; f++)
+		run->d.lanes[f].timer = evtimer_new(control.base, on_lane_timer, &run->d.lanes[f]);
+	if (run->deadline && run->again && run->d.lanes[0].timer && run->d.lanes[1].timer)
+		return 0;
+	event_free(run->deadline);
+	event_free(run->again);
+	event_free(run->d.lanes[0].timer);
+	event_free(run->d.lanes[1].timer);
+	return -ENOMEM;
+}
+
+static void run_start(struct run *run)
+{
+	const struct timeval deadline = { .tv_sec = DEADLINE_S };
+	struct diag *d = &run->d;
+	bool sound;
+
+	evtimer_add(run->deadline, &deadline);
+	d->rx_packets = dp_link_rx(d->link->id).packets;
+	d->refused = dp_link_drop_count(d->link->id, DP_DROP_nd_bad);
+	diag_md5_read(d->cfg->vrf->name, &d->md5);
+	diag_link(d);
+	sound = d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
+	ask_optics(run);
+	for (unsigned f = 0; f < 2; f++) {
+		d->lanes[f].ended = !sound || !d->lanes[f].present;
+		d->lanes[f].on_timer = d->lanes[f].ended ? lane_end : on_step;
+		if (!d->lanes[f].ended || f == 1) /* the last one settles it when none has to run */
+			diag_timer(&d->lanes[f], 0);
+	}
+	if (!sound || control.running->routing != CFG_ROUTING_FRR ||
+		(!d->lanes[0].bgp && !d->lanes[1].bgp))
+		return;
+	ask_frr(run);
+	d->bfd_asking = !frr_show_bfd(on_bfd, run);
+	run->outstanding += d->bfd_asking;
+}
+
+static struct run *run_new(const struct link *link)
+{
+	struct run *run = calloc(1, sizeof(*run));
+
+	if (!run || events_make(run)) {
+		free(run);
+		return NULL;
+	}
+	memcpy(run->d.name, link->name, sizeof(run->d.name));
+	run->d.generation = control.generation;
+	run->d.start_ns = now_ns();
+	run->d.cfg = config_link(control.running, link->name);
+	run->d.link = link;
+	lane_init(&run->d, &run->d.lanes[0], AF_INET);
+	lane_init(&run->d, &run->d.lanes[1], AF_INET6);
+	TAILQ_INSERT_TAIL(&runs, run, entry);
+	n_runs++;
+	return run;
+}
+
+void view_link_diagnose(struct api_request *request, const json_t *args)
+{
+	struct link *link = NULL;
+	const struct view_arg table[] = {
+		{ .name = "name", .type = VIEW_LINK, .out = &link, .required = true }
+	};
+	struct run *run;
+	bool new;
+
+	if (!VIEW_ARGS(request, args, table))
+		return;
+	if (!config_link(control.running, link->name))
+		return api_fail(request, "link %s is about to leave", link->name);
+	TAILQ_FOREACH(run, &runs, entry)
+		if (!strcmp(run->d.name, link->name) && run->d.generation == control.generation)
+			break;
+	if (!run && n_runs == DIAGNOSES_MAX)
+		return api_fail(request, "%u diagnoses run already: try again in %u s",
+			DIAGNOSES_MAX, DEADLINE_S);
+	new = !run;
+	if (new && !(run = run_new(link)))
+		return api_fail(request, "lintasd: out of memory");
+	if (run->n_waiters == WAITERS_MAX)
+		return api_fail(request, "%u wait for this diagnosis already", WAITERS_MAX);
+	run->waiters[run->n_waiters++] = request;
+	if (new)
+		run_start(run);
+}
+
+/* The daemon's end: clients are going too. */
+void view_diagnose_stop(void)
+{
+	struct run *run;
+
+	while ((run = TAILQ_FIRST(&runs)))
+		finish(run, "lintasd is stopping");
+}

@@ -1,0 +1,131 @@
+/* What the files diagnose*.c share: one diagnosis, its lanes (a family each) and its layers. See
+ * diagnose.c. */
+#ifndef LINTAS_DIAGNOSE_H
+#define LINTAS_DIAGNOSE_H
+
+#include <jansson.h>
+#include "control.h"
+#include "keeper.h"
+
+#define DIAG_MACS_MAX  4 /* who answers for the peer's address */
+#define DIAG_SIZES_MAX 7 /* probed at once */
+
+enum diag_state { DIAG_SKIPPED, DIAG_OK, DIAG_FAIL, DIAG_UNKNOWN };
+enum diag_turn { DIAG_NOBODY, DIAG_OURS, DIAG_PROVIDER, DIAG_COLO };
+
+struct diag_layer {
+	uint8_t state, turn;
+	char text[240]; /* what was seen */
+	char todo[480]; /* FAIL: what to do or to ask for */
+};
+
+/* In the order they are built on each other: the first that fails is what to look at. */
+enum diag_common { DIAG_LINK, DIAG_LIGHT, DIAG_CARRIER, DIAG_TAG, DIAG_COMMON };
+enum diag_family {
+	DIAG_NEIGH,
+	DIAG_MTU,
+	DIAG_TCP,
+	DIAG_MD5,
+	DIAG_BGP,
+	DIAG_BFD,
+	DIAG_PREFIXES,
+	DIAG_FAMILY
+};
+
+struct diag_md5 { /* /proc/net/netstat of the VRF */
+	bool known;
+	uint64_t missing, unexpected, wrong;
+};
+
+enum diag_connect { DIAG_PENDING, DIAG_ACCEPTED, DIAG_REFUSED, DIAG_SILENT, DIAG_UNREACHED };
+enum { DIAG_SIGNED, DIAG_PLAIN, DIAG_OTHER, DIAG_CONNECTS }; /* with the key, without, port 1 */
+
+struct diag;
+
+struct diag_lane {
+	struct diag *d;
+	uint8_t af;
+	bool present, ended;
+	bool on_link; /* the peer lies in a subnet of ours, own */
+	struct ip_addr peer, own;
+	const struct cfg_bgp_peer *bgp; /* NULL: none of this family */
+	struct diag_layer layers[DIAG_FAMILY];
+
+	/* ---- the engine's ---- */
+	unsigned step;
+	struct event *timer;
+	struct diag_io {
+		int fd;
+		struct event *event;
+		struct diag_lane *lane;
+	} io[DIAG_CONNECTS];
+	unsigned n_io;
+	void (*on_io)(struct diag_lane *lane, unsigned i);
+	void (*on_timer)(struct diag_lane *lane);
+	bool asking, answered; /* FRR about this peer */
+	json_t *peer_json;     /* what it said; NULL: nothing */
+
+	/* ---- the steps' ---- */
+	unsigned round;
+	uint8_t macs[DIAG_MACS_MAX][6];
+	unsigned n_macs;
+	uint16_t echo_id, sizes[DIAG_SIZES_MAX], passes,
+		fails; /* IP bytes: known to pass, to fail */
+	bool back[DIAG_SIZES_MAX];
+	unsigned n_sizes;
+	uint8_t connects[DIAG_CONNECTS]; /* enum diag_connect */
+};
+
+struct diag {
+	char name[CFG_NAME_MAX];
+	uint64_t generation,
+		start_ns; /* another generation: cfg may be gone, nothing is asked of it */
+	const struct cfg_link *cfg;
+	const struct link *link;
+	struct diag_layer common[DIAG_COMMON];
+	struct diag_lane lanes[2];
+	uint64_t rx_packets, refused; /* at the start: received, and ARP or ND refused */
+	struct diag_md5 md5;	      /* at the start */
+	json_t *bfd;
+	bool bfd_asking;
+	struct dp_optics optics;
+	bool optics_asking, optics_known;
+};
+
+/* ---- diagnose.c: for the steps ---- */
+void diag_say(struct diag_layer *layer, enum diag_state state, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Makes it a FAIL, after diag_say. */
+void diag_turn(struct diag_layer *layer, enum diag_turn turn, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A socket of the lane's VRF, bound to the link; its place in io[] or -errno. */
+int diag_socket(struct diag_lane *lane, enum keeper_socket kind);
+int diag_watch(struct diag_lane *lane, unsigned i, short what); /* on_io */
+void diag_timer(struct diag_lane *lane, unsigned ms);		/* on_timer */
+void diag_step_done(struct diag_lane *lane);			/* sockets are closed */
+/* Where the configuration says it: "lintas.conf:31". */
+const char *diag_where(const struct cfg_source *src, char buf[96]);
+/* Whom to call and what to name: "aws, circuit dxcon-fg31ab2c, id dxvif-1". */
+const char *diag_ids(const struct diag *d, char buf[256]);
+const char *diag_provider(const struct diag *d);
+socklen_t diag_sockaddr(const struct diag_lane *lane, const struct ip_addr *addr, uint16_t port,
+	struct sockaddr_storage *ret_addr);
+
+/* ---- diagnose_link.c: what both families stand on ---- */
+void diag_link(struct diag *d);	 /* shut, carrier */
+void diag_light(struct diag *d); /* once optics are known */
+void diag_tags(struct diag *d);	 /* at the end: what came in meanwhile */
+void diag_verdict_tag(struct diag_layer *layer, uint64_t received, uint64_t ever, const char *tags,
+	const struct dp_stray *strays, unsigned n); /* pure */
+
+/* ---- the steps of a lane ---- */
+void diag_neigh_start(struct diag_lane *lane); /* diagnose_neigh.c */
+void diag_mtu_start(struct diag_lane *lane);   /* diagnose_mtu.c */
+void diag_tcp_start(struct diag_lane *lane);   /* diagnose_tcp.c */
+void diag_md5_read(const char *vrf, struct diag_md5 *ret_md5);
+void diag_md5_parse(const char *text, struct diag_md5 *ret_md5);	    /* pure */
+void diag_verdict_tcp(struct diag_lane *lane, const struct diag_md5 *seen); /* pure */
+void diag_bgp(struct diag_lane *lane); /* diagnose_bgp.c: bgp, bfd, prefixes; pure */
+bool diag_bgp_established(const struct diag_lane *lane);
+
+#endif
