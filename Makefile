@@ -18,7 +18,7 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 # Each list in reading order: the folder's README says the same.
 CONFIG_SRC := ip pool sha256 errors source scan json value types keys profile_keys parse given profile prov resolve resolve_profile \
 	resolve_path check check_link check_net check_vrrp diff print man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh decap policy rewrite meter tx pipeline icmp frag drops \
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh virtual decap policy rewrite meter tx pipeline icmp frag drops \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port lag optics pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
 	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_policy frr_maps frr_render frr_diff frr_sync \
@@ -71,7 +71,7 @@ $(B)/fibbench: $(B)/tools/bench/fibbench.o $(FIB_OBJ)
 # What crosses threads, under ThreadSanitizer: objects of its own, without the stages of the pipeline.
 TSAN_FLAGS := -O1 -fsanitize=thread -DRTE_USE_C11_MEM_MODEL -ffunction-sections
 TSAN_OBJ := $(patsubst %,$(B)/tsan.d/%.o,$(patsubst %,dataplane/%,fib4 fib6 trie trie_show trie_block arena reclaim \
-	vrf group adj snapshot counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
+	vrf group adj snapshot virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
 $(B)/tsan: $(TSAN_OBJ)
 	$(LINK) $(TSAN_FLAGS) -Wl,--gc-sections -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
 $(B)/tsan.d/%.o: %.c

@@ -28,6 +28,7 @@
 #define DP_ZONES_MAX   256
 #define DP_ADJS_MAX    65536
 #define DP_GROUPS_MAX  65536
+#define DP_VIRTUAL_MAX 16  /* virtual addresses of one link */
 #define DP_LEGS_MAX    64  /* of one path group */
 #define DP_BUCKETS     256 /* of a path group with more than one leg */
 #define DP_NONE	       UINT16_MAX
@@ -156,6 +157,12 @@ struct dp_link {
 	uint16_t port;
 	uint8_t n_tags; /* 0, 1, 2; outer first */
 	uint16_t tpid[2], vid[2];
+	/* VRRP on an Ethernet link: `active` by family, IPv4 first: the virtual MAC is ours, and
+	 * the addresses, those of active families, are told with it */
+	uint8_t vrid; /* its advertisements have a punt class of their own; 0 = VRRP does not run */
+	bool active[2];
+	uint8_t n_virtual;
+	struct ip_addr virtual_addr[DP_VIRTUAL_MAX];
 	/* VXLAN links (RFC 7348): matched by (underlay VRF, local, remote, udp_port, vni) */
 	uint16_t underlay_vrf;
 	uint32_t vni;

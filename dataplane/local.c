@@ -12,6 +12,7 @@
 #include "icmp.h"
 #include "parse.h"
 #include "snapshot.h"
+#include "virtual.h"
 #include "vrf.h"
 
 #define UDP_LEN	     8
@@ -84,6 +85,8 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 		p->decap[p->n_decap++].l4 = (uint16_t)off;
 		return;
 	}
+	if (!fragment && virtual_advert(l, k, proto))
+		return punt_send(w, k->m, k->in, DP_PUNT_vrrp);
 	punt_send(w, k->m, k->in, later ? DP_PUNT_other : class_of(proto, k->ip + off, len));
 }
 

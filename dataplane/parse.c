@@ -22,6 +22,7 @@
 #include "parse.h"
 #include "snapshot.h"
 #include "stray.h"
+#include "virtual.h"
 #include "vrf.h"
 
 #define MAC_MASK      0xffffffffffffu /* of eight bytes read in memory order */
@@ -121,6 +122,12 @@ static __rte_always_inline bool plain_target(const uint8_t *d, uint64_t own)
 	return likely(!((load64(d) ^ own) & (MAC_MASK | MAC_MULTICAST << 48)));
 }
 
+/* To a virtual MAC that the link has: as plain as the rest, but asked last. */
+static __rte_always_inline bool plain_virtual(const uint8_t *d, const struct link *l)
+{
+	return virtual_target(l, load64(d) & (MAC_MASK | MAC_MULTICAST << 48));
+}
+
 /* The first 16 bytes of an untagged frame for us: destination, group bit of the source, EtherType,
  * version and header length; 0 in care: anything. */
 struct beginning {
@@ -155,7 +162,7 @@ static bool ether_check(struct worker *w, struct rte_mbuf *m, const struct link 
 	}
 	if (dst & MAC_MULTICAST) {
 		*note |= NOTE_MULTI;
-	} else if (dst != own) {
+	} else if (dst != own && !virtual_target(l, dst)) {
 		drop(w, m, l->conf.id, DP_DROP_eth_other);
 		return false;
 	}
@@ -207,8 +214,8 @@ static __rte_always_inline void frame(struct worker *w, struct pass *p, struct r
 	uint16_t len;
 
 	mbuf_meta(m)->link = l->id;
-	if (unlikely(
-		    !vrf || room < IP4_MIN || !plain_source(d, l->own) || !plain_target(d, l->own)))
+	if (unlikely(!vrf || room < IP4_MIN || !plain_source(d, l->own)) ||
+		(unlikely(!plain_target(d, l->own)) && !plain_virtual(d, l)))
 		return odd(w, p, m, l, l3, type_be, note);
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) && likely(ip[0] == 0x45) &&
 		likely(plain4(ip, room - IP4_MIN, vrf, &dst, &len)))

@@ -16,6 +16,7 @@
 #include "rewrite.h"
 #include "route.h"
 #include "snapshot.h"
+#include "virtual.h"
 #include "vrf.h"
 
 void lane_compact(struct lane *v)
@@ -341,6 +342,7 @@ static void inject(struct worker *w, struct rte_mbuf *m)
 				: DP_DROP_ip4_too_big);
 	if (rte_pktmbuf_headroom(m) < l->l2_len - (unsigned)ETH_MIN)
 		return drop(w, m, 0, DP_DROP_no_buffer);
+	virtual_from_kernel(l, rte_pktmbuf_mtod(m, uint8_t *), len);
 	insert_tags(m, l);
 	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
 	tx_send(w, l->port, m);

@@ -5,9 +5,9 @@
  * the thread sleeps. Budgets come before the rings, so that junk of one link or class cannot fill
  * them; they are shared by all workers as one time of arrival per (link, class) (the generic cell
  * rate algorithm: no division, and a frame beyond the budget costs one load). Rings have two
- * priorities: BFD, BGP, LACP, ARP and ND first. The thread takes turns: rings, neighbour releases,
- * kernel interfaces, timers; each part bounded, so that none starves another; nothing in it can
- * take long. It counts for itself (counters.h). */
+ * priorities: BFD, BGP, LACP, VRRP, ARP and ND first. The thread takes turns: rings, neighbour
+ * releases, kernel interfaces, timers; each part bounded, so that none starves another; nothing in
+ * it can take long. It counts for itself (counters.h). */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +23,7 @@
 #include "hold.h"
 #include "lag.h"
 #include "punt.h"
+#include "virtual.h"
 
 #define TURN_HIGH    256 /* frames a turn from a worker's ring */
 #define TURN_LOW     64
@@ -136,8 +137,10 @@ void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt
 		punt_refuse(w, m, link, class, DP_DROP_punt_limited);
 		return;
 	}
-	if (l->conf.encap == DP_ENCAP_ETHER)
+	if (l->conf.encap == DP_ENCAP_ETHER) {
 		untag(m);
+		virtual_to_kernel(l, rte_pktmbuf_mtod(m, uint8_t *));
+	}
 	mbuf_meta(m)->link = link;
 	mbuf_meta(m)->class = class;
 	struct rte_ring *ring =

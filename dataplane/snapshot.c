@@ -22,6 +22,7 @@
 #include "flow.h"
 #include "reclaim.h"
 #include "snapshot.h"
+#include "virtual.h"
 
 #define VID_NONE      0xffff
 #define MTU_MIN	      68	       /* RFC 791 3.2 */
@@ -96,7 +97,8 @@ bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, co
 static bool conf_valid(const struct dp_link *l)
 {
 	if (!l->id || l->id >= DP_LINKS_MAX || l->vrf >= DP_VRFS_MAX || l->mtu < MTU_MIN ||
-		!memchr(l->name, 0, sizeof(l->name)) || !ether_is_unicast(l->mac))
+		!memchr(l->name, 0, sizeof(l->name)) || !ether_is_unicast(l->mac) ||
+		l->n_virtual > DP_VIRTUAL_MAX || (l->vrid && l->encap != DP_ENCAP_ETHER))
 		return false;
 	if ((l->src4.af && l->src4.af != AF_INET) || (l->src6.af && l->src6.af != AF_INET6))
 		return false;
@@ -250,6 +252,7 @@ static int fill(struct snapshot *s, const struct dp_link *links, unsigned n)
 			.vrf = links[i].up ? links[i].vrf : VRF_NONE,
 			.conf = links[i] };
 		memcpy(&l->own, l->conf.mac, sizeof(l->conf.mac));
+		virtual_build(l);
 		s->index[links[i].id] = (uint16_t)++s->n;
 		s->zones |= links[i].zone;
 		s->zone[l->id] = links[i].zone;

@@ -24,6 +24,8 @@
 #define READ_MAX  16 /* frames a turn from one interface: the others wait no longer than that */
 #define SINK_SIZE 16384
 
+#define PROTO_VRRP 112
+
 struct tap {
 	int fd;
 	uint16_t link, mtu;
@@ -211,6 +213,8 @@ static enum dp_punt_class class_of(const uint8_t *f, unsigned n)
 	}
 	if (proto == IPPROTO_ICMP)
 		return DP_PUNT_icmp;
+	if (proto == PROTO_VRRP)
+		return DP_PUNT_vrrp;
 	if (n < l4 + 4)
 		return DP_PUNT_other;
 	if (proto == IPPROTO_ICMPV6) /* RFC 4861: 133 to 137 */

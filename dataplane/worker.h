@@ -26,7 +26,8 @@ struct link {
 	/* what a plain packet asks of its ingress link: one cache line */
 	uint64_t own; /* the MAC as parse reads it from a frame */
 	uint16_t id;
-	uint16_t vrf; /* VRF_NONE while it is shut: no frame is plain then */
+	uint16_t vrf;	     /* VRF_NONE while it is shut: no frame is plain then */
+	uint64_t virtual[2]; /* VRRP: MACs that are ours too, by family; VIRTUAL_NONE */
 
 	struct dp_link conf;
 	uint16_t port;	/* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */

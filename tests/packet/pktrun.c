@@ -13,7 +13,8 @@
  *        -> "ports":[{"name","device","mac","mtu","up","rx_queues","tx_queues","owner"}], all up
  *   {"cmd":"publish", "links":[
  *        {"id":1, "name":"a", "vrf":0, "port":0, "mac":M, "mtu":1500, "tags":[[33024,100]],
- *         "up":true, "zone":0, "reach":1, "tap":true, "src4":A, "src6":A},
+ *         "up":true, "zone":0, "reach":1, "tap":true, "src4":A, "src6":A,
+ *         "vrid":0, "active":[false,false], "virtual":[A]},
  *        {"id":9, "encap":"vxlan", "underlay_vrf":0, "vni":7, "local":A, "remote":A,
  *         "udp_port":4789, "underlay_adj":5}]}
  *        the whole set. "tags": outermost first, [tpid, vid]. "tap" keeps its socket for as long

@@ -35,6 +35,24 @@ static int tap_get(struct dp_link *l)
 	return 0;
 }
 
+static int virtual_get(const json_t *in, struct dp_link *l)
+{
+	json_t *list = json_object_get(in, "virtual"), *active = json_object_get(in, "active"), *j;
+	size_t i;
+
+	l->vrid = int_get(in, "vrid", 0);
+	for (i = 0; i < 2; i++)
+		l->active[i] = json_is_true(json_array_get(active, i));
+	if (json_array_size(list) > DP_VIRTUAL_MAX)
+		return fail(
+			-EINVAL, "link %u: %d virtual addresses at most", l->id, DP_VIRTUAL_MAX);
+	json_array_foreach(list, i, j)
+		if (ip_addr_parse(json_string_value(j), &l->virtual_addr[i]))
+			return fail(-EINVAL, "link %u: bad virtual address", l->id);
+	l->n_virtual = json_array_size(list);
+	return 0;
+}
+
 static int link_get(const json_t *in, struct dp_link *l)
 {
 	const char *encap = json_string_value(json_object_get(in, "encap"));
@@ -63,7 +81,8 @@ static int link_get(const json_t *in, struct dp_link *l)
 	if ((ret = mac_get(in, l->mac)) || (ret = addr_get(in, "src4", &l->src4)) ||
 		(ret = addr_get(in, "src6", &l->src6)) ||
 		(ret = addr_get(in, "local", &l->local)) ||
-		(ret = addr_get(in, "remote", &l->remote)) || (ret = tags_get(in, l)))
+		(ret = addr_get(in, "remote", &l->remote)) || (ret = tags_get(in, l)) ||
+		(ret = virtual_get(in, l)))
 		return ret;
 	taps[l->id].known = true;
 	return bool_get(in, "tap", true) ? tap_get(l) : 0;
