@@ -55,6 +55,10 @@ static void load_config(struct load *l, const char *path)
 	l->config = pool_alloc(l->result, sizeof(*l->config));
 	l->config->pool = l->result;
 	memcpy(l->config->digest, l->source.digest, sizeof(l->config->digest));
+	/* where things were written is asked for long after the text is gone */
+	for (unsigned i = 0; i < l->source.n_segments; i++)
+		l->source.segments[i].where.file =
+			pool_strdup(l->result, l->source.segments[i].where.file);
 	p.config = l->config;
 	p.work = l->work;
 	p.root = config_root_setting(&l->tree);

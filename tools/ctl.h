@@ -12,11 +12,20 @@
 
 #define CTL_OK	     0
 #define CTL_ERROR    1
+#define CTL_DIFFERS  2
 #define CTL_ARGS_MAX 8
+#define CTL_CONFIG   "/etc/lintas/lintas.conf" /* where commands without a daemon look */
 
 /* ---- ctl_commands.c: the table that parsing, help, completion and the manual page agree with ----
  */
-enum ctl_type { CTL_END, CTL_TEXT, CTL_NUMBER, CTL_FLAG, CTL_DURATION };
+enum ctl_type {
+	CTL_END,
+	CTL_TEXT,
+	CTL_NUMBER,
+	CTL_FLAG,
+	CTL_DURATION,
+	CTL_LIST /* with a keyword: all words up to the next option; may be repeated */
+};
 
 struct ctl_arg {
 	enum ctl_type type;
@@ -137,5 +146,13 @@ void output_end(struct ctl_output *output);
 
 /* ---- ctl_check.c ---- */
 int run_check(const json_t *args, bool as_json);
+/* A configuration for a command without a daemon. NULL with every error printed; warnings are not.
+ */
+struct config *config_for(const char *path);
+
+/* ---- the cloud's half; see ctl_cloud.h ---- */
+/* ctl_against_run.c: `check --against`; path is the configuration's */
+int run_against(const json_t *args, const char *path, bool as_json);
+int run_import(const json_t *args, bool as_json); /* ctl_import.c */
 
 #endif

@@ -81,6 +81,26 @@ static int usage_error(const struct ctl_command *command, const char *what, cons
 	return -1;
 }
 
+/* All words up to the next option, added to the list that is there already. */
+static int take_list(const struct ctl_command *command, const struct ctl_arg *arg, json_t *args,
+	int argc, char **argv)
+{
+	json_t *list = json_object_get(args, arg->key), *value;
+	int used = 1;
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(args, arg->key, list);
+	}
+	for (; used < argc && strncmp(argv[used], "--", 2); used++) {
+		value = value_of(arg, argv[used]);
+		if (!value)
+			return -1;
+		json_array_append_new(list, value);
+	}
+	return used > 1 ? used : usage_error(command, "missing after", argv[0]);
+}
+
 /* One argument; returns how many words it took, -1 on error. */
 static int take(const struct ctl_command *command, json_t *args, int argc, char **argv)
 {
@@ -92,6 +112,8 @@ static int take(const struct ctl_command *command, json_t *args, int argc, char 
 		arg = next_position(command, args);
 	if (!arg || (!keyword && !strncmp(argv[0], "--", 2)))
 		return usage_error(command, "unexpected", argv[0]);
+	if (arg->type == CTL_LIST)
+		return take_list(command, arg, args, argc, argv);
 	if (json_object_get(args, arg->key))
 		return usage_error(command, "given twice:", arg->word);
 	if (arg->type == CTL_FLAG) {

@@ -1,5 +1,5 @@
 /* `lintasctl check FILE`: the daemon's own parser and checks, on any machine: a laptop, a git hook,
- * CI. */
+ * CI. With --against the providers' side as well: ctl_against_run.c. */
 #include "config/config.h"
 #include "ctl.h"
 
@@ -17,12 +17,38 @@ static json_t *errors_json(const struct cfg_errors *errors)
 	return list;
 }
 
-int run_check(const json_t *args, bool as_json)
+static const char *path_of(const json_t *args)
 {
-	const char *path = get_str(args, "file", "");
+	return get_str(args, "config", get_str(args, "file", CTL_CONFIG));
+}
+
+struct config *config_for(const char *path)
+{
 	struct cfg_errors errors = { 0 };
 	struct config *config = config_load(path, &errors);
 
+	if (!config) {
+		cfg_errors_print(&errors, stderr);
+		fprintf(stderr, "%s: %u error%s: `lintasctl check` shows them alone\n", path,
+			errors.n_fatal, errors.n_fatal == 1 ? "" : "s");
+	}
+	cfg_errors_free(&errors);
+	return config;
+}
+
+int run_check(const json_t *args, bool as_json)
+{
+	const char *path = path_of(args);
+	struct cfg_errors errors = { 0 };
+	struct config *config;
+
+	if (get_str(args, "file", NULL) && get_str(args, "config", NULL)) {
+		fprintf(stderr, "lintasctl: check FILE and --config FILE say the same: give one\n");
+		return CTL_ERROR;
+	}
+	if (json_object_get(args, "against"))
+		return run_against(args, path, as_json);
+	config = config_load(path, &errors);
 	if (as_json) {
 		struct json_out out = { .out = stdout };
 		json_t *list = errors_json(&errors);

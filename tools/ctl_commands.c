@@ -6,6 +6,7 @@
 /* clang-format off */
 #define VRF      { CTL_TEXT, "vrf", "vrf", "VRF", false, "vrf" }
 #define LEVEL    { CTL_TEXT, "level", "level", "LEVEL", false, "level" }
+#define CONFIG   { CTL_TEXT, "config", "config", "FILE", false, "file" }
 #define NAME(of) { CTL_TEXT, NULL, "name", "NAME", false, of }
 /* clang-format on */
 
@@ -34,11 +35,22 @@ const struct ctl_command ctl_commands[] = {
 		.empty = "no links",
 		.help = "links: state and why, VRF, addresses, traffic" },
 	{ .object = "link",
+<<<<<<< HEAD
 		.verb = "diagnose",
 		.api = "link diagnose",
 		.args = { { CTL_TEXT, NULL, "name", "NAME", true, "link" } },
 		.item = print_diagnose,
 		.help = "a link's layers, the first that fails, and whose turn it is" },
+=======
+		.verb = "import",
+		.args = { { CTL_TEXT, NULL, "file", "FILE", true, "file" },
+			{ CTL_TEXT, "name", "name", "NAME", false, NULL },
+			{ CTL_TEXT, "id", "id", "ID", false, NULL }, CONFIG,
+			{ CTL_LIST, "with", "with", "FILE...", false, "file" } },
+		.run = run_import,
+		.help = "entries for lintas.conf from what a provider's command or terraform "
+			"printed; needs no daemon" },
+>>>>>>> 117ec1d (lintasctl: check --against compares with what providers' commands printed; link import writes links from it)
 	{ .object = "vrf",
 		.verb = "show",
 		.api = "vrf show",
@@ -155,9 +167,11 @@ const struct ctl_command ctl_commands[] = {
 		.help = "dump the kernel's tables again, as after an overrun" },
 	{ .object = "check",
 		.verb = "",
-		.args = { { CTL_TEXT, NULL, "file", "FILE", true, "file" } },
+		.args = { { CTL_TEXT, NULL, "file", "FILE", false, "file" }, CONFIG,
+			{ CTL_LIST, "against", "against", "FILE...", false, "file" } },
 		.run = run_check,
-		.help = "check a configuration; needs no daemon, no root" },
+		.help = "check a configuration, and compare it with what providers' commands "
+			"or terraform printed; needs no daemon, no root" },
 	{ 0 },
 };
 
@@ -223,6 +237,11 @@ int command_find(int argc, char **argv, const struct ctl_command **ret_command)
 			verb = c;
 			n++;
 		}
+	}
+	/* `link sh` is what fingers know */
+	if (n > 1 && match(argv[1] + dashes, standard->verb)) {
+		*ret_command = standard;
+		return 2;
 	}
 	if (n > 1) {
 		fprintf(stderr, "lintasctl: ambiguous: \"%s %s\"\n", object, argv[1]);

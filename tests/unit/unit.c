@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 	unit_optics();
 	unit_api();
 	unit_api_clients();
+	unit_cloud();
 	unit_ctl();
 	unit_ctl_print();
 	unit_memory();

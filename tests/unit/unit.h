@@ -20,6 +20,7 @@ void unit_keeper(void);
 void unit_optics(void);
 void unit_api(void);
 void unit_api_clients(void);
+void unit_cloud(void);
 void unit_ctl(void);
 void unit_ctl_print(void);
 void unit_memory(void);
