@@ -35,13 +35,12 @@ const struct ctl_command ctl_commands[] = {
 		.empty = "no links",
 		.help = "links: state and why, VRF, addresses, traffic" },
 	{ .object = "link",
-<<<<<<< HEAD
 		.verb = "diagnose",
 		.api = "link diagnose",
 		.args = { { CTL_TEXT, NULL, "name", "NAME", true, "link" } },
 		.item = print_diagnose,
 		.help = "a link's layers, the first that fails, and whose turn it is" },
-=======
+	{ .object = "link",
 		.verb = "import",
 		.args = { { CTL_TEXT, NULL, "file", "FILE", true, "file" },
 			{ CTL_TEXT, "name", "name", "NAME", false, NULL },
@@ -50,7 +49,6 @@ const struct ctl_command ctl_commands[] = {
 		.run = run_import,
 		.help = "entries for lintas.conf from what a provider's command or terraform "
 			"printed; needs no daemon" },
->>>>>>> 117ec1d (lintasctl: check --against compares with what providers' commands printed; link import writes links from it)
 	{ .object = "vrf",
 		.verb = "show",
 		.api = "vrf show",
