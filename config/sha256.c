@@ -1,11 +1,11 @@
-/* SHA-256 as FIPS 180-4 describes it, for one purpose: to tell whether two sets of files are the
- * same.
+/* SHA-256 as FIPS 180-4 describes it, for two purposes: to tell whether two sets of files are the
+ * same, and as the hash of HMAC (RFC 2104) in authenticated STAMP (RFC 8762 4.4).
  *
  * None of the libraries the programs link offers a digest, and the kernel's AF_ALG socket is not
  * there on every machine on which a configuration is checked. The round constants are the first 32
  * bits of the fractional parts of the cube roots of the first 64 primes (4.2.2), the initial state
- * those of the square roots of the first eight (5.3.3). Not constant-time, not meant for secrets.
- * Pure, any thread. */
+ * those of the square roots of the first eight (5.3.3). No step depends on the data but by its
+ * length. Pure, any thread. */
 #include <string.h>
 #include "sha256.h"
 
@@ -143,4 +143,58 @@ void sha256_final(struct sha256 *sha, uint8_t ret_digest[32])
 	sha256_update(sha, length, sizeof(length));
 	for (unsigned i = 0; i < 32; i++)
 		ret_digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* ---- HMAC, RFC 2104 2 ---- */
+
+#define BLOCK 64
+
+void hmac_key(struct hmac *hmac, const void *key, size_t len)
+{
+	uint8_t block[BLOCK] = { 0 };
+
+	if (len > BLOCK) {
+		sha256_init(&hmac->inner);
+		sha256_update(&hmac->inner, key, len);
+		sha256_final(&hmac->inner, block);
+	} else {
+		memcpy(block, key, len);
+	}
+	for (unsigned i = 0; i < BLOCK; i++)
+		block[i] ^= 0x36;
+	sha256_init(&hmac->inner);
+	sha256_update(&hmac->inner, block, BLOCK);
+	for (unsigned i = 0; i < BLOCK; i++)
+		block[i] ^= 0x36 ^ 0x5c;
+	sha256_init(&hmac->outer);
+	sha256_update(&hmac->outer, block, BLOCK);
+	explicit_bzero(block, sizeof(block));
+}
+
+void hmac_sign(const struct hmac *hmac, const void *data, size_t len, uint8_t ret_mac[32])
+{
+	struct sha256 sha = hmac->inner;
+
+	sha256_update(&sha, data, len);
+	sha256_final(&sha, ret_mac);
+	sha = hmac->outer;
+	sha256_update(&sha, ret_mac, 32);
+	sha256_final(&sha, ret_mac);
+	explicit_bzero(&sha, sizeof(sha));
+}
+
+_Bool hmac_right(
+	const struct hmac *hmac, const void *data, size_t len, const uint8_t *mac, size_t n)
+{
+	uint8_t right[32], differ = 0;
+
+	hmac_sign(hmac, data, len, right);
+	for (size_t i = 0; i < n && i < sizeof(right); i++)
+		differ |= right[i] ^ mac[i];
+	return !differ && n && n <= sizeof(right);
+}
+
+void hmac_wipe(struct hmac *hmac)
+{
+	explicit_bzero(hmac, sizeof(*hmac));
 }

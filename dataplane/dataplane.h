@@ -257,6 +257,60 @@ int dp_group_info(uint32_t group, struct dp_group_info *ret_info);
 int dp_group_bucket(uint32_t group, const struct ip_addr *src, const struct ip_addr *dst,
 	uint8_t proto, uint16_t sport, uint16_t dport, unsigned *ret_bucket, uint32_t *ret_adj);
 
+/* ---- path probes (probe.c) and the STAMP reflector (reflector.c) ----
+ * A stream sends probes in turn from `buckets` ports (or ICMP ids) of ours, so that the ways of an
+ * ECMP on the path are all met, and judges each probe once: answered, or lost after the timeout. */
+#define DP_PROBES_MAX		2048
+#define DP_PROBE_BUCKETS_MAX	64
+#define DP_PROBE_PORT_MIN	61000			    /* above the ports Linux gives out */
+#define DP_PROBE_PORTS		(65536 - DP_PROBE_PORT_MIN) /* all buckets of one type */
+#define DP_PROBE_RATE_MAX	1000
+#define DP_PROBE_TIMEOUT_MAX_MS 3000
+
+enum dp_probe_type { DP_PROBE_STAMP, DP_PROBE_ICMP, DP_PROBE_TCP, DP_PROBE_TYPES };
+
+struct dp_probe {
+	uint8_t type;
+	uint8_t buckets;
+	uint16_t rate; /* a second, of all buckets together */
+	uint16_t vrf, link;
+	uint16_t port; /* far one; not for ICMP */
+	struct ip_addr src, dst;
+	const void *key; /* STAMP, authenticated; not kept */
+	size_t key_len;
+};
+
+/* Begin or begin anew, counters at zero; it stands still until dp_probe_way. -ENOSPC: no ports. */
+int dp_probe_set(unsigned probe, const struct dp_probe *conf);
+int dp_probe_del(unsigned probe); /* -ENOENT */
+/* By which adjacency; 0: none, every probe is lost. */
+int dp_probe_way(unsigned probe, uint32_t adj, uint16_t timeout_ms);
+
+enum dp_probe_fate { DP_PROBE_ANSWERED, DP_PROBE_LOST };
+struct dp_probe_outcome {
+	uint8_t fate, bucket;
+	uint32_t rtt_us;
+};
+
+/* Probes that were judged since *cursor (0 = the first), oldest first; *cursor moves. Returns how
+ * many; what was overwritten before it was read is skipped. */
+unsigned dp_probe_read(
+	unsigned probe, uint32_t *cursor, struct dp_probe_outcome *ret_outcomes, unsigned max);
+
+struct dp_probe_stats {	       /* of one bucket */
+	uint64_t sent, unsent; /* unsent: of them, the adjacency did not forward */
+	uint64_t received, lost, late, duplicate, reordered;
+	uint64_t refused;  /* to the right port from the right address, and not an answer of ours */
+	uint64_t quiet_ns; /* since the last answer, or since it began */
+	uint16_t port;	   /* our port or ICMP id */
+};
+
+int dp_probe_stats(unsigned probe, unsigned bucket, struct dp_probe_stats *ret_stats);
+
+/* Answer STAMP on this link (RFC 8762 4.3); with a key only what is authenticated by it. */
+int dp_reflector_set(uint16_t link, bool on, const void *key, size_t key_len);
+uint64_t dp_reflector_count(uint16_t link); /* probes answered */
+
 /* ---- events: from workers and the punt thread to control ---- */
 enum dp_event_kind {
 	DP_EV_PORT_UP,

@@ -1,5 +1,6 @@
-/* local: packets for this router. An end of a tunnel goes to decap; everything else is the
- * kernel's, by the class that decides its budget (punt.def).
+/* local: packets for this router. An end of a tunnel goes to decap, a probe or the answer to one to
+ * probe_packet.c; everything else is the kernel's, by the class that decides its budget
+ * (punt.def).
  *
  * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the
  * kernel puts them together; those of a tunnel's outer packets cannot be and are dropped. This is
@@ -11,6 +12,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "probe.h"
 #include "snapshot.h"
 #include "virtual.h"
 #include "vrf.h"
@@ -71,7 +73,7 @@ static bool for_tunnel(const struct worker *w, const struct packet *k, const str
 						  NULL, flow_be16(k->ip + off + 2));
 }
 
-/* Past the IP header at off. Tunnels first, then the kernel. */
+/* Past the IP header at off. Tunnels first, then probes, then the kernel. */
 static void deliver(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
 	uint8_t proto, unsigned off, bool fragment, bool later)
 {
@@ -87,6 +89,9 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 	}
 	if (!fragment && virtual_advert(l, k, proto))
 		return punt_send(w, k->m, k->in, DP_PUNT_vrrp);
+	if (unlikely(atomic_load_explicit(&probe_watching, memory_order_relaxed)) && !fragment &&
+		probe_take(w, k, l, proto, off))
+		return;
 	punt_send(w, k->m, k->in, later ? DP_PUNT_other : class_of(proto, k->ip + off, len));
 }
 

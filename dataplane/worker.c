@@ -18,6 +18,7 @@
 #include "dp.h"
 #include "pipeline.h"
 #include "port.h"
+#include "probe.h"
 #include "punt.h"
 #include "reclaim.h"
 #include "worker.h"
@@ -63,6 +64,7 @@ static unsigned worker_round(struct worker *w)
 		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 		n += worker_inject(w);
 	}
+	n += probe_poll(w);
 	tx_flush(w);
 	return n;
 }
@@ -150,6 +152,8 @@ int worker_create(unsigned n, struct dp_err *err)
 			return dp_fail(err, -ENOMEM,
 				"worker %u: need memory for its rings and counters, have none", i);
 	}
+	if (probe_init(n))
+		return dp_fail(err, -ENOMEM, "probes: need memory for their rings, have none");
 	return 0;
 }
 
@@ -200,6 +204,7 @@ static void worker_drain(struct rte_ring *ring)
 
 void worker_free(void)
 {
+	probe_exit();
 	for (unsigned i = 0; i < DP_WORKERS_MAX; i++) {
 		struct worker *w = worker_table[i];
 
