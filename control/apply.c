@@ -19,6 +19,7 @@
 #include "health.h"
 #include "keeper.h"
 #include "mirror.h"
+#include "probes.h"
 
 #define NOTIFY_RCVBUF (64u << 20) /* 161,000 route notifications */
 
@@ -340,6 +341,7 @@ static void remove_link(struct link *link)
 	bring_gone(link);
 	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
+	probes_link_gone(link);
 	health_forget(link);
 	link_release(link);
 }
@@ -372,6 +374,7 @@ static void finish(struct apply *a)
 	control.generation++;
 	control.reload_ops += a->diff.n;
 	mirror_config_changed();
+	probes_config_changed();
 	if (control.running->routing == CFG_ROUTING_FRR)
 		frr_sync();
 }

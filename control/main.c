@@ -23,6 +23,7 @@
 #include "mirror.h"
 #include "notify.h"
 #include "privileges.h"
+#include "probes.h"
 
 #ifndef LINTAS_VERSION
 #define LINTAS_VERSION "0.1"
@@ -234,6 +235,8 @@ static int events_start(void)
 		rc = event_start(-1, 0, on_reclaim, RECLAIM_MS * 1000, 1);
 	if (!rc && watchdog)
 		rc = event_start(-1, 0, on_watchdog, watchdog, 1);
+	if (!rc)
+		rc = probes_start();
 	return rc ? rc : bring_start();
 }
 
@@ -372,6 +375,7 @@ static void stop(void)
 	api_close();
 	reload_stop();
 	frr_stop();
+	probes_stop();
 	bring_stop();
 	for (unsigned i = 0; i < n_events; i++)
 		event_free(events[i]);

@@ -19,6 +19,8 @@ const struct api_command api_commands[] = {
 	{ "neighbor show", "[vrf]", "neighbours and their adjacencies", false, view_neighbor_show },
 	{ "nexthop show", "", "path groups: legs, tiers, shares, prefixes", false,
 		view_nexthop_show },
+	{ "probe show", "[name]", "probes: loss, round trip and verdict by link and bucket", false,
+		view_probe_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },

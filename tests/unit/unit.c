@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	unit_cloud();
 	unit_ctl();
 	unit_ctl_print();
+	unit_estimate();
 	unit_memory();
 	unit_driver();
 	CU_set_test_complete_handler(test_done);

@@ -23,6 +23,7 @@ void unit_api_clients(void);
 void unit_cloud(void);
 void unit_ctl(void);
 void unit_ctl_print(void);
+void unit_estimate(void);
 void unit_memory(void);
 void unit_driver(void);
 
