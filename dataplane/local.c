@@ -1,6 +1,6 @@
-/* local: packets for this router. An end of a tunnel goes to decap, a probe or the answer to one to
- * probe_packet.c; everything else is the kernel's, by the class that decides its budget
- * (punt.def).
+/* local: packets for this router. An end of a tunnel goes to decap, a BFD session of ours is heard
+ * here (bfd.c), a probe or the answer to one goes to probe_packet.c; everything else is the
+ * kernel's, by the class that decides its budget (punt.def).
  *
  * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the
  * kernel puts them together; those of a tunnel's outer packets cannot be and are dropped. This is
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include "bfd.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -91,6 +92,9 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 		return punt_send(w, k->m, k->in, DP_PUNT_vrrp);
 	if (unlikely(atomic_load_explicit(&probe_watching, memory_order_relaxed)) && !fragment &&
 		probe_take(w, k, l, proto, off))
+		return;
+	if (proto == IPPROTO_UDP && !fragment && len >= UDP_LEN &&
+		flow_be16(k->ip + off + 2) == BFD_PORT && bfd_receive(w, k, off))
 		return;
 	punt_send(w, k->m, k->in, later ? DP_PUNT_other : class_of(proto, k->ip + off, len));
 }

@@ -14,6 +14,7 @@
 #include <rte_malloc.h>
 #include <rte_errno.h>
 #include <rte_random.h>
+#include "bfd.h"
 #include "counters.h"
 #include "dp.h"
 #include "pipeline.h"
@@ -65,6 +66,9 @@ static unsigned worker_round(struct worker *w)
 		n += worker_inject(w);
 	}
 	n += probe_poll(w);
+	if (unlikely(atomic_load_explicit(&bfd_news[w->index], memory_order_relaxed)) ||
+		(w->bfd_due != BFD_NEVER && rte_rdtsc() >= w->bfd_due))
+		bfd_run(w);
 	tx_flush(w);
 	return n;
 }
