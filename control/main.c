@@ -21,6 +21,7 @@
 #include "bring.h"
 #include "frr.h"
 #include "keeper.h"
+#include "lag.h"
 #include "mirror.h"
 #include "notify.h"
 #include "privileges.h"
@@ -181,6 +182,10 @@ static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 			break;
 		case DP_EV_BFD:
 			bfd_sessions_event(event.session);
+			break;
+		case DP_EV_MEMBER_UP:
+		case DP_EV_MEMBER_DOWN:
+			lag_member_carrier(event.port, event.link, event.kind == DP_EV_MEMBER_UP);
 			break;
 		case DP_EV_NEIGH_MISS:
 			link = link_by_id(event.link);
@@ -361,6 +366,8 @@ static int start(void)
 		return rc;
 	}
 	rc = events_start();
+	if (!rc && (rc = lag_start(config)))
+		part = "the link aggregations";
 	if (!rc && (rc = apply_start(config)))
 		part = "every link and VRF";
 	if (!rc && (rc = bfd_server_start()))
@@ -384,6 +391,7 @@ static void stop(void)
 	frr_stop();
 	probes_stop();
 	bring_stop();
+	lag_stop();
 	for (unsigned i = 0; i < n_events; i++)
 		event_free(events[i]);
 	dp_stop();

@@ -7,6 +7,8 @@ const struct api_command api_commands[] = {
 	{ "status", "", "the router on one screen", false, view_status },
 	{ "port show", "[name]", "ports: device, carrier, queues, packets, errors", false,
 		view_port_show },
+	{ "lag show", "[name]", "link aggregations: members, what LACP has agreed on", false,
+		view_lag_show },
 	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false,
 		view_link_show },
 	{ "link diagnose", "name", "a link's layers, the first that fails, and whose turn it is",

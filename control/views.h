@@ -54,6 +54,7 @@ typedef void view_handler(struct api_request *request, const json_t *args);
 view_handler view_status;						     /* views_status.c */
 view_handler view_port_show, view_link_show, view_vrf_show;		     /* views_link.c */
 view_handler view_link_diagnose;					     /* diagnose.c */
+view_handler view_lag_show;						     /* views_lag.c */
 view_handler view_route_show;						     /* views_route.c */
 view_handler view_route_get;						     /* views_get.c */
 view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */

@@ -12,10 +12,13 @@
 
 static json_t *port_json(unsigned port)
 {
+	struct dp_lag_info lag;
 	struct dp_port_info i;
 
 	if (dp_port_info(port, &i))
 		return NULL;
+	if (!dp_lag_info(port, &lag))
+		snprintf(i.device, sizeof(i.device), "%u members", lag.n_members);
 	json_t *owner = i.owner < 0 ? json_null() : json_integer(i.owner);
 	json_t *speed = i.speed_mbps ? json_integer(i.speed_mbps) : json_null();
 	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:b, s:o, s:i, s:i, s:i, s:o,"

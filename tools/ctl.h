@@ -117,6 +117,7 @@ double get_real(const json_t *object, const char *key);
 bool get_bool(const json_t *object, const char *key);
 
 void print_port(struct ctl_print *print, const json_t *item); /* ctl_show.c */
+void print_lag(struct ctl_print *print, const json_t *item);  /* ctl_lag.c */
 void print_link(struct ctl_print *print, const json_t *item);
 void print_vrf(struct ctl_print *print, const json_t *item);
 void print_route(struct ctl_print *print, const json_t *item);

@@ -75,7 +75,7 @@ static void print_name(const json_t *data, bool more, void *arg)
 
 static int names_list(const struct options *o)
 {
-	static const char *const kinds[] = { "port", "link", "vrf" };
+	static const char *const kinds[] = { "port", "lag", "link", "vrf" };
 	char api[32];
 	json_t *args;
 
@@ -88,7 +88,7 @@ static int names_list(const struct options *o)
 		json_decref(args);
 		return status;
 	}
-	fprintf(stderr, "lintasctl: --names port, link or vrf\n");
+	fprintf(stderr, "lintasctl: --names port, lag, link or vrf\n");
 	return CTL_ERROR;
 }
 

@@ -54,6 +54,7 @@ int main(int argc, char **argv)
 	unit_ctl_print();
 	unit_estimate();
 	unit_memory();
+	unit_lacp();
 	unit_driver();
 	CU_set_test_complete_handler(test_done);
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext)

@@ -25,6 +25,7 @@ void unit_ctl(void);
 void unit_ctl_print(void);
 void unit_estimate(void);
 void unit_memory(void);
+void unit_lacp(void);
 void unit_driver(void);
 
 /* A suite from an array of {name, function}. */
