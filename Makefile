@@ -27,10 +27,11 @@ CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes a
 	kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh \
 	mirror_route mirror_prefix mirror_late mirror_sweep rib legs health bfd_message bfd_server \
 	bfd_sessions estimate probes hops tunnel audit mirror_view lacp_pdu lacp lag frr_policy \
-	frr_maps frr_render frr_diff frr_sync api_socket api views views_args views_status \
-	views_link views_lag views_route views_get views_header views_nexthop views_probe views_bgp \
-	views_bfd views_stats views_cycles views_config views_events views_sessions diagnose \
-	diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp
+	frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard api_socket api views \
+	views_args views_status views_link views_lag views_route views_get views_header \
+	views_nexthop views_probe views_bgp views_bfd views_stats views_cycles views_config \
+	views_events views_sessions diagnose diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp \
+	diagnose_bgp
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
 	ctl_show ctl_lag ctl_status ctl_get ctl_diagnose ctl_stats ctl_probe ctl_cycles ctl_config \

@@ -25,7 +25,8 @@ int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FI
 /* Start bringing FRR to control.running; asynchronous, coalesced, retried while FRR is
  * not there. */
 void frr_sync(void);
-void frr_stop(void); /* at the end; FRR stays as it is */
+void frr_nudge(void); /* health has changed: look whether what is announced must */
+void frr_stop(void);  /* at the end; FRR stays as it is */
 
 struct frr_status {
 	bool in_sync;
@@ -39,5 +40,20 @@ int frr_show_bfd(void (*done)(const json_t *json, void *arg), void *arg);
 /* `show bgp vrf VRF neighbors PEER json`: one session in full. */
 int frr_show_peer(const char *vrf, const struct ip_addr *peer,
 	void (*done)(const json_t *json, void *arg), void *arg);
+
+enum frr_routes { FRR_RECEIVED, FRR_ADVERTISED, FRR_TABLE, FRR_LISTED };
+/* Routes of the family of peer's address: what it said before any filter, what it was told, the
+ * VRF's whole table, or of that what is in link's announce list. */
+int frr_show_routes(enum frr_routes what, const char *vrf, const struct ip_addr *peer,
+	const char *link, void (*done)(const json_t *json, void *arg), void *arg);
+/* An answer that was kept with json_incref(): freed in a helper thread if it was the last. */
+void frr_answer_free(json_t *json);
+
+/* ---- frr_guard.c: limits of prefixes ---- */
+/* What FRR says of a session now, for each of them at every look. */
+void frr_guard_look(const struct cfg_link *link, bool v6, json_int_t received, json_int_t sent);
+void frr_guard_done(void);			       /* of this look */
+unsigned frr_guard_waiting(const char *link, bool v6); /* prefixes that have no room */
+void frr_guard_stop(void);
 
 #endif

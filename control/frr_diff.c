@@ -264,6 +264,7 @@ static int text_parse(enum frr_daemon daemon, const char *at, struct text *ret_t
 
 /* ---- commands ---- */
 struct writer {
+	enum frr_daemon daemon;
 	FILE *out;
 	const struct line *context; /* where vtysh is: NULL = top */
 	unsigned n;
@@ -391,25 +392,65 @@ static void line_add(struct writer *w, const struct line *line, const struct tex
 		command(w, line->parent, "", line->text, strlen(line->text));
 }
 
+/* The counter of what a session is told: set before anything else of a session that is there, taken
+ * away after everything, so that at no moment neither it nor a list holds. */
+static bool is_cap(const struct line *line)
+{
+	return starts(line->text, "neighbor ") && word_is(line->text, 2, "maximum-prefix-out");
+}
+
+static bool cap_early(const struct line *line, const struct text *running)
+{
+	struct line *found = NULL;
+	char *path;
+	int len;
+
+	if (!is_cap(line) || !line->parent)
+		return false;
+	len = asprintf(&path, "%s\x1f%.*s activate", line->parent->path, (int)words(line->text, 2),
+		line->text);
+	if (len < 0)
+		return false;
+	HASH_FIND(by_path, running->paths, path, (size_t)len, found);
+	free(path);
+	return found;
+}
+
+static void commands_write(struct writer *w, const struct text *have, const struct text *want)
+{
+	for (unsigned i = 0; i < want->n; i++)
+		if (cap_early(want->lines[i], have))
+			line_add(w, want->lines[i], have);
+	for (int r = RANKS - 1; r >= 0; r--)
+		for (unsigned i = 0; i < have->n; i++)
+			if (rank(w->daemon, root_of(have->lines[i])->text) == r &&
+				!is_cap(have->lines[i]))
+				line_delete(w, have->lines[i], want);
+	for (int r = 0; r < RANKS; r++)
+		for (unsigned i = 0; i < want->n; i++)
+			if (rank(w->daemon, root_of(want->lines[i])->text) == r &&
+				!cap_early(want->lines[i], have))
+				line_add(w, want->lines[i], have);
+	for (unsigned i = 0; i < have->n; i++)
+		if (is_cap(have->lines[i]))
+			line_delete(w, have->lines[i], want);
+}
+
 int frr_diff(enum frr_daemon daemon, const char *running, const char *wanted, FILE *out,
 	unsigned *ret_n, char *ret_first, size_t first_size)
 {
 	struct text have = { 0 }, want = { 0 };
-	struct writer w = { .out = out, .first = ret_first, .first_size = first_size };
+	struct writer w = {
+		.daemon = daemon, .out = out, .first = ret_first, .first_size = first_size
+	};
 	int rc = text_parse(daemon, running, &have);
 
 	if (first_size)
 		ret_first[0] = '\0';
 	if (!rc)
 		rc = text_parse(daemon, wanted, &want);
-	for (int r = RANKS - 1; !rc && r >= 0; r--)
-		for (unsigned i = 0; i < have.n; i++)
-			if (rank(daemon, root_of(have.lines[i])->text) == r)
-				line_delete(&w, have.lines[i], &want);
-	for (int r = 0; !rc && r < RANKS; r++)
-		for (unsigned i = 0; i < want.n; i++)
-			if (rank(daemon, root_of(want.lines[i])->text) == r)
-				line_add(&w, want.lines[i], &have);
+	if (!rc)
+		commands_write(&w, &have, &want);
 	if (!rc) {
 		leave(&w);
 		*ret_n = w.n;

@@ -73,13 +73,13 @@ static void list_write(const struct frr_render *r, const struct cfg_link *link, 
 {
 	const struct cfg_filter_list *list = in ? &link->bgp.accept : &link->bgp.announce;
 	const struct frr_guard *guard = in ? NULL : frr_guard_of(r->orders, link, v6);
-	char name[32];
+	char name[40];
 
 	frr_map_name(link, v6, in, name, sizeof(name));
 	for (unsigned i = 0; i < list->n; i++)
 		if ((list->items[i].prefix.af == AF_INET6) == v6)
 			filter_write(r, name, &list->items[i]);
-	if (!guard || !guard->listed)
+	if (!guard)
 		return;
 	strcat(name, "-held");
 	for (unsigned i = 0; i < guard->n; i++)
@@ -111,7 +111,7 @@ static void reach_write(const struct frr_render *r, const struct cfg_zone *to)
 
 static void zones_write(const struct frr_render *r)
 {
-	char name[32];
+	char name[40];
 
 	reach_write(r, NULL);
 	for (unsigned i = 0; i < r->config->n_zones; i++)
@@ -202,7 +202,7 @@ static void map_never(const struct frr_render *r, const char *name, bool v6)
 
 static void map_in(const struct frr_render *r, const struct cfg_link *link, bool v6)
 {
-	char name[32];
+	char name[40];
 
 	frr_map_name(link, v6, true, name, sizeof(name));
 	map_never(r, name, v6);
@@ -215,14 +215,14 @@ static void map_in(const struct frr_render *r, const struct cfg_link *link, bool
 static void map_out(const struct frr_render *r, const struct cfg_link *link, bool v6)
 {
 	const struct frr_guard *guard = frr_guard_of(r->orders, link, v6);
-	char name[32];
+	char name[40];
 
 	frr_map_name(link, v6, false, name, sizeof(name));
 	if (frr_conduct_of(r->config, r->orders, link) == FRR_SILENT)
 		fprintf(r->out, "route-map %s deny %u\nexit\n!\n", name, SEQ_SILENT);
 	map_never(r, name, v6);
 	fprintf(r->out, "route-map %s permit %u\n match %s address prefix-list %s%s\n", name,
-		SEQ_PERMIT, ip(v6), name, guard && guard->listed ? "-held" : "");
+		SEQ_PERMIT, ip(v6), name, guard ? "-held" : "");
 	fprintf(r->out, " match large-community LINTAS-TO-%s\n",
 		link->zone ? link->zone->name : "NONE");
 	lever_write(r, link, frr_peer(link, v6));

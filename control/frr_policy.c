@@ -140,6 +140,61 @@ enum cfg_inbound frr_inbound(const struct cfg_link *link, enum frr_conduct condu
 	return conduct != FRR_NORMAL && inbound < CFG_INBOUND_LOW ? CFG_INBOUND_LOW : inbound;
 }
 
+const struct cfg_link *frr_link_of_peer(
+	const struct config *config, const struct cfg_vrf *vrf, const struct ip_addr *peer)
+{
+	for (unsigned i = 0; i < config->n_links; i++) {
+		const struct cfg_bgp_peer *p = frr_peer(&config->links[i], peer->af == AF_INET6);
+
+		if (p && config->links[i].vrf == vrf && ip_addr_equal(&p->peer, peer))
+			return &config->links[i];
+	}
+	return NULL;
+}
+
+/* ---- our own prefixes ---- */
+static bool is_network(const struct ip_prefix *address, const struct ip_prefix *prefix)
+{
+	struct ip_prefix network = *address;
+
+	ip_prefix_mask(&network);
+	return ip_prefix_equal(&network, prefix);
+}
+
+static bool link_declares(const struct cfg_link *link, const struct ip_prefix *prefix)
+{
+	for (unsigned i = 0; i < link->statics.n; i++)
+		if (ip_prefix_equal(&link->statics.items[i], prefix))
+			return true;
+	for (unsigned i = 0; i < link->n_address; i++)
+		if (is_network(&link->address[i], prefix))
+			return true;
+	return false;
+}
+
+bool frr_own_of(const struct config *config, const struct cfg_vrf *vrf,
+	const struct ip_prefix *prefix, bool *ret_own, const struct cfg_zone **ret_zone)
+{
+	const struct cfg_zone *zone = NULL;
+	bool found = false;
+
+	for (unsigned i = 0; i < vrf->loopback.n; i++)
+		found |= is_network(&vrf->loopback.items[i], prefix);
+	*ret_own = found;
+	for (unsigned i = 0; i < config->n_links; i++) {
+		const struct cfg_link *link = &config->links[i];
+
+		if (link->vrf != vrf || !link_declares(link, prefix))
+			continue;
+		if (found && (*ret_own || link->zone != zone))
+			return false;
+		zone = link->zone;
+		found = true;
+	}
+	*ret_zone = zone;
+	return found;
+}
+
 /* ---- verdicts ---- */
 static enum frr_verdict judge(const struct cfg_filter_list *list, const struct ip_prefix *prefix)
 {
@@ -186,5 +241,5 @@ enum frr_verdict frr_judge_out(const struct config *config, const struct frr_ord
 		return FRR_NO_REACH;
 	if (frr_conduct_of(config, orders, link) == FRR_SILENT)
 		return FRR_QUIET;
-	return guard && guard->listed && !guard_holds(guard, prefix) ? FRR_OVER : FRR_PASSES;
+	return guard && !guard_holds(guard, prefix) ? FRR_OVER : FRR_PASSES;
 }

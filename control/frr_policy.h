@@ -20,7 +20,7 @@ enum frr_conduct {
 /* A session near its limit: exactly these prefixes are told. Owned by frr_guard.c. */
 struct frr_guard {
 	char link[CFG_NAME_MAX];
-	bool v6, listed, uncapped; /* listed: the list is in force; uncapped: it alone holds */
+	bool v6;
 	struct ip_prefix *items;
 	unsigned n;
 };
@@ -62,6 +62,12 @@ enum frr_conduct frr_conduct_of(
 const struct frr_guard *frr_guard_of(
 	const struct frr_orders *orders, const struct cfg_link *link, bool v6);
 
+const struct cfg_link *frr_link_of_peer(
+	const struct config *config, const struct cfg_vrf *vrf, const struct ip_addr *peer);
+/* Whose a prefix of our own is: of a loopback (*ret_own), or declared by a link of *ret_zone.
+ * False: it is not ours, or two zones claim it. */
+bool frr_own_of(const struct config *config, const struct cfg_vrf *vrf,
+	const struct ip_prefix *prefix, bool *ret_own, const struct cfg_zone **ret_zone);
 /* Our filters' word on one prefix, in the order in which FRR asks them. */
 enum frr_verdict frr_judge_in(const struct cfg_link *link, const struct ip_prefix *prefix);
 /* own: of a loopback; else learned over, or declared by, a link of zone `from` (NULL: of none). */

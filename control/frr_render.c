@@ -263,10 +263,9 @@ static void neighbor_write(
 }
 
 /* ---- our own prefixes ---- */
-struct own { /* of one VRF and family, sorted by prefix */
-	struct ip_prefix prefix;
-	bool own; /* of a loopback; else of the zone */
-	const struct cfg_zone *zone;
+struct own { /* of one VRF and family, in the order of the configuration */
+	struct ip_prefix *items;
+	unsigned n;
 };
 
 static bool announced(
@@ -280,69 +279,62 @@ static bool announced(
 	return false;
 }
 
-static void own_add(const struct config *config, const struct cfg_vrf *vrf, struct own **owns,
-	unsigned *n, struct own own)
+/* One that some neighbour may hear of; each once. */
+static void own_add(const struct config *config, const struct cfg_vrf *vrf, uint8_t af,
+	struct own *own, struct ip_prefix prefix)
 {
-	ip_prefix_mask(&own.prefix);
-	if (!announced(config, vrf, &own.prefix))
-		return;
-	if ((*n & (*n - 1)) == 0) { /* grows by doubling: 1, 2, 4 … */
-		struct own *more = realloc(*owns, (*n ? *n * 2 : 1) * sizeof(*more));
+	struct ip_prefix *more;
 
+	ip_prefix_mask(&prefix);
+	if (prefix.af != af || !announced(config, vrf, &prefix))
+		return;
+	for (unsigned i = 0; i < own->n; i++)
+		if (ip_prefix_equal(&own->items[i], &prefix))
+			return;
+	if ((own->n & (own->n - 1)) == 0) { /* grows by doubling: 1, 2, 4 … */
+		more = realloc(own->items, (own->n ? own->n * 2 : 1) * sizeof(*more));
 		if (!more)
 			return;
-		*owns = more;
+		own->items = more;
 	}
-	(*owns)[(*n)++] = own;
+	own->items[own->n++] = prefix;
 }
 
-static unsigned owns_collect(
-	const struct config *config, const struct cfg_vrf *vrf, uint8_t af, struct own **ret_owns)
+static void own_collect(
+	const struct config *config, const struct cfg_vrf *vrf, uint8_t af, struct own *own)
 {
-	unsigned n = 0;
-
 	for (unsigned i = 0; i < vrf->loopback.n; i++)
-		if (vrf->loopback.items[i].af == af)
-			own_add(config, vrf, ret_owns, &n,
-				(struct own){ vrf->loopback.items[i], true, NULL });
+		own_add(config, vrf, af, own, vrf->loopback.items[i]);
 	for (unsigned l = 0; l < config->n_links; l++) {
 		const struct cfg_link *link = &config->links[l];
 
 		if (link->vrf != vrf)
 			continue;
 		for (unsigned i = 0; i < link->statics.n; i++)
-			if (link->statics.items[i].af == af)
-				own_add(config, vrf, ret_owns, &n,
-					(struct own){ link->statics.items[i], false, link->zone });
+			own_add(config, vrf, af, own, link->statics.items[i]);
 		for (unsigned i = 0; i < link->n_address; i++)
-			if (link->address[i].af == af)
-				own_add(config, vrf, ret_owns, &n,
-					(struct own){ link->address[i], false, link->zone });
+			own_add(config, vrf, af, own, link->address[i]);
 	}
-	return n;
 }
 
-/* Each once. One that two zones claim is told to nobody: whose it is cannot be said. */
+/* One that two zones claim is told to nobody: whose it is cannot be said. */
 static void networks_write(const struct frr_render *r, const struct cfg_vrf *vrf, uint8_t af)
 {
-	struct own *owns = NULL;
-	unsigned n = owns_collect(r->config, vrf, af, &owns);
+	struct own own = { 0 };
 	char text[IP_STRLEN], map[32];
 
-	for (unsigned i = 0; i < n; i++) {
-		bool skip = false;
+	own_collect(r->config, vrf, af, &own);
+	for (unsigned i = 0; i < own.n; i++) {
+		const struct cfg_zone *zone;
+		bool ours;
 
-		for (unsigned j = 0; j < n && !skip; j++)
-			if (ip_prefix_equal(&owns[i].prefix, &owns[j].prefix))
-				skip = j < i || owns[j].own != owns[i].own ||
-				       owns[j].zone != owns[i].zone;
-		if (skip)
+		if (!frr_own_of(r->config, vrf, &own.items[i], &ours, &zone))
 			continue;
-		frr_map_own(owns[i].own, owns[i].zone, map, sizeof(map));
+		frr_map_own(ours, zone, map, sizeof(map));
 		fprintf(r->out, "  network %s route-map %s\n",
-			ip_prefix_format(&owns[i].prefix, text), map);
+			ip_prefix_format(&own.items[i], text), map);
 	}
-	free(owns);
+	free(own.items);
 }
 
 /* ---- instances ---- */
@@ -350,12 +342,11 @@ static void limits_write(
 	const struct frr_render *r, const struct cfg_link *link, bool v6, const char *who)
 {
 	const struct cfg_bgp_peer *peer = frr_peer(link, v6);
-	const struct frr_guard *guard = frr_guard_of(r->orders, link, v6);
 
 	if (peer->max_in)
 		fprintf(r->out, "  neighbor %s maximum-prefix %u 80 restart %u\n", who,
 			peer->max_in, MAX_IN_RESTART);
-	if (peer->max_out && !(guard && guard->uncapped))
+	if (peer->max_out && !frr_guard_of(r->orders, link, v6)) /* its list holds */
 		fprintf(r->out, "  neighbor %s maximum-prefix-out %u\n", who, peer->max_out);
 	if (peer->as_override && peer->asn != r->config->gateway.asn)
 		fprintf(r->out, "  neighbor %s as-override\n", who);

@@ -1,4 +1,4 @@
-/* FRR brought to control.running, and asked for what it knows.
+/* FRR brought to control.running.
  *
  * For each daemon: render -> `show running-config` -> frr_diff (in a helper thread: pure, and long
  * with a thousand sessions) -> `vtysh -f` with the lines that differ -> show again, until nothing
@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "control.h"
 #include "frr.h"
+#include "frr_own.h"
 #include "keeper.h"
 
 static const char *const daemons[FRR_DAEMONS] = { "zebra", "bfdd", "bgpd" };
@@ -27,16 +28,10 @@ static const char *const daemons[FRR_DAEMONS] = { "zebra", "bfdd", "bgpd" };
 #define RETRY_MS     500
 #define RETRY_MAX_MS 15000
 #define ROUNDS_MAX   4 /* of comparing and applying, before what is left is called refused */
-#define TEXT_MAX     (64u << 20)
 
 _Static_assert((int)FRR_ZEBRA == KEEPER_SHOW_ZEBRA && (int)FRR_BFDD == KEEPER_SHOW_BFDD &&
 		       (int)FRR_BGPD == KEEPER_SHOW_BGPD,
 	"the keeper's numbers for the daemons");
-
-struct text { /* wiped when freed */
-	char *bytes;
-	size_t len;
-};
 
 static struct {
 	bool busy;	/* a tool or the helper thread is at it */
@@ -49,47 +44,16 @@ static struct {
 	struct timespec born[FRR_DAEMONS]; /* of the daemons' sockets */
 	struct event *watch;
 	struct frr_status status;
-	struct text rendered;
+	struct frr_text rendered;
 	bool comparing; /* then `rendered` and `running` are the helper thread's */
-	struct text running;
+	struct frr_text running;
 	int commands; /* descriptor */
 	unsigned lines;
 	char first[160];
 	int rc;
 } sync_state = { .commands = -1 };
 
-/* ---- text and descriptors ---- */
-static void text_wipe(struct text *text)
-{
-	if (text->bytes)
-		explicit_bzero(text->bytes, text->len);
-	free(text->bytes);
-	*text = (struct text){ 0 };
-}
-
-static int text_read(int fd, struct text *ret_text)
-{
-	struct stat st;
-	size_t at = 0;
-	char *bytes;
-
-	if (fd < 0 || fstat(fd, &st) || st.st_size > TEXT_MAX)
-		return -EFBIG;
-	bytes = malloc((size_t)st.st_size + 1);
-	if (!bytes)
-		return -ENOMEM;
-	while (at < (size_t)st.st_size) {
-		ssize_t n = pread(fd, bytes + at, (size_t)st.st_size - at, (off_t)at);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
-	bytes[at] = '\0';
-	*ret_text = (struct text){ bytes, at };
-	return 0;
-}
-
+/* ---- descriptors ---- */
 /* A stream into anonymous memory whose buffer is ours to wipe; secret_close gives
  * the descriptor. */
 struct secret {
@@ -126,19 +90,21 @@ static int secret_close(struct secret *s)
 	return rc;
 }
 
-static int render(struct text *ret_text)
+static int render(struct frr_text *ret_text)
 {
+	struct frr_orders orders = { .conduct = frr_conduct_now(control.running) };
 	struct secret s;
 	int fd, rc = secret_open(&s);
 
 	if (rc)
 		return rc;
-	rc = frr_render(control.running, NULL, s.out);
+	frr_guard_orders(&orders);
+	rc = frr_render(control.running, &orders, s.out);
 	fd = secret_close(&s);
 	if (fd < 0)
 		return fd;
 	if (!rc)
-		rc = text_read(fd, ret_text);
+		rc = frr_text_read(fd, ret_text);
 	close(fd);
 	return rc;
 }
@@ -148,7 +114,7 @@ static void show(void);
 
 static void step_end(void)
 {
-	text_wipe(&sync_state.running);
+	frr_text_wipe(&sync_state.running);
 	if (sync_state.commands >= 0)
 		close(sync_state.commands);
 	sync_state.commands = -1;
@@ -157,7 +123,7 @@ static void step_end(void)
 static void round_end(void)
 {
 	step_end();
-	text_wipe(&sync_state.rendered);
+	frr_text_wipe(&sync_state.rendered);
 	sync_state.busy = false;
 	sync_state.look_ns = now_ns() + DRIFT_NS;
 }
@@ -218,17 +184,17 @@ static void drift_found(void)
 /* vtysh's complaints are for the log, without what may hold a secret. */
 static void complaints_log(int fd)
 {
-	struct text text;
+	struct frr_text text;
 	char *at, *line;
 
-	if (text_read(fd, &text))
+	if (frr_text_read(fd, &text))
 		return;
 	for (at = text.bytes; (line = strsep(&at, "\r\n"));)
 		if (*line && !strstr(line, "password") &&
 			!strstr(line, "already configured with NETNS") &&
 			!strstr(line, "vtysh_pam:"))
 			log_event(LOG_LVL_WARN, "frr", "vtysh: %.180s", line);
-	text_wipe(&text);
+	frr_text_wipe(&text);
 }
 
 static void on_applied(int status, int output, void *arg)
@@ -322,7 +288,7 @@ static void on_shown(int status, int output, void *arg)
 		round_failed(status < 0 ? "show running-config: " : "does not answer", status);
 		return;
 	}
-	rc = text_read(output, &sync_state.running);
+	rc = frr_text_read(output, &sync_state.running);
 	if (!rc && sync_state.daemon == FRR_ZEBRA && !namespaces_adopted()) {
 		round_failed("has not adopted every namespace yet (does it run with -n?)", 0);
 		return;
@@ -403,6 +369,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	}
 	if (sync_state.busy)
 		return;
+	sync_state.wanted |= frr_conduct_changed(control.running);
 	if (sync_state.wanted && now >= sync_state.retry_ns)
 		begin(false);
 	else if (!sync_state.wanted && sync_state.look_ns && now >= sync_state.look_ns)
@@ -428,94 +395,28 @@ void frr_sync(void)
 		event_active(sync_state.watch, EV_TIMEOUT, 0); /* not from inside the caller */
 }
 
+void frr_nudge(void)
+{
+	if (sync_state.watch)
+		event_active(sync_state.watch, EV_TIMEOUT, 0);
+}
+
+bool frr_settled(void)
+{
+	return sync_state.status.in_sync && !sync_state.busy && !sync_state.wanted;
+}
+
 void frr_stop(void)
 {
 	event_free(sync_state.watch);
 	sync_state.watch = NULL;
 	if (sync_state.comparing)
 		return; /* the thread reads them still; they go with the process */
-	text_wipe(&sync_state.running);
-	text_wipe(&sync_state.rendered);
+	frr_text_wipe(&sync_state.running);
+	frr_text_wipe(&sync_state.rendered);
 }
 
 void frr_status(struct frr_status *ret_status)
 {
 	*ret_status = sync_state.status;
-}
-
-/* ---- what FRR knows ---- */
-struct question {
-	void (*done)(const json_t *json, void *arg);
-	void *arg;
-	struct text text;
-	json_t *json;
-};
-
-static void question_parse(void *arg)
-{
-	struct question *q = arg;
-
-	q->json = json_loads(q->text.bytes, 0, NULL);
-}
-
-static void question_end(void *arg)
-{
-	struct question *q = arg;
-
-	q->done(q->json, q->arg);
-	json_decref(q->json);
-	text_wipe(&q->text);
-	free(q);
-}
-
-static void on_answer(int status, int output, void *arg)
-{
-	struct question *q = arg;
-
-	/* With thousands of sessions the text is megabytes: not for this thread. */
-	if (status || text_read(output, &q->text) ||
-		control_offload(question_parse, question_end, q))
-		question_end(q);
-}
-
-static struct question *question_new(void (*done)(const json_t *json, void *arg), void *arg)
-{
-	struct question *q = calloc(1, sizeof(*q));
-
-	if (q) {
-		q->done = done;
-		q->arg = arg;
-	}
-	return q;
-}
-
-static int ask(enum keeper_show what, void (*done)(const json_t *json, void *arg), void *arg)
-{
-	struct question *q = question_new(done, arg);
-	int rc = q ? keeper_run(KEEPER_FRR_SHOW, what, -1, on_answer, q) : -ENOMEM;
-
-	if (rc)
-		free(q);
-	return rc;
-}
-
-int frr_show_peer(const char *vrf, const struct ip_addr *peer,
-	void (*done)(const json_t *json, void *arg), void *arg)
-{
-	struct question *q = question_new(done, arg);
-	int rc = q ? keeper_show_peer(vrf, peer, on_answer, q) : -ENOMEM;
-
-	if (rc)
-		free(q);
-	return rc;
-}
-
-int frr_show_bgp(void (*done)(const json_t *json, void *arg), void *arg)
-{
-	return ask(KEEPER_SHOW_BGP, done, arg);
-}
-
-int frr_show_bfd(void (*done)(const json_t *json, void *arg), void *arg)
-{
-	return ask(KEEPER_SHOW_BFD, done, arg);
 }

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "bring.h"
+#include "frr.h"
 #include "health.h"
 
 const char *const health_names[HEALTH_COUNT] = { "good", "grey", "bad" };
@@ -44,6 +45,7 @@ void health_probe(struct link *link, uint8_t af, enum health health, const char 
 	log_event(health > before ? LOG_LVL_WARN : LOG_LVL_NOTICE, link->name, "probes: %s%s%s",
 		what, why && *why ? ": " : "", why ? why : "");
 	mirror_health(link, health > before ? "probes are worse" : "probes are better");
+	frr_nudge();
 	bring_track(link);
 }
 

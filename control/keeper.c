@@ -130,6 +130,8 @@ static void peer_check(const struct keeper_request *request, struct keeper_answe
 		keeper_say(answer, -EINVAL, "a peer's address is IPv4 or IPv6");
 	else if (memcmp(peer->bytes + ip_size(peer->af), zero, 16 - ip_size(peer->af)))
 		keeper_say(answer, -EINVAL, "something behind an IPv4 address");
+	else if (request->value == KEEPER_SHOW_LISTED && !name_ok(request->name))
+		keeper_say(answer, -EINVAL, "link name outside [a-z][a-z0-9-]{0,14}");
 }
 
 /* Kind within the list; the link's name well formed or absent, and absent where it means nothing.
@@ -175,7 +177,7 @@ static int request_check(const struct keeper_request *request, struct keeper_ans
 	else if (request->op == KEEPER_NETLINK && request->value > KEEPER_RCVBUF_MAX)
 		keeper_say(answer, -ERANGE, "receive buffer above %u bytes", KEEPER_RCVBUF_MAX);
 	else if (request->op == KEEPER_RUN && request->tool == KEEPER_FRR_SHOW &&
-		 request->value == KEEPER_SHOW_PEER)
+		 request->value >= KEEPER_SHOW_PEER)
 		peer_check(request, answer);
 	else if (request->op == KEEPER_OPEN)
 		socket_check(request, answer);

@@ -51,6 +51,11 @@ enum keeper_show {	   /* the first three also name the daemon for KEEPER_FRR_APP
 	KEEPER_SHOW_BGP,  /* show bgp vrf all summary json */
 	KEEPER_SHOW_BFD,  /* show bfd peers json: of every VRF */
 	KEEPER_SHOW_PEER, /* show bgp vrf `vrf` neighbors `peer` json */
+	/* The rest are of the family of the peer's address. */
+	KEEPER_SHOW_RECEIVED,	/* what `peer` said, before any filter */
+	KEEPER_SHOW_ADVERTISED, /* what `peer` was told */
+	KEEPER_SHOW_TABLE,	/* all of the VRF's BGP table */
+	KEEPER_SHOW_LISTED, /* of it what is in the prefix list by which link `name` announces */
 	KEEPER_SHOW_COUNT,
 };
 
@@ -78,7 +83,8 @@ struct keeper_request {
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint32_t value;
-	struct ip_addr peer; /* KEEPER_SHOW_PEER; bytes behind an IPv4 address are zero */
+	struct ip_addr peer; /* KEEPER_SHOW_PEER and what follows it; bytes behind an IPv4 address
+				are zero */
 };
 
 struct keeper_answer {
@@ -115,9 +121,10 @@ const char *keeper_error(void);
  * be -1). */
 int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	void (*done)(int status, int output_fd, void *arg), void *arg);
-/* KEEPER_FRR_SHOW of one session: what is KEEPER_SHOW_PEER. */
-int keeper_show_peer(const char *vrf, const struct ip_addr *peer,
-	void (*done)(int status, int output_fd, void *arg), void *arg);
+/* KEEPER_FRR_SHOW of one session: KEEPER_SHOW_PEER and what follows it. link: NULL, but for
+ * KEEPER_SHOW_LISTED. */
+int keeper_show_peer(enum keeper_show what, const char *vrf, const struct ip_addr *peer,
+	const char *link, void (*done)(int status, int output_fd, void *arg), void *arg);
 void keeper_close(void);
 
 #endif

@@ -182,14 +182,16 @@ int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
 	return run_start(&request, file_fd, done, arg);
 }
 
-int keeper_show_peer(const char *vrf, const struct ip_addr *peer,
-	void (*done)(int status, int output_fd, void *arg), void *arg)
+int keeper_show_peer(enum keeper_show what, const char *vrf, const struct ip_addr *peer,
+	const char *link, void (*done)(int status, int output_fd, void *arg), void *arg)
 {
 	struct keeper_request request = {
-		.op = KEEPER_RUN, .tool = KEEPER_FRR_SHOW, .value = KEEPER_SHOW_PEER, .peer = *peer
+		.op = KEEPER_RUN, .tool = KEEPER_FRR_SHOW, .value = what, .peer = *peer
 	};
 
 	name_set(request.vrf, vrf);
+	if (link)
+		name_set(request.name, link);
 	return run_start(&request, -1, done, arg);
 }
 

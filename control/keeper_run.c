@@ -45,7 +45,11 @@ static const struct {
 	[KEEPER_SHOW_BGPD] = { "bgpd", RUNNING },
 	[KEEPER_SHOW_BGP] = { "bgpd", "show bgp vrf all summary json" },
 	[KEEPER_SHOW_BFD] = { "bfdd", "show bfd peers json" },
-	[KEEPER_SHOW_PEER] = { "bgpd", NULL }, /* command_of() */
+	[KEEPER_SHOW_PEER] = { "bgpd", NULL }, /* these: command_of() */
+	[KEEPER_SHOW_RECEIVED] = { "bgpd", NULL },
+	[KEEPER_SHOW_ADVERTISED] = { "bgpd", NULL },
+	[KEEPER_SHOW_TABLE] = { "bgpd", NULL },
+	[KEEPER_SHOW_LISTED] = { "bgpd", NULL },
 };
 
 /* A private copy: what the client may still write to is not what the tool reads. */
@@ -107,13 +111,33 @@ child(const struct passwd *user, char *const argv[], int in, int out, int err)
 
 static const char *command_of(const struct keeper_request *request)
 {
-	static char text[64 + CFG_NAME_MAX + IP_STRLEN];
+	static char text[96 + 2 * CFG_NAME_MAX + IP_STRLEN];
 	char peer[IP_STRLEN];
+	char family = request->peer.af == AF_INET6 ? '6' : '4';
+	int n = snprintf(text, sizeof(text), "show bgp vrf %s", request->vrf);
+	char *at = text + n;
+	size_t left = sizeof(text) - (size_t)n;
 
-	if (request->value != KEEPER_SHOW_PEER)
+	ip_addr_format(&request->peer, peer);
+	switch (request->value) {
+	case KEEPER_SHOW_PEER:
+		snprintf(at, left, " neighbors %s json", peer);
+		break;
+	case KEEPER_SHOW_RECEIVED:
+	case KEEPER_SHOW_ADVERTISED:
+		snprintf(at, left, " ipv%c unicast neighbors %s %s-routes json", family, peer,
+			request->value == KEEPER_SHOW_RECEIVED ? "received" : "advertised");
+		break;
+	case KEEPER_SHOW_TABLE:
+		snprintf(at, left, " ipv%c unicast json", family);
+		break;
+	case KEEPER_SHOW_LISTED:
+		snprintf(at, left, " ipv%c unicast prefix-list %s-out%c json", family,
+			request->name, family);
+		break;
+	default:
 		return shows[request->value].command;
-	snprintf(text, sizeof(text), "show bgp vrf %s neighbors %s json", request->vrf,
-		ip_addr_format(&request->peer, peer));
+	}
 	return text;
 }
 

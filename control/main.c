@@ -390,6 +390,7 @@ static void stop(void)
 	bfd_server_stop();
 	frr_stop();
 	probes_stop();
+	frr_guard_stop();
 	bring_stop();
 	lag_stop();
 	for (unsigned i = 0; i < n_events; i++)

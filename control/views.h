@@ -101,6 +101,8 @@ void view_cycles_stop(void);
 
 /* ---- views_sessions.c: BGP and BFD sessions that come and go ---- */
 int view_sessions_start(void);
+/* Was the session up at the last look? */
+bool view_session_up(const char *vrf, const struct ip_addr *peer);
 void view_sessions_stop(void);
 
 /* ---- diagnose.c ---- */

@@ -26,6 +26,8 @@ static struct {
 	bool first;
 } look;
 
+static json_t *latest; /* look.known as the control thread may read it at any time */
+
 /* ---- comparing: pure ---- */
 
 static void session_add(json_t *sessions, const char *kind, const char *vrf, const char *peer,
@@ -36,9 +38,9 @@ static void session_add(json_t *sessions, const char *kind, const char *vrf, con
 	snprintf(key, sizeof(key), "%s %.40s %.60s", kind, vrf, peer);
 	if (!json_object_get(sessions, key)) /* of either family: they share the session */
 		json_object_set_new(sessions, key,
-			json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "kind", kind, "vrf", vrf,
-				"peer", peer, "state", state, "up", up, "age_s", age_s, "began_s",
-				look.at_s - age_s));
+			json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:{}}", "kind", kind, "vrf",
+				vrf, "peer", peer, "state", state, "up", up, "age_s", age_s,
+				"began_s", look.at_s - age_s, "prefixes"));
 }
 
 static const char *text_of(const json_t *object, const char *key, const char *otherwise)
@@ -46,6 +48,26 @@ static const char *text_of(const json_t *object, const char *key, const char *ot
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : otherwise;
+}
+
+static const json_t *session_find(
+	const json_t *sessions, const char *kind, const char *vrf, const char *peer)
+{
+	char key[128];
+
+	snprintf(key, sizeof(key), "%s %.40s %.60s", kind, vrf, peer);
+	return json_object_get(sessions, key);
+}
+
+/* How many prefixes of a family came and went. */
+static void prefixes_add(
+	json_t *sessions, const char *vrf, const char *peer, int family, const json_t *p)
+{
+	const json_t *session = session_find(sessions, "BGP", vrf, peer);
+
+	json_object_set_new(json_object_get(session, "prefixes"), family ? "ipv6" : "ipv4",
+		json_pack("[I, I]", json_integer_value(json_object_get(p, "pfxRcd")),
+			json_integer_value(json_object_get(p, "pfxSnt"))));
 }
 
 static void add_bgp(json_t *sessions)
@@ -66,6 +88,7 @@ static void add_bgp(json_t *sessions)
 					!strcmp(state, "Established"),
 					json_integer_value(json_object_get(p, "peerUptimeMsec")) /
 						1000);
+				prefixes_add(sessions, vrf, peer, f, p);
 			}
 		}
 }
@@ -184,6 +207,40 @@ static void tell_first(void)
 		up[1], n[1]);
 }
 
+/* Every configured session that is up, to who watches the limits. */
+static void limits_look(void)
+{
+	const struct config *config = control.running;
+
+	for (unsigned i = 0; i < config->n_links * 2; i++) {
+		const struct cfg_link *link = &config->links[i / 2];
+		const struct cfg_bgp_peer *peer = frr_peer(link, i % 2);
+		const json_t *session, *n;
+		char text[IP_STRLEN];
+
+		if (!peer || (!peer->max_in && !peer->max_out))
+			continue;
+		session = session_find(
+			latest, "BGP", link->vrf->name, ip_addr_format(&peer->peer, text));
+		n = json_object_get(json_object_get(session, "prefixes"), i % 2 ? "ipv6" : "ipv4");
+		if (n && json_is_true(json_object_get(session, "up")))
+			frr_guard_look(link, i % 2, json_integer_value(json_array_get(n, 0)),
+				json_integer_value(json_array_get(n, 1)));
+	}
+	frr_guard_done();
+}
+
+bool view_session_up(const char *vrf, const struct ip_addr *peer)
+{
+	char text[IP_STRLEN];
+	const json_t *session;
+
+	if (!latest)
+		return true; /* nobody knows yet */
+	session = session_find(latest, "BGP", vrf, ip_addr_format(peer, text));
+	return json_is_true(json_object_get(session, "up"));
+}
+
 static void compared(void *arg)
 {
 	json_t *session;
@@ -199,6 +256,10 @@ static void compared(void *arg)
 	json_decref(look.bgp);
 	json_decref(look.bfd);
 	look.changes = look.bgp = look.bfd = NULL;
+	json_decref(latest);
+	latest = json_incref(look.known);
+	if (control.running->routing == CFG_ROUTING_FRR)
+		limits_look();
 }
 
 /* ---- looking ---- */
@@ -258,6 +319,8 @@ void view_sessions_stop(void)
 	if (look.timer)
 		event_free(look.timer);
 	look.timer = NULL;
+	json_decref(latest);
+	latest = NULL;
 	if (look.comparing)
 		return; /* the thread reads it still; it goes with the process */
 	json_decref(look.known);
