@@ -35,7 +35,10 @@ CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes a
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
 	ctl_show ctl_lag ctl_status ctl_get ctl_diagnose ctl_stats ctl_probe ctl_cycles ctl_config \
-	ctl_log ctl_check
+	ctl_log ctl_check \
+	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
+	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link ctl_against_match ctl_against_compare \
+	ctl_against ctl_against_run ctl_import
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC)) $(B)/config/profile_data.o
