@@ -18,11 +18,11 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 # Each list in reading order: the folder's README says the same.
 CONFIG_SRC := ip pool sha256 errors source scan json value types keys profile_keys parse given profile prov resolve resolve_profile \
 	resolve_path check check_link check_net check_vrrp diff print man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh virtual decap policy rewrite meter tx pipeline icmp frag drops \
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local neigh virtual decap policy rewrite meter tx pipeline icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker port lag optics pool carrier punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop \
-	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health hops tunnel audit mirror_view frr_policy frr_maps frr_render frr_diff frr_sync \
-	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_stats views_cycles \
+	mirror_neigh mirror_route mirror_prefix mirror_late mirror_sweep rib legs health bfd_message bfd_server bfd_sessions hops tunnel audit mirror_view frr_policy frr_maps frr_render frr_diff frr_sync \
+	api_socket api views views_args views_status views_link views_route views_get views_header views_nexthop views_bgp views_bfd views_stats views_cycles \
 	views_config views_events views_sessions diagnose diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print ctl_show ctl_status \

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "apply.h"
+#include "bfd.h"
 #include "bring.h"
 #include "frr.h"
 #include "health.h"
@@ -340,6 +341,7 @@ static void remove_link(struct link *link)
 	bring_gone(link);
 	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
+	bfd_sessions_link_gone(link);
 	health_forget(link);
 	link_release(link);
 }

@@ -331,3 +331,26 @@ void hop_put(struct hop *hop, bool gateway)
 	}
 	free(hop);
 }
+
+/* ---- held by those who send packets of their own ---- */
+struct hop *mirror_hop_get(const struct link *link, const struct ip_addr *addr)
+{
+	struct iface *iface = iface_of_link(link);
+
+	return iface ? hop_get(iface, DP_ADJ_GLEAN, addr, true) : NULL;
+}
+
+void mirror_hop_put(struct hop *hop)
+{
+	hop_put(hop, true);
+}
+
+uint32_t mirror_hop_adj(const struct hop *hop)
+{
+	return hop->adj;
+}
+
+bool mirror_hop_fits(const struct hop *hop, const struct link *link)
+{
+	return hop->iface == iface_of_link(link);
+}

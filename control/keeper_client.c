@@ -296,6 +296,13 @@ int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_M
 	return 0;
 }
 
+int keeper_bfd(int *ret_fd)
+{
+	struct keeper_request request = { .op = KEEPER_BFD };
+
+	return call(&request, -1, NULL, ret_fd);
+}
+
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd)
 {
 	struct keeper_request request = { .op = KEEPER_NETLINK, .value = rcvbuf };

@@ -12,8 +12,12 @@
 #include <netinet/in.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
+#include <stdio.h>
 #include <string.h>
+#include <pwd.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "keeper_own.h"
 
@@ -100,4 +104,41 @@ int keeper_socket_open(const struct keeper_request *request, struct keeper_answe
 		return -1;
 	}
 	return keeper_ns_call(request, answer, socket_in_ns);
+}
+
+/* The socket is frr's and closed to others; for the moment of connecting, in a program of one
+ * thread, files are met as frr meets them. Waits for nobody. */
+static int connect_as(const struct sockaddr_un *sun, const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return -errno;
+	if (user)
+		setfsuid(user->pw_uid);
+	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) ? -errno : 0;
+	setfsuid(geteuid());
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+int keeper_socket_bfd(struct keeper_answer *answer, const char *frr_sockets)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd, n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s", frr_sockets,
+			KEEPER_BFD_SOCKET);
+
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path)) {
+		keeper_say(answer, -ENAMETOOLONG, "%s/%s: too long for a socket", frr_sockets,
+			KEEPER_BFD_SOCKET);
+		return -1;
+	}
+	fd = connect_as(&sun, "frr");
+	if (fd >= 0)
+		return fd;
+	keeper_say(answer, fd, "%s: %s", sun.sun_path, strerror(-fd));
+	return -1;
 }

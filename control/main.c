@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "api.h"
 #include "apply.h"
+#include "bfd.h"
 #include "bring.h"
 #include "frr.h"
 #include "keeper.h"
@@ -176,6 +177,9 @@ static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 		case DP_EV_PORT_UP:
 		case DP_EV_PORT_DOWN:
 			bring_carrier(event.port, event.kind == DP_EV_PORT_UP);
+			break;
+		case DP_EV_BFD:
+			bfd_sessions_event(event.session);
 			break;
 		case DP_EV_NEIGH_MISS:
 			link = link_by_id(event.link);
@@ -356,6 +360,8 @@ static int start(void)
 	rc = events_start();
 	if (!rc && (rc = apply_start(config)))
 		part = "every link and VRF";
+	if (!rc && (rc = bfd_server_start()))
+		part = "events for BFD";
 	if (!rc &&
 		(rc = api_open(options.socket, config->defaults.readers, config->defaults.writers)))
 		part = "the CLI's socket";
@@ -371,6 +377,7 @@ static void stop(void)
 	notify_send("STOPPING=1");
 	api_close();
 	reload_stop();
+	bfd_server_stop();
 	frr_stop();
 	bring_stop();
 	for (unsigned i = 0; i < n_events; i++)

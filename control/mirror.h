@@ -26,6 +26,13 @@ void mirror_carrier(struct link *link, bool up);
 void mirror_health(struct link *link, const char *what);
 /* A worker met a neighbour nobody knows: ask the kernel to resolve it (bounded a second). */
 void mirror_neigh_miss(struct link *link, const struct ip_addr *addr);
+/* A neighbour on a link, kept resolved for as long as it is held. NULL: the link's interface is not
+ * known yet, or no memory. Put it back before the link leaves (NULL is fine). */
+struct hop;
+struct hop *mirror_hop_get(const struct link *link, const struct ip_addr *addr);
+void mirror_hop_put(struct hop *hop);
+uint32_t mirror_hop_adj(const struct hop *hop); /* the same for as long as it is held */
+bool mirror_hop_fits(const struct hop *hop, const struct link *link); /* still its interface */
 /* The adjacency toward a tunnel's remote end, for dp_link.underlay_adj; 0: unresolved. When the
  * answer or link->carrier of a tunnel changes the mirror calls control_publish() from the event
  * loop, coalesced; it renews the tunnel's own adjacencies itself afterwards: control_publish must

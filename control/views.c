@@ -20,6 +20,7 @@ const struct api_command api_commands[] = {
 	{ "nexthop show", "", "path groups: legs, tiers, shares, prefixes", false,
 		view_nexthop_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
+	{ "bfd show", "[name]", "BFD sessions that the fast path runs", false, view_bfd_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },
 	{ "stats cycles", "[interval_s]", "cycles a packet by stage and worker, over an interval",

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bfd.h"
 #include "frr.h"
 #include "views.h"
 
@@ -150,6 +151,8 @@ static void tell(const json_t *session)
 	const struct link *link = ip_addr_parse(peer, &addr) ? NULL : view_peer_link(vrf, &addr);
 	const char *subject = link ? link->name : vrf;
 
+	if (link && !strcmp(kind, "BFD") && bfd_sessions_has(link, &addr))
+		return; /* bfd_sessions.c said so when it happened */
 	if (!strcmp(change, "up"))
 		log_event(
 			LOG_LVL_NOTICE, subject, "%s with %s is up, since %llds", kind, peer, age);

@@ -264,19 +264,76 @@ enum dp_event_kind {
 	DP_EV_NEIGH_MISS,
 	DP_EV_MEMBER_UP, /* the carrier of a LAG's member */
 	DP_EV_MEMBER_DOWN,
+	DP_EV_BFD,
 };
 
 struct dp_event {
 	uint8_t kind;
-	uint16_t port; /* PORT_*, MEMBER_*: the LAG */
-	uint16_t link; /* NEIGH_MISS; MEMBER_*: which member */
+	uint16_t port;	  /* PORT_*, MEMBER_*: the LAG */
+	uint16_t link;	  /* NEIGH_MISS; MEMBER_*: which member */
+	uint16_t session; /* BFD: its state changed; several changes may be told as one, none is
+			     lost */
 	struct ip_addr addr;
+	uint8_t zeros[3];
 };
 
 int dp_event_fd(void); /* readable while there is one; bounded, oldest kept */
 bool dp_event_next(struct dp_event *ret_event);
 /* A neighbour's fate is known: packets held for it are sent (ok) or answered with unreachable. */
 void dp_hold_release(uint16_t link, const struct ip_addr *addr, bool ok);
+
+/* ---- BFD: single-hop sessions (RFC 5880, 5881), each run by one worker ---- */
+#define DP_BFD_MAX 1024
+
+enum dp_bfd_state { DP_BFD_ADMIN_DOWN, DP_BFD_DOWN, DP_BFD_INIT, DP_BFD_UP }; /* as on the wire */
+enum dp_bfd_diag { /* RFC 5880 4.1: those that we set ourselves */
+	DP_BFD_NO_DIAG,
+	DP_BFD_EXPIRED = 1,
+	DP_BFD_NEIGHBOR_DOWN = 3,
+	DP_BFD_ADMINISTRATIVE = 7,
+};
+
+enum dp_bfd_reject {
+#define BFD_REJECT(name, text, rfc) DP_BFD_REJECT_##name,
+#include "bfd.def"
+#undef BFD_REJECT
+	DP_BFD_REJECT_COUNT
+};
+extern const char *const dp_bfd_reject_names[DP_BFD_REJECT_COUNT];
+
+struct dp_bfd {
+	uint16_t link;
+	struct ip_addr local, peer;
+	uint32_t adj;	/* toward peer on link; while it is not FORWARD nothing is sent */
+	uint32_t discr; /* ours; not 0, unique */
+	uint32_t min_tx_us, min_rx_us;
+	uint8_t multiplier; /* >= 1 */
+	bool passive;	    /* silent until the peer speaks */
+	bool shut;	    /* administratively down */
+};
+
+/* A session at an index below DP_BFD_MAX; replace to change timers, adjacency or `shut`. Another
+ * link, address or discriminator makes it another session. One session for a (link, peer): -EEXIST.
+ * The first packet of an active session is sent after 0.75 to 1 s; a peer that already is up with
+ * our discriminator (we were restarted) is taken at its word, so that it need not go down. */
+int dp_bfd_set(unsigned session, const struct dp_bfd *conf);
+int dp_bfd_del(unsigned session); /* a peer that is up is told: administratively down */
+
+struct dp_bfd_info {
+	struct dp_bfd conf;
+	unsigned worker;
+	uint8_t state, diag, remote_state, remote_diag, remote_multiplier;
+	uint32_t remote_discr, remote_min_tx_us, remote_min_rx_us, remote_echo_us;
+	uint64_t tx_us, detect_us; /* as they are in force; detect_us 0: not known yet */
+	uint64_t longest_us;	   /* longest silence while up */
+	uint64_t silence_us;	   /* since the last packet when it last went down */
+	uint64_t since_us;	   /* in this state for so long */
+	uint64_t ups, downs, rx, tx, rx_bytes, tx_bytes;
+	uint64_t unsent; /* no adjacency, or no buffer */
+	uint64_t rejected[DP_BFD_REJECT_COUNT];
+};
+
+int dp_bfd_info(unsigned session, struct dp_bfd_info *ret_info); /* -ENOENT, -EAGAIN: just set */
 
 /* Free what no worker can still see; never waits. Call often (a timer, and after bursts). */
 void dp_reclaim(void);

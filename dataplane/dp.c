@@ -23,6 +23,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <rte_version.h>
+#include "bfd.h"
 #include "dp.h"
 #include "event.h"
 #include "lag.h"
@@ -279,6 +280,7 @@ static void dp_undo(void)
 	carrier_stop();
 	port_stop();
 	worker_free();
+	bfd_stop();
 	port_close();
 	reclaim_flush();
 	event_exit();
@@ -308,6 +310,8 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 		ret = pool_create(err);
 	if (!ret)
 		ret = worker_create(conf->n_workers, err);
+	if (!ret && (ret = bfd_start(conf->n_workers)))
+		dp_fail(err, ret, "need memory for rings of BFD, have none");
 	if (!ret)
 		ret = port_setup(err);
 	if (!ret)

@@ -1,5 +1,5 @@
 /* Events from the punt thread and EAL's interrupt thread to control: two bounded rings and an
- * eventfd.
+ * eventfd; from workers a bit for each BFD session that changed, which cannot be lost.
  *
  * Ports have a ring of their own, which is emptied first: a storm of neighbour misses must never
  * delay or lose the news that a carrier went. When a ring is full the oldest events are kept and
@@ -8,6 +8,7 @@
  * control, clears the eventfd only after finding both rings empty and looks once more afterwards,
  * so that no event stays unannounced. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <rte_ring_elem.h>
@@ -21,6 +22,8 @@ _Static_assert(sizeof(struct dp_event) % 4 == 0, "rte_ring elements are multiple
 static struct rte_ring *port_ring, *neigh_ring;
 static int event_fd = -1;
 static uint64_t lost;
+static _Atomic uint64_t bfd_changed[DP_BFD_MAX / 64]; /* a bit a session */
+static atomic_bool bfd_any;
 
 int event_init(void)
 {
@@ -67,6 +70,33 @@ bool event_send(const struct dp_event *event)
 	return true;
 }
 
+void event_bfd(unsigned session)
+{
+	atomic_fetch_or(&bfd_changed[session / 64], UINT64_C(1) << session % 64);
+	if (!atomic_exchange(&bfd_any, true))
+		event_ring_bell();
+}
+
+static bool bfd_take(struct dp_event *ret_event)
+{
+	if (!atomic_load_explicit(&bfd_any, memory_order_relaxed))
+		return false;
+	atomic_store(&bfd_any, false); /* who sets a bit from here on rings again */
+	for (unsigned i = 0; i < DP_BFD_MAX / 64; i++) {
+		uint64_t bits = atomic_load(&bfd_changed[i]), bit = bits & -bits;
+
+		if (!bits)
+			continue;
+		atomic_fetch_and(&bfd_changed[i], ~bit);
+		atomic_store(
+			&bfd_any, true); /* there may be more: asked again until there is none */
+		*ret_event = (struct dp_event){ .kind = DP_EV_BFD,
+			.session = (uint16_t)(i * 64 + (unsigned)__builtin_ctzll(bit)) };
+		return true;
+	}
+	return false;
+}
+
 uint64_t event_lost(void)
 {
 	return __atomic_load_n(&lost, __ATOMIC_RELAXED);
@@ -80,6 +110,7 @@ int dp_event_fd(void)
 static bool event_take(struct dp_event *ret_event)
 {
 	return !rte_ring_dequeue_elem(port_ring, ret_event, sizeof(*ret_event)) ||
+	       bfd_take(ret_event) ||
 	       !rte_ring_dequeue_elem(neigh_ring, ret_event, sizeof(*ret_event));
 }
 

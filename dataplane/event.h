@@ -6,8 +6,10 @@
 
 int event_init(void);  /* -ENOMEM, -EMFILE */
 void event_exit(void); /* no producer left; fine when init failed or was not called */
-/* Any thread but a worker. False: the ring was full, the event is lost and counted. */
+/* Any thread but a worker (event_bfd is for them). False: the ring was full, the event is lost and
+ * counted. */
 bool event_send(const struct dp_event *event);
+void event_bfd(unsigned session); /* a worker: its state changed; never lost */
 uint64_t event_lost(void);
 
 #endif

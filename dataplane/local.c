@@ -1,5 +1,5 @@
-/* local: packets for this router. An end of a tunnel goes to decap; everything else is the
- * kernel's, by the class that decides its budget (punt.def).
+/* local: packets for this router. An end of a tunnel goes to decap, a BFD session of ours is heard
+ * here (bfd.c); everything else is the kernel's, by the class that decides its budget (punt.def).
  *
  * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the
  * kernel puts them together; those of a tunnel's outer packets cannot be and are dropped. This is
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include "bfd.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -87,6 +88,9 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 	}
 	if (!fragment && virtual_advert(l, k, proto))
 		return punt_send(w, k->m, k->in, DP_PUNT_vrrp);
+	if (proto == IPPROTO_UDP && !fragment && len >= UDP_LEN &&
+		flow_be16(k->ip + off + 2) == BFD_PORT && bfd_receive(w, k, off))
+		return;
 	punt_send(w, k->m, k->in, later ? DP_PUNT_other : class_of(proto, k->ip + off, len));
 }
 

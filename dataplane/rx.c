@@ -84,6 +84,7 @@ unsigned rx_poll(struct worker *w)
 	struct rte_mbuf *pkts[VECTOR_MAX + PARSE_PAD];
 	unsigned total = 0;
 
+	w->backlog = false;
 	for (unsigned i = 0; i < pw->n_rx; i++) {
 		const struct port_rx *rx = &pw->rx[i];
 
@@ -92,6 +93,7 @@ unsigned rx_poll(struct worker *w)
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
 		if (!n)
 			continue;
+		w->backlog |= n == VECTOR_MAX;
 		rx_vector(w, rx->port, pkts, n, begin);
 		total += n;
 	}

@@ -14,6 +14,7 @@
 #include <rte_malloc.h>
 #include <rte_errno.h>
 #include <rte_random.h>
+#include "bfd.h"
 #include "counters.h"
 #include "dp.h"
 #include "pipeline.h"
@@ -63,6 +64,9 @@ static unsigned worker_round(struct worker *w)
 		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 		n += worker_inject(w);
 	}
+	if (unlikely(atomic_load_explicit(&bfd_news[w->index], memory_order_relaxed)) ||
+		(w->bfd_due != BFD_NEVER && rte_rdtsc() >= w->bfd_due))
+		bfd_run(w);
 	tx_flush(w);
 	return n;
 }

@@ -114,8 +114,10 @@ struct worker {
 	struct rte_mempool *scratch; /* ICMP errors and fragments: a pool of their own */
 	struct rte_ring *inbox;	     /* mbufs other workers hand over for ports this one owns */
 	struct rte_ring *inject;     /* mbufs the punt thread read from TAPs, and released holds */
-	uint64_t now;	 /* worker_now(): TSC, read when a vector first asks; 0 = not yet */
-	uint64_t random; /* xorshift state: IP IDs, jitter */
+	uint64_t now;	  /* worker_now(): TSC, read when a vector first asks; 0 = not yet */
+	uint64_t bfd_due; /* TSC: when bfd.c has something to do; 0: look */
+	bool backlog;	  /* a queue was not read empty in this round */
+	uint64_t random;  /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
 	uint64_t busy_rounds; /* [counter] rounds of its loop that found something to do */
 	uint32_t tx_pending;  /* bit = port: tx[port] is not empty */

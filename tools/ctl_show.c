@@ -256,3 +256,61 @@ void print_bgp(struct ctl_print *print, const json_t *bgp)
 	if (error)
 		fprintf(stderr, "%s\n", error);
 }
+
+/* "300/300 ms x 3": what one end sends at, wants to receive at, and how many it may miss. */
+static void cell_timers(struct table *t, const json_t *end)
+{
+	if (end)
+		table_cellf(t, "%g/%g x %lld", (double)get_int(end, "min_tx_us") / 1000,
+			(double)get_int(end, "min_rx_us") / 1000,
+			(long long)get_int(end, "multiplier"));
+	else
+		table_cell(t, "-");
+}
+
+static void cell_discarded(struct table *t, const json_t *discarded)
+{
+	char text[160] = "-";
+	size_t at = 0;
+	const char *why;
+	json_t *n;
+
+	json_object_foreach((json_t *)(uintptr_t)discarded, why, n)
+		if (at + 40 < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %lld",
+				at ? " " : "", why, (long long)json_integer_value(n));
+	table_cell(t, text);
+}
+
+void print_bfd(struct ctl_print *print, const json_t *bfd)
+{
+	const json_t *s, *sessions = json_object_get(bfd, "sessions");
+	struct table *t;
+	char buf[FORMAT_LEN];
+	size_t i;
+
+	t = table_new(print->out,
+		"LINK|PEER|STATE|>SINCE|LOCAL ms|REMOTE ms|>DETECT ms|>LONGEST ms|"
+		">RX|>TX|>DOWNS|DISCARDED|DIAGNOSTIC");
+	json_array_foreach(sessions, i, s) {
+		const char *why = get_str(s, "why", NULL);
+
+		table_cell(t, get_str(s, "link", "?"));
+		table_cell(t, get_str(s, "peer", "?"));
+		table_cell(t, get_str(s, "state", "?"));
+		table_cell(t, format_duration(get_int(s, "since_ms") / 1000, buf));
+		cell_timers(t, json_object_get(s, "local"));
+		cell_timers(t, json_object_get(s, "remote"));
+		table_cellf(t, "%g", (double)get_int(s, "detect_us") / 1000);
+		table_cellf(t, "%.1f", (double)get_int(s, "longest_silence_us") / 1000);
+		table_cell(t, format_count((uint64_t)get_int(s, "rx"), buf));
+		table_cell(t, format_count((uint64_t)get_int(s, "tx"), buf));
+		table_cellf(t, "%lld", (long long)get_int(s, "downs"));
+		cell_discarded(t, json_object_get(s, "discarded"));
+		table_cell(t, why ? why : get_str(s, "diag", "-"));
+		table_row(t);
+	}
+	table_free(t);
+	if (!json_array_size(sessions))
+		fprintf(stderr, "no BFD sessions: %s\n", get_str(bfd, "bfdd", "?"));
+}

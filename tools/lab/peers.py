@@ -158,6 +158,8 @@ def run_daemon(world, name, where, daemon, zebra=()):
             "-z", f"{folder}/zserv.api", "--log", "stdout", "--log-level", "notifications"]
     argv += {"zebra": ["-s", "90000000", *zebra], "bgpd": ["-p", "179"],
              "bfdd": ["--bfdctl", f"{folder}/bfdd.sock"]}.get(daemon, [])
+    if daemon == "bfdd" and name == "gw":  # its sessions run in lintasd
+        argv += ["--dplaneaddr", f"unix:{folder}/bfdd_dplane.sock"]
     if daemon != "zebra":
         wait_for(f"zebra of {name}, see log/{name}-zebra.log", 15, lambda: os.path.exists(f"{folder}/zserv.api"))
     return world.spawn(f"{name}-{daemon}", where, argv)
