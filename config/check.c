@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include "check.h"
 #include "pool.h"
+#include "profile.h"
+#include "prov.h"
 
 /* ---- gateway and defaults ---- */
 
@@ -99,6 +101,13 @@ static void check_ports(const struct parse *p)
 		else if (parse_given(p, path) && parse_given(p, other))
 			parse_error(
 				p, path, "a port is one device or a lag: leave one of them out");
+		snprintf(path, sizeof(path), "ports.%s.min_links", a->name);
+		if (a->lag.n && !a->min_links)
+			prov_report(p, PROV_MIN_LINKS, path,
+				"0: the port would be up without a member: write 1 or more");
+		else if (a->min_links > (a->lag.n ? a->lag.n : 1))
+			parse_error(p, path, "%u, but the port has %u device%s", a->min_links,
+				a->lag.n ? a->lag.n : 1, a->lag.n > 1 ? "s" : "");
 		device_id(a->device, mine, sizeof(mine));
 		for (unsigned j = 0; j < i && *a->device; j++) {
 			b = &p->config->ports[j];
@@ -235,7 +244,7 @@ static const char *secret_flaw(const char *file)
 	return flaw;
 }
 
-static void check_secret(const struct parse *p, const char *link, const char *family,
+static void check_secret(const struct parse *p, const struct cfg_link *link, const char *family,
 	const struct cfg_bgp_peer *peer)
 {
 	const char *flaw, *file;
@@ -245,8 +254,10 @@ static void check_secret(const struct parse *p, const char *link, const char *fa
 		return;
 	file = pool_printf(p->work, "%s/%s", p->config->defaults.keys, peer->key);
 	flaw = secret_flaw(file);
-	snprintf(path, sizeof(path), "links.%s.bgp.%s.key", link, family);
-	if (flaw)
+	snprintf(path, sizeof(path), "links.%s.bgp.%s.key", link->name, family);
+	if (flaw && link->profile && link->profile->md5 == CFG_WANT_REQUIRED)
+		prov_report(p, PROV_MD5_MISSING, path, "secret %s: %s", file, flaw);
+	else if (flaw)
 		parse_error(p, path, "secret %s: %s", file, flaw);
 }
 
@@ -262,10 +273,11 @@ void check_all(const struct parse *p)
 	check_link_all(p);
 	check_net_all(p);
 	check_vrrp_all(p);
+	prov_check_all(p);
 	for (unsigned i = 0; i < config->n_paths; i++)
 		check_path(p, &config->paths[i], seen);
 	for (unsigned i = 0; i < config->n_links; i++) {
-		check_secret(p, config->links[i].name, "v4", &config->links[i].bgp.v4);
-		check_secret(p, config->links[i].name, "v6", &config->links[i].bgp.v6);
+		check_secret(p, &config->links[i], "v4", &config->links[i].bgp.v4);
+		check_secret(p, &config->links[i], "v6", &config->links[i].bgp.v6);
 	}
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "check.h"
 #include "pool.h"
+#include "prov.h"
 
 #define IP4_MTU_MIN 68	 /* RFC 791 3.2 */
 #define IP6_MTU_MIN 1280 /* RFC 8200 5 */
@@ -213,9 +214,11 @@ static void claims(const struct parse *p)
 				"link '%s' (%s:%u) has the same VNI and ends", other->name,
 				other->src.file, other->src.line);
 		else
-			parse_error(p, AT(link->vlan ? "vlan" : "circuit"),
-				"link '%s' (%s:%u) takes the same VLAN of port '%s'", other->name,
-				other->src.file, other->src.line, link->circuit->port->name);
+			prov_report(p, PROV_CLAIM, AT(link->vlan ? "vlan" : "circuit"),
+				"link '%s' (%s:%u) takes the same VLAN of port '%s': choose "
+				"another",
+				other->name, other->src.file, other->src.line,
+				link->circuit->port->name);
 	}
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include "check.h"
 #include "pool.h"
+#include "profile.h"
+#include "prov.h"
 
 static const char *at(char *buf, size_t size, const struct cfg_link *link, const char *key)
 {
@@ -398,6 +400,44 @@ static void all_routes(const struct parse *p)
 
 /* ---- BGP ---- */
 
+#define HOLD_MIN 3 /* RFC 4271 4.2 */
+
+static void hold_short(const struct parse *p, const struct cfg_link *link,
+	const struct cfg_bgp_peer *peer, const char *path)
+{
+	if (link->profile)
+		prov_report(p, PROV_TIMERS_MIN, path, "%u s: %s refuses less than %u s",
+			peer->hold_s, link->profile->name,
+			link->profile->hold_min_s ? link->profile->hold_min_s : HOLD_MIN);
+	else
+		parse_error(p, path, "%u s is out of range: %u s at least", peer->hold_s, HOLD_MIN);
+}
+
+/* A neighbour by multihop may be a host behind the link, when a route of the link leads there. */
+static bool far_away(const struct parse *p, const struct cfg_link *link,
+	const struct cfg_bgp_peer *peer, const char *path)
+{
+	char text[IP_STRLEN];
+
+	if (!peer->multihop || !peer->peer.af || connected(link, &peer->peer) ||
+		(peer->peer.af == AF_INET6 && ip_addr_is_link_local(&peer->peer)))
+		return false;
+	ip_addr_format(&peer->peer, text);
+	if (!check_unicast(&peer->peer)) {
+		parse_error(p, path, "%s is not the address of one host", text);
+		return true;
+	}
+	for (unsigned i = 0; i < link->statics.n; i++)
+		if (ip_prefix_contains(&link->statics.items[i], &peer->peer))
+			return true;
+	if (!link->gateway[peer->peer.af == AF_INET6].af)
+		parse_error(p, path,
+			"%s is not in a network of the link, and nothing leads there: add it to "
+			"static.prefixes",
+			text);
+	return true;
+}
+
 static void session(const struct parse *p, const struct cfg_link *link,
 	const struct cfg_bgp_peer *peer, uint8_t af, const char *name)
 {
@@ -411,8 +451,12 @@ static void session(const struct parse *p, const struct cfg_link *link,
 	if (peer->peer.af && peer->peer.af != af)
 		parse_error(p, path, "is an IPv%c address: session '%s' takes the other family",
 			family(&peer->peer), name);
-	else
+	else if (!far_away(p, link, peer, path))
 		next_hop(p, link, &peer->peer, path);
+	snprintf(key, sizeof(key), "bgp.%s.gtsm", name);
+	if (peer->gtsm && peer->multihop)
+		parse_error(p, AT(key),
+			"and multihop exclude each other: gtsm says how far away the neighbour is");
 	snprintf(key, sizeof(key), "bgp.%s.local_as", name);
 	AT(key);
 	if (peer->local_as && peer->local_as == own)
@@ -420,7 +464,10 @@ static void session(const struct parse *p, const struct cfg_link *link,
 	else if (peer->local_as && peer->local_as == peer->asn)
 		parse_error(p, path, "%u is the neighbour's AS number as well", peer->asn);
 	snprintf(key, sizeof(key), "bgp.%s.hold", name);
-	if (peer->hold_s && peer->keepalive_s >= peer->hold_s)
+	AT(key);
+	if (peer->hold_s && peer->hold_s < HOLD_MIN)
+		hold_short(p, link, peer, path);
+	else if (peer->hold_s && peer->keepalive_s >= peer->hold_s)
 		parse_error(p, AT(key),
 			"%u s is not longer than keepalive, %u s: take three times that",
 			peer->hold_s, peer->keepalive_s);
@@ -445,20 +492,52 @@ static void filters(const struct parse *p, const struct cfg_link *link,
 		parse_warning(p, path, "has IPv6 prefixes, but there is no session v6");
 }
 
-/* FRR tells neighbours of a VRF apart by address only; link-local ones repeat from link to link. */
-static void neighbour_twice(const struct parse *p, const struct cfg_link *link)
-{
-	char path[80];
+/* FRR tells neighbours of a VRF apart by address only. Connected networks that overlap are refused
+ * elsewhere; link-local neighbours and those behind a next hop can repeat from link to link. */
+struct neighbour {
+	const struct cfg_link *link;
+	const struct ip_addr *addr;
+};
 
-	for (const struct cfg_link *l = p->config->links; l < link; l++)
-		if (link->bgp.v6.present && l->bgp.v6.present && link->vrf && l->vrf == link->vrf &&
-			ip_addr_is_link_local(&link->bgp.v6.peer) &&
-			ip_addr_equal(&l->bgp.v6.peer, &link->bgp.v6.peer))
-			parse_error(p, AT("bgp.v6.peer"),
-				"link '%s' has this neighbour already in VRF %s: use addresses "
-				"that "
-				"differ",
-				l->name, link->vrf->name);
+static int by_neighbour(const void *x, const void *y)
+{
+	const struct neighbour *a = x, *b = y;
+	int order;
+
+	if (a->link->vrf != b->link->vrf)
+		return a->link->vrf < b->link->vrf ? -1 : 1;
+	order = memcmp(a->addr, b->addr, sizeof(*a->addr));
+	return order ? order : (a->link > b->link) - (a->link < b->link);
+}
+
+static void neighbours(const struct parse *p)
+{
+	struct neighbour *all = pool_array(p->work, 2 * p->config->n_links + 1, sizeof(*all));
+	const struct cfg_link *link;
+	char path[80], key[16];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->config->n_links; i++) {
+		const struct cfg_bgp_peer *peers[] = { &p->config->links[i].bgp.v4,
+			&p->config->links[i].bgp.v6 };
+
+		link = &p->config->links[i];
+		for (unsigned v6 = 0; v6 < 2; v6++)
+			if (peers[v6]->present && peers[v6]->peer.af && link->vrf &&
+				!connected(link, &peers[v6]->peer))
+				all[n++] = (struct neighbour){ link, &peers[v6]->peer };
+	}
+	qsort(all, n, sizeof(*all), by_neighbour);
+	for (unsigned i = 1; i < n; i++) {
+		link = all[i].link;
+		if (link->vrf != all[i - 1].link->vrf || link == all[i - 1].link ||
+			!ip_addr_equal(all[i].addr, all[i - 1].addr))
+			continue;
+		snprintf(key, sizeof(key), "bgp.v%c.peer", family(all[i].addr));
+		prov_report(p, PROV_PEER_TWICE, AT(key),
+			"link '%s' has this neighbour already in VRF %s: use addresses that differ",
+			all[i - 1].link->name, link->vrf->name);
+	}
 }
 
 static bool bgp(const struct parse *p, const struct cfg_link *link)
@@ -472,7 +551,7 @@ static bool bgp(const struct parse *p, const struct cfg_link *link)
 		parse_error(p, AT("bgp"), "has no session: give v4 = { ... }; or v6 = { ... };");
 	session(p, link, &link->bgp.v4, AF_INET, "v4");
 	session(p, link, &link->bgp.v6, AF_INET6, "v6");
-	neighbour_twice(p, link);
+	prov_check_raw(p, link);
 	filters(p, link, &link->bgp.accept, "accept");
 	filters(p, link, &link->bgp.announce, "announce");
 	if (!link->zone && !link->bgp.accept.items && !parse_given(p, AT("bgp.accept")))
@@ -502,6 +581,7 @@ void check_net_all(const struct parse *p)
 		statics(p, link);
 		any_bgp |= bgp(p, link);
 	}
+	neighbours(p);
 	all_addresses(p);
 	all_routes(p);
 	if (any_bgp && config->routing == CFG_ROUTING_FRR) {

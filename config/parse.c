@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "parse.h"
 #include "pool.h"
+#include "prov.h"
 #include "scan.h"
 #include "types.h"
 #include "value.h"
@@ -478,7 +479,13 @@ void parse_group(struct parse *p, const struct key *keys, const config_setting_t
 		if (strchr(setting->name, SCAN_MARK))
 			continue; /* the scan has complained */
 		key = keys_find(keys, setting->name);
-		if (!key) {
+		if (!key && prov_is_secret(setting->name)) {
+			complain(p, setting, setting->name,
+				"PROV-%02d: a secret does not stand in a configuration: put it "
+				"into a file of mode 0600 in the folder of keys, and name that: "
+				"key = \"...\";",
+				PROV_CLEAR_SECRET);
+		} else if (!key) {
 			nearest = keys_nearest(keys, setting->name);
 			complain(p, setting, setting->name, "unknown key%s%s%s",
 				nearest ? ": did you mean '" : "", nearest ? nearest : "",

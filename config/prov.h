@@ -23,11 +23,13 @@ extern const struct prov_rule prov_rules[]; /* in the order of the codes; code 0
 void prov_report(const struct parse *p, enum prov_code code, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* check_prov*.c: the rules. */
+/* check_prov.c: what a link's profile demands of it, its sessions, and links together. */
 void prov_check_all(const struct parse *p);
+/* check_prov_bgp.c: sessions of a link with a profile; raw lines of any link. */
 void prov_check_bgp(const struct parse *p, const struct cfg_link *link);
-void prov_check_announced(const struct parse *p, const struct cfg_link *link);
-void prov_check_together(const struct parse *p);
+void prov_check_raw(const struct parse *p, const struct cfg_link *link);
+/* check_prov_many.c */
+void prov_check_many(const struct parse *p);
 /* Does a key of this name, unknown to us, look like a secret? */
 bool prov_is_secret(const char *name);
 

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 	unit_ip();
 	unit_config();
 	unit_diff();
+	unit_providers();
 	unit_fib();
 	unit_group();
 	unit_reclaim();
