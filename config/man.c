@@ -4,6 +4,7 @@
  * is not about one key - how a file is written, what a reload does - stands here. Printed by
  * `lintasctl config man` at build time; no state, any thread. */
 #include <string.h>
+#include "prov.h"
 #include "source.h"
 #include "types.h"
 
@@ -161,8 +162,26 @@ static void introduction(FILE *out)
 		CFG_NAME_MAX - 1, SOURCE_DEPTH_MAX, CFG_FILE_BYTES_MAX);
 }
 
+static void rules(FILE *out)
+{
+	fputs(".SH RULES OF THE PROVIDERS\nA link with a\n.B profile\nis held to what its provider "
+	      "demands;\n.B lintasctl check\nnames every rule that is broken, with its code, the "
+	      "line, and what to write instead.\nA warning does not keep a configuration from "
+	      "being "
+	      "applied.\n",
+		out);
+	for (const struct prov_rule *rule = prov_rules; rule->code; rule++) {
+		fputs(".TP\n.B ", out);
+		text(out, rule->name);
+		fprintf(out, "\n(%s) ", rule->warning ? "warning" : "error");
+		text(out, rule->title);
+		fputs(".\n", out);
+	}
+}
+
 static void closing(FILE *out)
 {
+	rules(out);
 	fputs(".SH MEMORY\n"
 	      "Packets lie in pools of buffers, one for all AF_XDP ports and one for all others. "
 	      "Unless\n"

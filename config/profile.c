@@ -187,7 +187,7 @@ static void digest(struct parse *p, struct cfg_profile *profile, const struct ke
 	FILE *out;
 
 	for (; keys->name; keys++) {
-		if (keys->type == KEY_GROUP)
+		if (keys->type == KEY_GROUP && types_is_set(keys, base))
 			digest(p, profile, keys->keys, base + keys->offset, sha);
 		if (keys->type == KEY_GROUP || !types_is_set(keys, base))
 			continue;

@@ -209,7 +209,7 @@ const struct key profile_keys[] = {
 	{ "bfd", KEY_GROUP, KEY_OR_BOOL, 0, .keys = bfd_keys,
 		.mark = offsetof(struct cfg_profile, bfd), .mark_size = sizeof(bool),
 		.text = "BFD of the provider; false: it has none." },
-	{ "detect", KEY_TIME, 0, AT(detect_ms), .min = 100, .max = 600000, .unit_ms = 1,
+	{ "detect", KEY_TIME, 0, AT(detect_ms), .min = 0, .max = 600000, .unit_ms = 1,
 		.text = "A dead neighbour is known within." },
 	{ "detect_without_bfd", KEY_TIME, 0, AT(detect_slow_ms), .min = 100, .max = 600000,
 		.unit_ms = 1, .text = "The same where the session runs no BFD." },

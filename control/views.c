@@ -11,6 +11,8 @@ const struct api_command api_commands[] = {
 		view_lag_show },
 	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false,
 		view_link_show },
+	{ "link effective", "name", "every value in force on a link, and where it is from", false,
+		view_link_effective },
 	{ "link diagnose", "name", "a link's layers, the first that fails, and whose turn it is",
 		false, view_link_diagnose },
 	{ "vrf show", "[name]", "VRFs: links, routes, memory", false, view_vrf_show },

@@ -49,8 +49,9 @@ struct ctl_command {
 	const char *columns; /* of its table, NULL: none; see table_new */
 	const char *empty;   /* said when there is nothing to show */
 	const char *help;
-	bool endless;				      /* goes on until interrupted */
-	int (*run)(const json_t *args, bool as_json); /* those without an API command */
+	bool endless; /* goes on until interrupted */
+	/* those without an API command; with one: when --config names a file to ask instead */
+	int (*run)(const json_t *args, bool as_json);
 };
 extern const struct ctl_command ctl_commands[]; /* ends with object NULL */
 
@@ -119,6 +120,7 @@ bool get_bool(const json_t *object, const char *key);
 void print_port(struct ctl_print *print, const json_t *item); /* ctl_show.c */
 void print_lag(struct ctl_print *print, const json_t *item);  /* ctl_lag.c */
 void print_link(struct ctl_print *print, const json_t *item);
+void print_effective(struct ctl_print *print, const json_t *item); /* ctl_effective.c */
 void print_vrf(struct ctl_print *print, const json_t *item);
 void print_route(struct ctl_print *print, const json_t *item);
 void print_neighbor(struct ctl_print *print, const json_t *item);
@@ -152,6 +154,10 @@ int run_check(const json_t *args, bool as_json);
 /* A configuration for a command without a daemon. NULL with every error printed; warnings are not.
  */
 struct config *config_for(const char *path);
+
+/* ---- ctl_effective.c ---- */
+#define CTL_EFFECTIVE_COLUMNS "KEY|FROM|VALUE"
+int run_effective(const json_t *args, bool as_json);
 
 /* ---- the cloud's half; see ctl_cloud.h ---- */
 /* ctl_against_run.c: `check --against`; path is the configuration's */

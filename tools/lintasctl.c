@@ -100,7 +100,7 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 	struct json_out json_out = { .out = stdout };
 	int status;
 
-	if (command->run)
+	if (command->run && (!command->api || json_object_get(args, "config")))
 		return command->run(args, o->json);
 	if (o->json) {
 		status = client_call(o->socket_path, command->api, args, command->endless,
@@ -125,6 +125,22 @@ static int finish(int status)
 		return CTL_ERROR;
 	}
 	return status;
+}
+
+/* `link show NAME --effective` is `link effective NAME`. Returns how many words are left. */
+static int take_effective(int n, char **argv, int used, const struct ctl_command **command)
+{
+	if (strcmp((*command)->object, "link") || strcmp((*command)->verb, "show"))
+		return n;
+	for (int i = used; i < n; i++) {
+		if (strcmp(argv[i], "--effective"))
+			continue;
+		memmove(&argv[i], &argv[i + 1], (n - i - 1) * sizeof(*argv));
+		while ((*command)->object && strcmp((*command)->verb, "effective"))
+			(*command)++;
+		return n - 1;
+	}
+	return n;
 }
 
 int main(int argc, char **argv)
@@ -157,6 +173,7 @@ int main(int argc, char **argv)
 		command_help(command, used, stdout);
 		return finish(CTL_OK);
 	}
+	n = take_effective(n, argv, used, &command);
 	args = args_parse(command, n - used, argv + used);
 	if (!args)
 		return CTL_ERROR;

@@ -129,6 +129,8 @@ static void test_same_commands(void)
 		for (const struct ctl_arg *arg = c->args; arg->type; arg++) {
 			char word[32];
 
+			if (!strcmp(arg->key, "config"))
+				continue; /* a file to ask instead of the daemon */
 			snprintf(word, sizeof(word), arg->required ? "%s" : "[%s]", arg->key);
 			CU_ASSERT_PTR_NOT_NULL(strstr(a->args, word));
 			CU_ASSERT_FATAL(strlen(args) + strlen(word) + 2 < sizeof(args));

@@ -437,6 +437,96 @@ static void test_diff(void)
 	confdir_clean();
 }
 
+/* ---- the keys of providers, probes and liveness, printed and compared ---- */
+
+static const char whole[] =
+	"profiles = \"2026.11\";\n"
+	"custom = { own = { base = \"gcp-dedicated\"; mtu_list = [ 1440, 9000 ]; mtu_max = 9000;\n"
+	"  asn = { theirs = [ \"16550\", \"64512-65534\" ]; }; bfd = false; lacp = \"none\"; };\n"
+	"  bare = { max_out_v4 = 9; conduct = [ \"quote \\\" it\" ]; }; };\n"
+	"paths = { gcp = { tiers = ( [ \"g\" ] ); probe = \"10.60.0.1\"; probing = { type = "
+	"\"stamp\"; rate = 100; buckets = 4; key = \"dx1\"; };\n"
+	"  slo = { loss = \"0.1%\"; p99 = \"20ms\"; jitter = \"5ms\"; rise = \"10ms\"; }; }; };\n"
+	"links = {\n"
+	" g = { circuit = \"c\"; vlan = 9; vrf = \"v\"; cloud = \"gcp\"; profile = \"own\"; "
+	"address = "
+	"\"169.254.1.2/29\"; reflector = true; centre = \"CC\";\n"
+	"  bgp = { v4 = { peer = \"169.254.1.1\"; asn = \"16550\"; raw = [ \"weight 10\", "
+	"\"send-community large\" ]; allowas_in = 2; }; inbound = \"low\"; }; };\n"
+	" h = { circuit = \"c\"; vlan = 8; vrf = \"v\"; cloud = \"gcp\"; profile = \"bare\"; state "
+	"= "
+	"\"up\"; address = \"169.254.2.2/29\"; bgp = { v4 = { peer = \"169.254.2.1\"; asn = "
+	"\"16550\"; gtsm = 1; passive = true; }; }; };\n"
+	"};\n";
+
+/* From `whole` to itself with one text replaced: what the difference says of link g, or "". */
+static void changes(const char *old, const char *new, const char *expected)
+{
+	struct cfg_errors errors;
+	struct config *before = load(whole, &errors), *after;
+	char *text = strdup(whole), *at = strstr(text, old), *edited;
+	struct cfg_diff diff;
+
+	cfg_errors_free(&errors);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	*at = '\0';
+	CU_ASSERT(asprintf(&edited, "%s%s%s", text, new, at + strlen(old)) > 0);
+	after = load(edited, &errors);
+	CU_ASSERT_FATAL(before && after);
+	CU_ASSERT_EQUAL(config_diff(before, after, &diff), 0);
+	CU_ASSERT(diff.n > 0 && strstr(diff.ops[0].what, expected));
+	if (!diff.n || !strstr(diff.ops[0].what, expected))
+		printf("%s -> %s: %s\n", old, new, diff.n ? diff.ops[0].what : "no difference");
+	cfg_diff_free(&diff);
+	cfg_errors_free(&errors);
+	config_free(before);
+	config_free(after);
+	free(text);
+	free(edited);
+}
+
+static void test_whole(void)
+{
+	struct cfg_errors errors;
+	struct config *config, *again;
+	struct cfg_diff diff;
+	char *first, *second;
+
+	confdir_make();
+	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
+	confdir_write("keys/dx1", "x\n", 2);
+	chmod(confdir_path("keys/dx1"), 0600);
+	config = load(whole, &errors);
+	cfg_errors_print(&errors, errors.n_fatal ? stdout : stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+	cfg_errors_free(&errors);
+	first = printed(config);
+	confdir_write("again.conf", first, strlen(first));
+	again = config_load(confdir_path("again.conf"), &errors);
+	cfg_errors_print(&errors, errors.n_fatal ? stdout : stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+	second = printed(again);
+	CU_ASSERT_STRING_EQUAL(first, second);
+	CU_ASSERT_EQUAL(config_diff(config, again, &diff), 0);
+	CU_ASSERT_EQUAL(diff.n, 0);
+	if (diff.n)
+		printf("%s: %s\n", diff.ops[0].name, diff.ops[0].what);
+	cfg_diff_free(&diff);
+	free(first);
+	free(second);
+	cfg_errors_free(&errors);
+	config_free(config);
+	config_free(again);
+	changes("0.1%", "0.2%", "slo.loss 0.1%->0.2%");
+	changes("rate = 100", "rate = 50", "probing.rate 100->50");
+	changes("\"low\"", "\"drain\"", "bgp.inbound low->drain");
+	changes("weight 10", "weight 20", "bgp.v4.raw");
+	changes("mtu_max = 9000", "mtu_max = 9100", "profile own changed");
+	changes("state = \"up\"; ", "", "state up->shut");
+	changes("reflector = true; ", "", "reflector true->false");
+	confdir_clean();
+}
+
 /* ---- size ---- */
 
 static void test_thousand(void)
@@ -486,6 +576,7 @@ void unit_providers(void)
 		{ "origins", test_origins },
 		{ "custom", test_custom },
 		{ "diff", test_diff },
+		{ "whole", test_whole },
 		{ "thousand", test_thousand },
 	};
 
