@@ -3,7 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
-	iproute2 ethtool frr bird2 python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
+	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
@@ -26,11 +26,11 @@ DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local probe probe
 CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory \
 	kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh \
 	mirror_route mirror_prefix mirror_late mirror_sweep rib legs health bfd_message bfd_server \
-	bfd_sessions estimate probes hops tunnel audit mirror_view lacp_pdu lacp lag frr_policy \
+	bfd_sessions estimate probes hops tunnel audit mirror_view vrrp_packet vrrp_machine vrrp lacp_pdu lacp lag frr_policy \
 	frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard api_socket api views \
 	views_args views_status views_link views_effective views_lag views_route views_get views_header \
 	views_nexthop views_probe views_bgp views_bfd views_stats views_cycles views_config \
-	views_events views_sessions diagnose diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp \
+	views_events views_sessions views_vrrp diagnose diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp \
 	diagnose_bgp
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \

@@ -91,9 +91,9 @@ static void address_seen(struct adopt *a, struct nlmsghdr *h)
 		bytes_to_prefix(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], ifa->ifa_family,
 			ifa->ifa_prefixlen, &addr))
 		return;
-	if (ifa->ifa_scope != RT_SCOPE_UNIVERSE)
-		return; /* 127.0.0.1, ::1, fe80::: the kernel's own */
 	link = link_by_ifindex(a->vrf, (int)ifa->ifa_index);
+	if (ifa->ifa_scope != RT_SCOPE_UNIVERSE && !(link && addr.len == 128))
+		return; /* 127.0.0.1, ::1, fe80::/64: the kernel's own; fe80::/128 was VRRP's */
 	if (link) {
 		if (wanted(&addr, link->cfg->address, link->cfg->n_address))
 			return;

@@ -21,6 +21,7 @@
 #include "keeper.h"
 #include "mirror.h"
 #include "probes.h"
+#include "vrrp.h"
 
 #define NOTIFY_RCVBUF (64u << 20) /* 161,000 route notifications */
 
@@ -90,6 +91,7 @@ static void shape(const struct link *link, const struct cfg_link *cfg, struct dp
 		shape_vxlan(link, cfg, &d);
 	else
 		shape_ether(cfg, &d);
+	vrrp_shape(link, &d);
 	*ret_shape = d;
 }
 
@@ -170,6 +172,8 @@ static int link_make(const struct cfg_link *cfg)
 	link->cfg = cfg;
 	plans[link->id] = (struct plan){ .next = cfg, .fresh = true };
 	rc = bring_tap(link, cfg);
+	if (!rc && cfg->vrrp.present)
+		vrrp_disown(link, cfg);
 	if (rc) {
 		if (link->tap >= 0)
 			bring_gone(link);
@@ -339,6 +343,7 @@ static void remove_link(struct link *link)
 	log_event(LOG_LVL_INFO, link->name, "removed from VRF %s", vrf->name);
 	if (link->ifindex > 0) /* its routes leave now, not with the last descriptor */
 		kernel_link_up(vrf, link->ifindex, false);
+	vrrp_gone(link);
 	bring_gone(link);
 	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
@@ -377,6 +382,7 @@ static void finish(struct apply *a)
 	control.reload_ops += a->diff.n;
 	mirror_config_changed();
 	probes_config_changed();
+	vrrp_follow_all();
 	if (control.running->routing == CFG_ROUTING_FRR)
 		frr_sync();
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "bring.h"
 #include "keeper.h"
+#include "vrrp.h"
 
 #define TICK_MS	     100
 #define GRACE_MS     3000
@@ -401,6 +402,8 @@ static void carrier_told(struct link *link, bool up)
 	tap_carrier_follow(link, now_ns());
 	log_event(up ? LOG_LVL_NOTICE : LOG_LVL_WARN, link->name, "carrier %s",
 		up ? "is back" : "lost");
+	if (link->cfg->vrrp.present)
+		vrrp_follow(link);
 }
 
 /* The mirror first moves what is behind all of the links: telling the kernel waits for a lock that

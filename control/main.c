@@ -26,6 +26,7 @@
 #include "notify.h"
 #include "privileges.h"
 #include "probes.h"
+#include "vrrp.h"
 
 #ifndef LINTAS_VERSION
 #define LINTAS_VERSION "0.1"
@@ -386,6 +387,7 @@ static void stop(void)
 {
 	notify_send("STOPPING=1");
 	api_close();
+	vrrp_end(); /* while frames still leave */
 	reload_stop();
 	bfd_server_stop();
 	frr_stop();

@@ -25,6 +25,7 @@ const struct api_command api_commands[] = {
 		view_nexthop_show },
 	{ "probe show", "[name]", "probes: loss, round trip and verdict by link and bucket", false,
 		view_probe_show },
+	{ "vrrp show", "[name]", "VRRP: who is active, by link and family", false, view_vrrp_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
 	{ "bfd show", "[name]", "BFD sessions that the fast path runs", false, view_bfd_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },

@@ -1,4 +1,4 @@
-/* Tables of objects: ports, links, VRFs, routes, neighbours, path groups, BGP sessions. */
+/* Tables of objects: ports, links, VRFs, routes, neighbours, path groups, BGP sessions, VRRP. */
 #include <string.h>
 #include "ctl.h"
 
@@ -313,4 +313,28 @@ void print_bfd(struct ctl_print *print, const json_t *bfd)
 	table_free(t);
 	if (!json_array_size(sessions))
 		fprintf(stderr, "no BFD sessions: %s\n", get_str(bfd, "bfdd", "?"));
+}
+
+void print_vrrp(struct ctl_print *print, const json_t *r)
+{
+	struct table *t = print->table;
+	char text[512], buf[FORMAT_LEN];
+
+	table_cell(t, get_str(r, "link", "?"));
+	table_cellf(t, "IPv%lld", (long long)get_int(r, "family"));
+	table_cellf(t, "%lld", (long long)get_int(r, "vrid"));
+	table_cell(t, get_str(r, "state", "?"));
+	table_cell(
+		t, format_duration((int64_t)json_number_value(json_object_get(r, "since_s")), buf));
+	table_cellf(t, "%lld", (long long)get_int(r, "priority"));
+	if (get_str(r, "active", NULL))
+		table_cellf(t, "%s (%lld)", get_str(r, "active", ""),
+			(long long)get_int(r, "active_priority"));
+	else
+		table_cell(t, "-");
+	table_cell(t, join(json_object_get(r, "addresses"), " ", text, sizeof(text)));
+	cell_count(t, r, "in");
+	cell_count(t, r, "out");
+	cell_discarded(t, json_object_get(r, "errors"));
+	table_row(t);
 }
