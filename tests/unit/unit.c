@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	unit_frr();
 	unit_keeper();
 	unit_optics();
+	unit_vrrp();
 	unit_api();
 	unit_api_clients();
 	unit_cloud();
