@@ -38,7 +38,7 @@ CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_for
 	ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link ctl_against_match ctl_against_compare \
-	ctl_against ctl_against_run ctl_import
+	ctl_against ctl_against_run ctl_import ctl_sheet ctl_sheet_link ctl_sheet_words
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC)) $(B)/config/profile_data.o

@@ -164,5 +164,6 @@ int run_effective(const json_t *args, bool as_json);
 /* ctl_against_run.c: `check --against`; path is the configuration's */
 int run_against(const json_t *args, const char *path, bool as_json);
 int run_import(const json_t *args, bool as_json); /* ctl_import.c */
+int run_sheet(const json_t *args, bool as_json);  /* ctl_sheet.c */
 
 #endif

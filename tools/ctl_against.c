@@ -132,7 +132,7 @@ void against_run(struct against *against)
 	against->findings =
 		pool_array(cloud->pool, AGAINST_FINDINGS_MAX, sizeof(*against->findings));
 	for (unsigned i = 0; i < config->n_links; i++)
-		halves[i] = half_of(cloud->pool, config, &config->links[i]);
+		halves[i] = half_of(config, &config->links[i]);
 	found = against_match(cloud, halves, config->n_links);
 	for (unsigned i = 0; i < cloud->n; i++)
 		covered[cloud->views[i].provider][cloud->views[i].tunnel] = true;

@@ -54,8 +54,7 @@ struct half {
 	struct half_session s[2];	 /* IPv4, IPv6 */
 	struct cfg_filter_list announce; /* given, or what reach opens */
 };
-struct half half_of(
-	struct cfg_pool *pool, const struct config *config, const struct cfg_link *link);
+struct half half_of(const struct config *config, const struct cfg_link *link);
 
 /* ---- ctl_against_match.c ---- */
 /* For each link of config, in their order, its view or NULL. On the cloud's pool. */

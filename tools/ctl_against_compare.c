@@ -28,10 +28,13 @@ static void say(const struct compare *c, enum against_code code, bool warning, c
 	const char *at, const struct cfg_source *src, const char *fmt, ...)
 {
 	struct cfg_pool *pool = c->against->cloud->pool;
+	const struct cfg_source *given = config_given(&c->link->given, key); /* its own line */
 	struct finding finding = { .code = code,
 		.warning = warning,
 		.link = c->link,
-		.src = src && src->file ? *src : c->link->src,
+		.src = given		  ? *given
+		       : src && src->file ? *src
+					  : c->link->src,
 		.file = c->view->file,
 		.at = at ? at : c->view->at };
 	va_list args;

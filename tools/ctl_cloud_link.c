@@ -46,30 +46,6 @@ static struct half_session session(const struct config *config, const struct cfg
 	return s;
 }
 
-/* Without "announce" the prefixes of all clouds that reach opens to this link's. */
-static struct cfg_filter_list announced(
-	struct cfg_pool *pool, const struct config *config, const struct cfg_link *link)
-{
-	struct cfg_filter_list list = link->bgp.announce;
-	size_t n = 0;
-
-	if (list.n || !link->zone || !link->bgp.present)
-		return list;
-	for (unsigned i = 0; i < config->n_zones; i++)
-		n += config->zones[i].prefixes.n;
-	list.items = pool_array(pool, n + 1, sizeof(*list.items));
-	for (unsigned i = 0; i < config->n_zones; i++) {
-		const struct cfg_zone *zone = &config->zones[i];
-
-		if (zone == link->zone || zone->partner ||
-			!config_reaches(config, zone, link->zone))
-			continue;
-		for (unsigned j = 0; j < zone->prefixes.n; j++)
-			list.items[list.n++].prefix = zone->prefixes.items[j];
-	}
-	return list;
-}
-
 /* "aws-dx-transit": the provider is before the first dash, when nothing else tells. */
 static int provider_of(const struct cfg_link *link)
 {
@@ -88,7 +64,7 @@ static int provider_of(const struct cfg_link *link)
 	return provider;
 }
 
-struct half half_of(struct cfg_pool *pool, const struct config *config, const struct cfg_link *link)
+struct half half_of(const struct config *config, const struct cfg_link *link)
 {
 	return (struct half){
 		.config = config,
@@ -97,6 +73,6 @@ struct half half_of(struct cfg_pool *pool, const struct config *config, const st
 		.tunnel = link->underlay != NULL,
 		.s = { session(config, link, &link->bgp.v4, 0),
 			session(config, link, &link->bgp.v6, 1) },
-		.announce = announced(pool, config, link),
+		.announce = link->bgp.announce,
 	};
 }

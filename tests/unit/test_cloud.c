@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "confdir.h"
-#include "tools/ctl_against.h"
+#include "tools/ctl_sheet.h"
 #include "unit.h"
 
 #define DOCUMENTS "tests/unit/cloud/"
@@ -513,6 +513,76 @@ static void test_import_guesses(void)
 	cloud_free(cloud);
 }
 
+/* ---- sheets ---- */
+
+/* Each as its file in tests/unit/cloud has it, but for the profile's sentences at the end. */
+static void test_sheets(void)
+{
+	static const char *const links[] = { "aws-dx1", "gcp-ic1", "az-er-p", "az-er-s", "oci-fc1",
+		"ali-vbr", "bca-ll", "mdr-ll", "mcr", "inet" };
+
+	confdir_make();
+	struct config *config = config_edited(NULL, NULL);
+	for (unsigned i = 0; config && i < sizeof(links) / sizeof(links[0]); i++) {
+		json_t *sheet = sheet_of(config, config_link(config, links[i]));
+		char path[100], *text, *golden, *end;
+		size_t len;
+		FILE *out = open_memstream(&text, &len);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sheet);
+		sheet_print(sheet, out);
+		fclose(out);
+		end = strstr(text, "\nTo know");
+		if (end)
+			*end = '\0';
+		snprintf(path, sizeof(path), DOCUMENTS "sheet-%s.txt", links[i]);
+		golden = confdir_read(path, &len);
+		CU_ASSERT_STRING_EQUAL(text, golden);
+		if (strcmp(text, golden))
+			printf("%s:\n%s", links[i], text);
+		CU_ASSERT_PTR_NULL(strstr(text, "key-of-the-unit-tests"));
+		for (char *p = text; *p; p++)
+			CU_ASSERT(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
+		free(golden);
+		free(text);
+		json_decref(sheet);
+	}
+	config_free(config);
+	confdir_clean();
+}
+
+static const json_t *sheet_value(const json_t *sheet, size_t section, const char *key)
+{
+	json_t *rows = json_object_get(
+		json_array_get(json_object_get(sheet, "sections"), section), "rows");
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (!strcmp(json_string_value(json_object_get(row, "key")), key))
+			return json_object_get(row, "value");
+	return NULL;
+}
+
+/* Keys are the same whoever the provider is, numbers are numbers. */
+static void test_sheet_json(void)
+{
+	confdir_make();
+	struct config *config = config_edited(NULL, NULL);
+	json_t *aws = sheet_of(config, config_link(config, "aws-dx1")),
+	       *azure = sheet_of(config, config_link(config, "az-er-s"));
+
+	CU_ASSERT_EQUAL(json_integer_value(sheet_value(aws, 0, "vlan")), 101);
+	CU_ASSERT_EQUAL(json_integer_value(sheet_value(azure, 0, "vlan")), 40);
+	CU_ASSERT_EQUAL(json_integer_value(sheet_value(azure, 0, "stag")), 300);
+	CU_ASSERT_EQUAL(json_integer_value(sheet_value(azure, 1, "their_asn")), 12076);
+	CU_ASSERT_EQUAL(json_array_size(sheet_value(aws, 1, "announce")), 1);
+	json_decref(aws);
+	json_decref(azure);
+	config_free(config);
+	confdir_clean();
+}
+
 void unit_cloud(void)
 {
 	static const struct unit_test tests[] = {
@@ -524,6 +594,8 @@ void unit_cloud(void)
 		{ "fuzz", test_fuzz },
 		{ "import", test_import },
 		{ "import_guesses", test_import_guesses },
+		{ "sheets", test_sheets },
+		{ "sheet_json", test_sheet_json },
 	};
 
 	UNIT_SUITE("cloud", tests);
