@@ -19,12 +19,14 @@
 #include "reclaim.h"
 #include "route.h"
 
-#define WHEEL 4096 /* turns of at least half a millisecond: two seconds, longer than any interval \
-		    */
-#define SENDS_MAX   64 /* in one turn of the loop */
-#define ANSWERS	    1024
-#define SLOTS_PER_S 4 /* a window remembers at least four seconds, more than the longest timeout \
-		       */
+#define WHEEL                                                                               \
+	4096 /* turns of at least half a millisecond: two seconds, longer than any interval \
+	      */
+#define SENDS_MAX 64 /* in one turn of the loop */
+#define ANSWERS	  1024
+#define SLOTS_PER_S                                                                  \
+	4 /* a window remembers at least four seconds, more than the longest timeout \
+	   */
 #define OUT_PER_S 2
 #define OUT_MIN	  64
 
@@ -221,6 +223,27 @@ static void welcome(struct worker *w, struct wheel *wheel, uint64_t now)
 	}
 }
 
+/* The list is taken out first: what is not due yet may come back to the same slot. */
+static unsigned take_turn(struct worker *w, struct wheel *wheel, uint64_t now, unsigned most)
+{
+	uint16_t *head = &wheel->head[wheel->turn % WHEEL], list = *head;
+	unsigned n = 0;
+
+	*head = 0;
+	while (list) {
+		uint16_t index = list - 1;
+
+		list = wheel->next[index];
+		if (n < most) {
+			n += serve(w, wheel, index, now);
+			continue;
+		}
+		wheel->next[index] = *head;
+		*head = index + 1;
+	}
+	return n;
+}
+
 unsigned probe_run(struct worker *w)
 {
 	struct wheel *wheel = wheels[w->index];
@@ -233,17 +256,10 @@ unsigned probe_run(struct worker *w)
 	if (last - wheel->turn > WHEEL) /* it stood still: every slot once is enough */
 		wheel->turn = last - WHEEL;
 	welcome(w, wheel, now);
-	for (; wheel->turn < last && n < SENDS_MAX;) {
-		uint16_t *head = &wheel->head[wheel->turn % WHEEL];
-
-		while (*head && n < SENDS_MAX) {
-			uint16_t index = *head - 1;
-
-			*head = wheel->next[index];
-			n += serve(w, wheel, index, now);
-		}
-		if (!*head)
-			wheel->turn++;
+	for (; wheel->turn < last; wheel->turn++) {
+		n += take_turn(w, wheel, now, SENDS_MAX - n);
+		if (n >= SENDS_MAX)
+			break; /* what is left of it comes in the next round */
 	}
 	probe_due[w->index].at = wheel->turn < last ? now : (last + 1) << turn_shift;
 	return n;
