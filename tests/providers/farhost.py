@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """STAMP's other half, written without a look at ours: what a far host of the tests is.
 
-    farhost.py reflect KEYFILE          answers UDP 862 on both families; each packet is a JSON line on the output
+    farhost.py reflect KEYFILE V4 V6    answers UDP 862 on both families; each packet is a JSON line on the output
     farhost.py ask ADDRESS [KEYFILE]    asks a reflector every odd question there is; prints what came back, as JSON
     farhost.py forge FAMILY FROM TO PORT  answers to probes that nobody sent
     farhost.py delay TUN MS             a wire that takes its time: what comes in by TUN goes out again later
@@ -38,20 +38,20 @@ def ntp_now():
     return int(t) << 32 | int((t % 1) * (1 << 32))
 
 
-def listen(family, port):
+def listen(family, port, address=""):
     s = socket.socket(family, socket.SOCK_DGRAM)
     if family == socket.AF_INET6:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
     else:
         s.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
-    s.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    s.bind((address, port))
     return s
 
 
-def reflect(keyfile):
+def reflect(keyfile, address4, address6):
     key, seen = key_of(keyfile), {}
-    sockets = [listen(f, 862) for f in (socket.AF_INET, socket.AF_INET6)]
+    sockets = [listen(socket.AF_INET, 862, address4), listen(socket.AF_INET6, 862, address6)]
     while True:
         for s in select.select(sockets, [], [])[0]:
             data, extra, _, peer = s.recvmsg(2000, 200)
