@@ -358,7 +358,8 @@ const struct key keys_link[] = {
 	{ "vrrp", KEY_GROUP, 0, AT(cfg_link, vrrp), .keys = vrrp_keys, .mark_size = sizeof(bool),
 		.otherwise = "no VRRP",
 		.text = "Addresses shared with another gateway (RFC 9568), for neighbours without "
-			"BGP." },
+			"BGP. Whoever is active answers for them with the virtual MAC; \"lintasctl "
+			"vrrp show\" tells who is." },
 	{ "reflector", KEY_BOOL, 0, AT(cfg_link, reflector), .fallback = "false",
 		.text = "Answer STAMP probes to this link's addresses (stateless)." },
 	PROBE_KEYS(cfg_link, "the path's"),
