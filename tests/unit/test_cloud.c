@@ -129,6 +129,7 @@ static void run_rows(const struct row *rows, unsigned n)
 		char *text = NULL;
 		const char *codes;
 
+		CU_ASSERT_PTR_NOT_NULL_FATAL(config);
 		parse(cloud, r->document, r->old, r->new);
 		codes = findings(cloud, config, &text);
 		CU_ASSERT_STRING_EQUAL(codes, r->codes);
@@ -169,8 +170,9 @@ static void test_differ_aws(void)
 			"\"169.254.10.1/30\", \"2001:db8:f::2/125\" ];\n              bgp = { v4 = "
 			"{ peer = \"169.254.10.2\"",
 			"07", "the two ends are swapped" },
-		{ VIF, NULL, NULL, "\"2001:db8:f::2/125\"", "\"2001:db8:f::2/64\"", "08",
-			"/64 here, /125 at AWS" },
+		{ VIF, "\"customerAddress\": \"2001:db8:f::2/125\"",
+			"\"customerAddress\": \"2001:db8:f::2/126\"", NULL, NULL, "08",
+			"/125 here, /126 at AWS" },
 		{ VIF, "\"asnLong\": 65010,\n            \"amazonSideAsn\": 64512",
 			"\"asnLong\": 65010,\n            \"amazonSideAsn\": 64599", NULL, NULL,
 			"10 10", "64512 here, 64599 in fact" },
@@ -185,9 +187,8 @@ static void test_differ_aws(void)
 		{ VIF, NULL, NULL, "mtu = 8500;", "mtu = 1500;", "11", "warning" },
 		{ VIF, "\"jumboFrameCapable\": true", "\"jumboFrameCapable\": false", NULL, NULL,
 			"12", "cannot carry jumbo frames" },
-		{ VIF, NULL, NULL, "asn = \"64512\"; key = \"dx1\"; };\n                      v6",
-			"asn = \"64512\"; };\n                      v6", "16",
-			"links.aws-dx1.bgp.v4.key" },
+		{ "oci-circuit", NULL, NULL, "key = \"fc\"; ", "", "16",
+			"links.oci-fc1.bgp.v4.key: OCI has an MD5 key" },
 		{ VIF,
 			"\"authKey\": \"" SECRET
 			"\",\n                    \"addressFamily\": \"ipv4\"",
@@ -273,9 +274,9 @@ static void test_differ_others(void)
 			"NotProvisioned" },
 		{ "azure-circuit", "\"peerASN\": 65010", "\"peerASN\": 65020", NULL, NULL, "09 09",
 			"65020" },
-		{ "azure-circuit", NULL, NULL,
-			"\"10.250.0.1/30\"; bgp = { v4 = { peer = \"10.250.0.2\"",
-			"\"10.250.0.2/30\"; bgp = { v4 = { peer = \"10.250.0.1\"", "07",
+		{ "oci-circuit", NULL, NULL,
+			"\"10.251.0.1/30\"; bgp = { v4 = { peer = \"10.251.0.2\"",
+			"\"10.251.0.2/30\"; bgp = { v4 = { peer = \"10.251.0.1\"", "07",
 			"swapped" },
 		{ "azure-circuit", NULL, NULL,
 			"  az-er-s = { circuit = \"er-s\"; vlan = 40; vrf = \"prod\"; cloud = "
