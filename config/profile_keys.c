@@ -175,7 +175,7 @@ const struct key profile_keys[] = {
 		.text = "The provider does not negotiate: keepalive and hold as here, no others." },
 	{ "hold_thrice", KEY_BOOL, 0, AT(hold_thrice), .text = "hold is three times keepalive." },
 	{ "multihop", KEY_NUMBER, 0, AT(multihop), .min = 0, .max = 255, .unit = "hops",
-		.text = "Default of the session's multihop; 0: none." },
+		.text = "Default of multihop on sessions without BFD; 0: none." },
 	{ "ttl_one", KEY_BOOL, 0, AT(ttl_one),
 		.text = "The provider sends with TTL 1: multihop and gtsm end the session." },
 	{ "md5", KEY_ENUM, 0, AT(md5), .words = wants, .text = "TCP-MD5 of the session." },

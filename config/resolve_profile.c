@@ -4,7 +4,8 @@
  * never touched. Groups of keys that belong together follow three rules of their own: keepalive and
  * hold come as a pair, BFD is switched as a whole and then filled key by key, and graceful restart
  * is the profile's only on a session without BFD, because the two fight over who decides that a
- * neighbour is alive. A link with a profile is shut until it says state = "up". */
+ * neighbour is alive. Multihop likewise. A link with a profile is shut until it says state = "up".
+ */
 #include <string.h>
 #include "pool.h"
 #include "profile.h"
@@ -92,7 +93,8 @@ static void session(struct cfg_link *link, struct cfg_bgp_peer *peer, const char
 		fill(link, peer, family, bfd_fills);
 	if (!said(link, family, "keepalive") && !said(link, family, "hold"))
 		fill(link, peer, family, timer_fills);
-	if (!peer->gtsm && !peer->multihop)
+	/* FRR runs multihop BFD (RFC 5883) for a multihop neighbour; providers speak RFC 5881 */
+	if (!peer->gtsm && !peer->multihop && !peer->bfd.enabled)
 		peer->multihop = profile->multihop;
 	if (!said(link, family, "graceful_restart"))
 		peer->graceful_restart =
