@@ -50,8 +50,10 @@ def listen(family, port, address=""):
 
 
 def reflect(keyfile, address4, address6):
+    import scapy.contrib.stamp  # noqa: F401  (takes a second: not while somebody waits)
     key, seen = key_of(keyfile), {}
     sockets = [listen(socket.AF_INET, 862, address4), listen(socket.AF_INET6, 862, address6)]
+    print("ready", flush=True)
     while True:
         for s in select.select(sockets, [], [])[0]:
             data, extra, _, peer = s.recvmsg(2000, 200)
