@@ -275,16 +275,15 @@ static const struct key probing_keys[] = {
 };
 
 static const struct key slo_keys[] = {
-	{ "loss", KEY_PPM, 0, AT(cfg_slo, loss_ppm), .min = 100, .max = 1000000,
-		.otherwise = "not judged", .text = "More loss than this makes a link grey." },
+	{ "loss", KEY_PPM, 0, AT(cfg_slo, loss_ppm), .min = 100, .max = 1000000, .otherwise = "1 %",
+		.text = "So much loss makes a link grey; a tenth of it is good." },
 	{ "p99", KEY_TIME, 0, AT(cfg_slo, p99_ms), .min = 1, .max = 60000, .unit_ms = 1,
 		.otherwise = "not judged", .text = "99 of 100 probes come back within this." },
 	{ "jitter", KEY_TIME, 0, AT(cfg_slo, jitter_ms), .min = 1, .max = 60000, .unit_ms = 1,
 		.otherwise = "not judged",
 		.text = "Mean difference between two round trips in a row." },
 	{ "rise", KEY_TIME, 0, AT(cfg_slo, rise_ms), .min = 1, .max = 60000, .unit_ms = 1,
-		.otherwise = "not judged",
-		.text = "The median may rise so far above its own past." },
+		.otherwise = "20ms", .text = "The median may rise so far above its own past." },
 	END,
 };
 
