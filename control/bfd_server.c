@@ -2,11 +2,11 @@
  *
  * bfdd (--dplaneaddr unix:…) listens in FRR's socket folder; lintas-keeper connects, because only
  * frr may, and passes the descriptor. On each new connection bfdd 8.4 writes all sessions that no
- * connection has yet into a buffer of 8 KB: 58 fit, the others stay with its own software. So
- * connections are opened until one brings nothing new; that one is kept for what may come. Later,
- * while fewer sessions are here than the configuration wants, one more is tried now and then. When
- * all connections are gone bfdd runs the sessions itself; those here go on for a minute
- * (bfd_sessions.c), so that a restarted bfdd finds them up. bfdd waits for some of our answers
+ * connection has yet into a buffer of 8 KB: 58 fit, the others wait for the next. So the keeper
+ * opens a number of them and we are given each that bfdd has written to. It always keeps some in
+ * reserve: when lintasd dies bfdd moves our sessions to those, and the next lintasd finds them
+ * there; without one bfdd would call every peer dead. When bfdd goes, what runs here goes on for a
+ * minute (bfd_sessions.c), so that a restarted bfdd finds it up. bfdd waits for some of our answers
  * without doing anything else: they are written at once, and who does not read is left. Without
  * --dplaneaddr there is no socket and bfdd works as ever, by way of the kernel. */
 #include <errno.h>
@@ -18,9 +18,8 @@
 
 #define CONNS_MAX 32 /* of 58 sessions: more than there can be sessions */
 #define TICK_MS	  100
-#define QUIET_NS  200000000ull /* after which a connection has brought what it brings */
 #define RETRY_NS  1000000000ull
-#define MORE_NS	  5000000000ull
+#define LOOK_NS	  500000000ull /* for sessions on connections that the keeper holds */
 #define BUFFER	  16384
 
 struct conn {
@@ -161,12 +160,13 @@ static bool conn_open(void)
 			c = &conns[i];
 	if (!c)
 		return false;
-	rc = keeper_bfd(&fd);
+	rc = keeper_bfd(!info.connections, &fd);
 	if (rc) {
-		if (rc != -ENOENT && rc != -ECONNREFUSED && rc != -ENOTCONN && !refused_said)
+		if (rc != -ENOENT && rc != -ECONNREFUSED && rc != -ENOTCONN && rc != -EAGAIN &&
+			!refused_said)
 			log_event(LOG_LVL_WARN, "bfd", "bfdd's data-plane socket: %s",
 				keeper_error());
-		refused_said = rc != -ENOENT && rc != -ECONNREFUSED;
+		refused_said = rc != -ENOENT && rc != -ECONNREFUSED && rc != -EAGAIN;
 		return false;
 	}
 	c->event = event_new(control.base, fd, EV_READ | EV_PERSIST, on_readable, c);
@@ -185,56 +185,14 @@ static bool conn_open(void)
 	return true;
 }
 
-/* Sessions that the configuration wants of bfdd. */
-static unsigned wanted_count(void)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < control.running->n_links; i++) {
-		const struct cfg_link *l = &control.running->links[i];
-
-		if (l->shut || !l->bgp.present)
-			continue;
-		n += l->bgp.v4.present && l->bgp.v4.bfd.enabled;
-		n += l->bgp.v6.present && l->bgp.v6.bfd.enabled;
-	}
-	return n;
-}
-
-/* May one more be opened? Not while one may still bring something; nor beside one that brought
- * nothing, unless sessions are missing: then that one makes room, as it proves nothing any more. */
-static bool more_wanted(uint64_t now)
-{
-	struct conn *spare = NULL;
-
-	for (unsigned i = 0; i < CONNS_MAX; i++) {
-		struct conn *c = &conns[i];
-
-		if (!c->id)
-			continue;
-		if (now - c->heard_ns < QUIET_NS)
-			return false;
-		if (!c->added)
-			spare = c;
-	}
-	if (!spare)
-		return true;
-	if (now - spare->opened_ns < MORE_NS || bfd_sessions_count() >= wanted_count())
-		return false;
-	conn_close(spare, "nothing came by it");
-	return true;
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	uint64_t now = now_ns();
 
 	(void)fd, (void)what, (void)arg;
 	bfd_sessions_tick();
-	if (now < next_ns || !more_wanted(now))
-		return;
-	if (!conn_open())
-		next_ns = now + RETRY_NS;
+	if (now >= next_ns && !conn_open())
+		next_ns = now + (info.connections ? LOOK_NS : RETRY_NS);
 }
 
 int bfd_server_start(void)
@@ -247,8 +205,8 @@ int bfd_server_start(void)
 	return 0;
 }
 
-/* bfdd takes the sessions back; peers hear nothing from us, so that a restart within their
- * detection time goes unnoticed. */
+/* bfdd moves the sessions to connections that the keeper holds; peers hear nothing from us, so that
+ * a restart within their detection time goes unnoticed. */
 void bfd_server_stop(void)
 {
 	bfd_sessions_stop();

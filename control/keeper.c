@@ -213,7 +213,7 @@ static void request_answer(const struct keeper_request *request, int passed)
 			fd = keeper_socket_netlink(request, &answer);
 			break;
 		case KEEPER_BFD:
-			fd = keeper_socket_bfd(&answer, keeper.frr_sockets);
+			fd = keeper_socket_bfd(request, &answer, keeper.frr_sockets);
 			break;
 		case KEEPER_OPEN:
 			fd = keeper_socket_open(request, &answer);

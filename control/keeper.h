@@ -35,8 +35,9 @@ enum keeper_op {
 			longer has */
 	KEEPER_OPEN, /* a socket of kind `tool`, opened inside namespace `vrf`, bound to its link
 			`name` if that is not empty; value, mtu and mac are zero */
-	KEEPER_BFD,  /* a connection to bfdd's data-plane socket: KEEPER_BFD_SOCKET in FRR's socket
-			folder */
+	KEEPER_BFD,  /* a connection to bfdd's data-plane socket, KEEPER_BFD_SOCKET in FRR's folder:
+			one that bfdd has sent sessions on; else a new one, or -EAGAIN if value = 1
+		      */
 };
 
 enum keeper_tool {
@@ -110,8 +111,9 @@ int keeper_tap_del(const char *vrf, const char *name);
 /* The i-th TAP the keeper holds: -ENOENT past the last. */
 int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_MAX]);
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
-/* Non-blocking. -ENOENT, -ECONNREFUSED: bfdd is not there, or has no such socket. */
-int keeper_bfd(int *ret_fd);
+/* A connection that bfdd has sent something on, or (fresh) another. -EAGAIN: none has news;
+ * -ENOENT, -ECONNREFUSED: bfdd is not there, or has no such socket. */
+int keeper_bfd(bool fresh, int *ret_fd);
 /* link: a name, or NULL for any. The descriptor is the caller's to close. */
 int keeper_socket(const char *vrf, enum keeper_socket kind, const char *link, int *ret_fd);
 /* What the keeper said about the last failure of the calls above, "" when it said nothing. */

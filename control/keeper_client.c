@@ -298,9 +298,9 @@ int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_M
 	return 0;
 }
 
-int keeper_bfd(int *ret_fd)
+int keeper_bfd(bool fresh, int *ret_fd)
 {
-	struct keeper_request request = { .op = KEEPER_BFD };
+	struct keeper_request request = { .op = KEEPER_BFD, .value = !fresh };
 
 	return call(&request, -1, NULL, ret_fd);
 }

@@ -48,7 +48,8 @@ bool keeper_ns_holds(const char *vrf, const char *name); /* a TAP of that name t
 
 /* ---- keeper_socket.c: a descriptor to pass along and close, or -1 ---- */
 int keeper_socket_netlink(const struct keeper_request *request, struct keeper_answer *answer);
-int keeper_socket_bfd(struct keeper_answer *answer, const char *frr_sockets);
+int keeper_socket_bfd(const struct keeper_request *request, struct keeper_answer *answer,
+	const char *frr_sockets);
 int keeper_socket_open(const struct keeper_request *request, struct keeper_answer *answer);
 
 /* ---- keeper_run.c ---- */

@@ -22,6 +22,7 @@
 #include "keeper_own.h"
 
 #define PROTO_VRRP 112 /* RFC 9568 5.1.1.4 */
+#define BFD_SPARES 20  /* of 58 sessions each: more than a router has */
 
 static const struct kind {
 	int domain, type, protocol;
@@ -125,10 +126,39 @@ static int connect_as(const struct sockaddr_un *sun, const char *name)
 	return rc;
 }
 
-int keeper_socket_bfd(struct keeper_answer *answer, const char *frr_sockets)
+/* Connections beside lintasd's. When lintasd dies its own close, and bfdd hands their sessions to
+ * the next connection it has, 58 to each: as long as there is one it never falls back to itself,
+ * which would call every peer dead. What bfdd wrote waits in them for the next lintasd. */
+static int spares[BFD_SPARES];
+static unsigned n_spares;
+
+/* The first that bfdd wrote to, or -1; those it closed are closed here too. */
+static int spare_take(void)
+{
+	char byte;
+
+	for (unsigned i = 0; i < n_spares;) {
+		int fd = spares[i];
+		ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+			i++;
+			continue;
+		}
+		memmove(spares + i, spares + i + 1, (--n_spares - i) * sizeof(spares[0]));
+		if (n > 0)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+int keeper_socket_bfd(
+	const struct keeper_request *request, struct keeper_answer *answer, const char *frr_sockets)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd, n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s", frr_sockets,
+	int fd, spare = 0,
+		n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s", frr_sockets,
 			KEEPER_BFD_SOCKET);
 
 	if (n < 0 || (size_t)n >= sizeof(sun.sun_path)) {
@@ -136,7 +166,12 @@ int keeper_socket_bfd(struct keeper_answer *answer, const char *frr_sockets)
 			KEEPER_BFD_SOCKET);
 		return -1;
 	}
-	fd = connect_as(&sun, "frr");
+	fd = spare_take();
+	if (fd < 0)
+		fd = request->value ? -EAGAIN : connect_as(&sun, "frr");
+	while ((fd >= 0 || fd == -EAGAIN) && n_spares < BFD_SPARES &&
+		(spare = connect_as(&sun, "frr")) >= 0)
+		spares[n_spares++] = spare;
 	if (fd >= 0)
 		return fd;
 	keeper_say(answer, fd, "%s: %s", sun.sun_path, strerror(-fd));

@@ -36,7 +36,7 @@ static void add_running(json_t *o, const struct dp_bfd_info *i)
 			   (json_int_t)i->rx, "tx", (json_int_t)i->tx, "unsent",
 			   (json_int_t)i->unsent, "last_silence_us", (json_int_t)i->silence_us));
 	json_object_set_new(o, "local",
-		ends(i->conf.discr, i->conf.min_tx_us, i->conf.min_rx_us, i->conf.multiplier));
+		ends(i->discr, i->conf.min_tx_us, i->conf.min_rx_us, i->conf.multiplier));
 	json_object_set_new(o, "remote", remote);
 	json_object_set_new(o, "discarded", rejected(i));
 }

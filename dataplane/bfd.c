@@ -413,6 +413,7 @@ int dp_bfd_info(unsigned session, struct dp_bfd_info *ret_info)
 	*ret_info = (struct dp_bfd_info){
 		.conf = p->conf,
 		.worker = owner(session),
+		.discr = s->discr,
 		.state = s->state,
 		.diag = s->diag,
 		.remote_state = s->remote_state,

@@ -24,6 +24,7 @@ struct bfd_session {
 	struct dp_bfd conf;
 	uint32_t version; /* of conf; 0: no session */
 	uint32_t serial;  /* another: another session */
+	uint32_t discr;	  /* ours, on the wire */
 	uint8_t state, diag, remote_state, remote_diag, remote_mult;
 	bool remote_demand, remote_cpi;
 	bool polling; /* a poll sequence is under way */

@@ -2,10 +2,10 @@
  * and chance are arguments, what is to be sent or told is the return value. bfd.c calls it on the
  * worker that owns the session.
  *
- * One thing is ours. A session that has not sent anything yet and hears from a peer that is Up with
- * our discriminator, which nobody can guess, is Up at once: that peer has never noticed that we
- * were restarted, and the RFC's three-way handshake would tell it so. The window is what slow start
- * leaves anyway: the first packet goes out three quarters of a second after the start. */
+ * One thing is ours. A session that has not sent anything yet and hears from its peer that it is Up
+ * with us is Up at once, under the discriminator the peer knows: that peer has not noticed that we
+ * were restarted, and the RFC's handshake would tell it so. The window is what slow start leaves
+ * anyway: the first packet goes out three quarters of a second after the start. */
 #include <string.h>
 #include "bfd.h"
 #include "flow.h"
@@ -93,7 +93,7 @@ void bfd_build(const struct bfd_session *s, bool final, uint8_t out[BFD_LEN])
 	out[1] = (uint8_t)(s->state << 6 | (final ? BIT_FINAL : s->polling ? BIT_POLL : 0));
 	out[2] = s->conf.multiplier;
 	out[3] = BFD_LEN;
-	put_be32(out + 4, s->conf.discr);
+	put_be32(out + 4, s->discr);
 	put_be32(out + 8, s->remote_discr);
 	put_be32(out + 12, s->tell_tx_us);
 	put_be32(out + 16, s->tell_rx_us);
@@ -128,7 +128,7 @@ static uint64_t jittered(const struct bfd_session *s, uint64_t random)
 	uint64_t interval = ticks(bfd_session_tx_us(s));
 	uint64_t span = s->conf.multiplier == 1 ? interval * 15 / 100 : interval / 4;
 
-	return interval * 3 / 4 + (span >> 16) * (random & 0xffff);
+	return interval * 3 / 4 + (span * (random & 0xffff) >> 16);
 }
 
 /* After anything it depends on may have changed: never later than before, or the peer would wait
@@ -206,6 +206,7 @@ static void session_new(struct bfd_session *s, const struct dp_bfd *conf, uint64
 {
 	memset(s, 0, sizeof(*s));
 	s->conf = *conf;
+	s->discr = conf->discr;
 	s->state = conf->shut ? DP_BFD_ADMIN_DOWN : DP_BFD_DOWN;
 	s->diag = conf->shut ? DP_BFD_ADMINISTRATIVE : DP_BFD_NO_DIAG;
 	s->remote_state = DP_BFD_DOWN;
@@ -245,7 +246,7 @@ static unsigned machine(struct bfd_session *s, const struct bfd_control *c, uint
 			       : state_set(s, DP_BFD_DOWN, DP_BFD_NEIGHBOR_DOWN, now);
 	switch (s->state) {
 	case DP_BFD_DOWN:
-		if (c->state == DP_BFD_UP && !s->spoken && c->your_discr == s->conf.discr)
+		if (c->state == DP_BFD_UP && !s->spoken)
 			return state_set(s, DP_BFD_UP, DP_BFD_NO_DIAG, now); /* see above */
 		if (c->state == DP_BFD_DOWN)
 			return state_set(s, DP_BFD_INIT, s->diag, now);
@@ -265,7 +266,9 @@ int bfd_session_receive(struct bfd_session *s, const struct bfd_control *c, uint
 	uint64_t random, unsigned *ret_act)
 {
 	*ret_act = 0;
-	if (c->your_discr && c->your_discr != s->conf.discr) /* RFC 5880 6.8.6 (7) */
+	if (c->state == DP_BFD_UP && !s->spoken && s->state == DP_BFD_DOWN)
+		s->discr = c->your_discr;		/* what it knows us by: see above */
+	if (c->your_discr && c->your_discr != s->discr) /* RFC 5880 6.8.6 (7) */
 		return DP_BFD_REJECT_your_discr;
 	if (s->state == DP_BFD_UP)
 		s->longest_us = RTE_MAX(s->longest_us, to_us(now - s->rx_last));

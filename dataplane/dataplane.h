@@ -368,8 +368,8 @@ struct dp_bfd {
 
 /* A session at an index below DP_BFD_MAX; replace to change timers, adjacency or `shut`. Another
  * link, address or discriminator makes it another session. One session for a (link, peer): -EEXIST.
- * The first packet of an active session is sent after 0.75 to 1 s; a peer that already is up with
- * our discriminator (we were restarted) is taken at its word, so that it need not go down. */
+ * The first packet of an active session is sent after 0.75 to 1 s; a peer that until then says it
+ * is up with us (we were restarted) is taken at its word, and so is the discriminator it uses. */
 int dp_bfd_set(unsigned session, const struct dp_bfd *conf);
 int dp_bfd_del(unsigned session); /* a peer that is up is told: administratively down */
 
@@ -377,6 +377,7 @@ struct dp_bfd_info {
 	struct dp_bfd conf;
 	unsigned worker;
 	uint8_t state, diag, remote_state, remote_diag, remote_multiplier;
+	uint32_t discr; /* ours, as it is on the wire */
 	uint32_t remote_discr, remote_min_tx_us, remote_min_rx_us, remote_echo_us;
 	uint64_t tx_us, detect_us; /* as they are in force; detect_us 0: not known yet */
 	uint64_t longest_us;	   /* longest silence while up */

@@ -40,6 +40,7 @@ int main(int argc, char **argv)
 	unit_providers();
 	unit_fib();
 	unit_group();
+	unit_bfd();
 	unit_reclaim();
 	unit_rib();
 	unit_mirror();

@@ -11,6 +11,7 @@ void unit_diff(void);
 void unit_providers(void);
 void unit_fib(void);
 void unit_group(void);
+void unit_bfd(void);
 void unit_reclaim(void);
 void unit_rib(void);
 void unit_mirror(void);
