@@ -5,6 +5,9 @@ DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-rout
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
+# A Linux guest and a second reader of packets, for T=providers only: they are big.
+GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark
+
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
 PKGS    := libdpdk libconfig libnl-3.0 libevent jansson libcap
@@ -107,6 +110,7 @@ deps:
 
 # GROUP: core packet netns speed providers (all of them without T=); NAME runs one test of it: make test T=netns N=reload
 test: deps
+	$(if $(filter providers,$(or $(T),providers)),tools/deps $(GUEST_DEPS))
 	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	@$(if $(filter speed,$(or $(T),speed)),$(MAKE) --no-print-directory speed-build)
 	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed providers) $(if $(N),--only $(N))
