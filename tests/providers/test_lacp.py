@@ -141,7 +141,7 @@ def carrier_lost(s):
     down = time.monotonic()
     wait_for("its flows on the other", 5, lambda: mine <= set(s.came_by(down)) and len(s.partner.flows) and time.monotonic() > down + 1)
     n = flows.end()
-    time.sleep(0.2)
+    wait_for("the last packet", 2, lambda: any(number == n - 1 for _, _, (_, number) in s.partner.flows[-64:]))
     arrived = [(at, m, number) for at, m, (_, number) in s.partner.flows if at >= since]
     lost = sorted(set(range(n)) - {number for _, _, number in arrived})
     others = [number for number in lost if 20000 + number % 64 not in mine]
@@ -198,7 +198,7 @@ def malformed(s):
         s.partner.send(0, bytes(frame))
         sent += 1
         if not sent % 50:
-            time.sleep(0.01)
+            select.select([], [], [], 0.01)  # the pace
     check(s.rig.distributing() == [1, 2], s.rig.gateway.ctl("lag", "show").stdout)
     bad = s.rig.lag_show()["members"][0]["pdus"]["bad"] - before
     dropped = {d["name"]: d["packets"] for d in s.rig.gateway.json("stats", "drops")}
@@ -358,13 +358,13 @@ def guest_traffic(s):
         for way in (0, 1):
             check(after[nic][way] - before[nic][way] > 50, "NIC", nic, "packets", ("received", "sent")[way], before, after)
     s.rig.world.run("v", "ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", "2001:db8:9::2")
-    s.guest.run("(nc -ll -p 5001 -e wc -c >/dev/null 2>&1 &)")
+    s.guest.run("(while :; do nc -l -p 5001 -e wc -c; done >/dev/null 2>&1 &)")
     size, begin = 2 << 20, time.monotonic()
     counts = []
     for _ in range(2):
         with lag_rig.socket_in(s.rig.world.netns_file("v"), socket.AF_INET, socket.SOCK_STREAM) as c:
             c.settimeout(20)
-            c.connect(("10.9.0.2", 5001))
+            wait_for("the guest listens", 8, lambda: not c.connect_ex(("10.9.0.2", 5001)))
             c.sendall(bytes(size))
             c.shutdown(socket.SHUT_WR)
             counts.append(c.recv(64).split()[0])
