@@ -81,5 +81,7 @@ void given_links(const struct parse *p)
 			continue;
 		link->given = given_collect(p, setting);
 		link->src = keep(p, link->src, &was, &is);
+		link->bgp.v4.src = keep(p, link->bgp.v4.src, &was, &is);
+		link->bgp.v6.src = keep(p, link->bgp.v6.src, &was, &is);
 	}
 }

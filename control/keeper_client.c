@@ -134,7 +134,7 @@ static void answer_stray(const struct keeper_answer *answer, int fd)
 			close(fd);
 		return;
 	}
-	if (answer->error)
+	if (answer->error && answer->error != -EAGAIN) /* who asked tries again */
 		log_event(LOG_LVL_WARN, NULL, "keeper: %s", answer->text);
 	run->ended = true;
 	run->status = answer->error ? answer->error : (int)answer->value;

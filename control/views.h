@@ -57,6 +57,7 @@ view_handler view_port_show, view_link_show, view_vrf_show;		     /* views_link.
 view_handler view_link_effective;					     /* views_effective.c */
 view_handler view_link_diagnose;					     /* diagnose.c */
 view_handler view_lag_show;						     /* views_lag.c */
+view_handler view_cloud_show, view_partner_show;			     /* views_cloud.c */
 view_handler view_route_show;						     /* views_route.c */
 view_handler view_route_get;						     /* views_get.c */
 view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */

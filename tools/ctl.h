@@ -132,6 +132,7 @@ void print_bfd(struct ctl_print *print, const json_t *item);
 void print_status(struct ctl_print *print, const json_t *item);	  /* ctl_status.c */
 void print_get(struct ctl_print *print, const json_t *item);	  /* ctl_get.c */
 void print_diagnose(struct ctl_print *print, const json_t *item); /* ctl_diagnose.c */
+void print_cloud(struct ctl_print *print, const json_t *item);	  /* ctl_zones.c */
 void print_stats(struct ctl_print *print, const json_t *item);	  /* ctl_stats.c */
 void print_cycles(struct ctl_print *print, const json_t *item);	  /* ctl_cycles.c */
 void print_drop(struct ctl_print *print, const json_t *item);
