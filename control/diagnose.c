@@ -19,43 +19,24 @@
 #include "frr.h"
 #include "views.h"
 
-#define DEADLINE_S     13
-#define DIAGNOSES_MAX  8  /* at once */
-#define WAITERS_MAX    16 /* for one */
-#define FRR_AGAIN_MS   300
-#define FRR_GIVE_UP_NS (4000 * 1000000ull)
+#define DEADLINE_S    13
+#define DIAGNOSES_MAX 8 /* at once */
 
-struct run {
-	struct diag d;
-	TAILQ_ENTRY(run) entry;
-	struct api_request *waiters[WAITERS_MAX];
-	unsigned n_waiters;
-	struct event *deadline, *again; /* again: FRR was busy */
-	unsigned outstanding;		/* answers that will come, whatever happens */
-	bool finished;
-};
-
-static TAILQ_HEAD(, run) runs = TAILQ_HEAD_INITIALIZER(runs);
+static TAILQ_HEAD(diag_runs, diag_run) runs = TAILQ_HEAD_INITIALIZER(runs);
 static unsigned n_runs;
 
 /* What ends a lane when it fails: what comes after it stands on it. */
 static const struct step {
 	void (*start)(struct diag_lane *lane);
-	uint8_t layer, also; /* also: as in, this one too */
+	uint8_t layer, also; /* either: as md5 beside tcp179 */
 	bool fatal;
 } steps[] = {
 	{ diag_neigh_start, DIAG_NEIGH, DIAG_NEIGH, true },
 	{ diag_mtu_start, DIAG_MTU, DIAG_MTU, false },
 	{ diag_tcp_start, DIAG_TCP, DIAG_MD5, true },
+	{ diag_received_start, DIAG_PREFIXES, DIAG_PREFIXES, false },
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
-
-static void settle(struct run *run);
-
-static struct run *run_of(struct diag *d)
-{
-	return (struct run *)(void *)((char *)d - offsetof(struct run, d));
-}
 
 /* ---- for the steps: words ---- */
 void diag_say(struct diag_layer *layer, enum diag_state state, const char *fmt, ...)
@@ -209,7 +190,7 @@ static void io_close(struct diag_lane *lane)
 	lane->n_io = 0;
 }
 
-static void run_release(struct run *run)
+void diag_release(struct diag_run *run)
 {
 	if (!run->finished || run->outstanding)
 		return;
@@ -220,7 +201,7 @@ static void run_release(struct run *run)
 }
 
 /* error: why there is no answer; NULL: there is one. */
-static void finish(struct run *run, const char *error)
+static void finish(struct diag_run *run, const char *error)
 {
 	json_t *data = error ? NULL : answer(&run->d);
 
@@ -240,11 +221,11 @@ static void finish(struct run *run, const char *error)
 	TAILQ_REMOVE(&runs, run, entry);
 	n_runs--;
 	run->finished = true;
-	run_release(run);
+	diag_release(run);
 }
 
 /* Has the world changed under it? Then it is over, and true. */
-static bool stale(struct run *run)
+bool diag_stale(struct diag_run *run)
 {
 	if (run->d.generation == control.generation && run->d.link == link_by_name(run->d.name))
 		return false;
@@ -270,7 +251,7 @@ static bool lane_failed(const struct diag_lane *lane)
 }
 
 /* Everything that had to be asked has been, or the time is over. */
-static void conclude(struct run *run, bool late)
+static void conclude(struct diag_run *run, bool late)
 {
 	struct diag *d = &run->d;
 	bool asked =
@@ -290,7 +271,7 @@ static void conclude(struct run *run, bool late)
 	finish(run, NULL);
 }
 
-static void settle(struct run *run)
+void diag_settle(struct diag_run *run)
 {
 	struct diag *d = &run->d;
 
@@ -301,10 +282,10 @@ static void settle(struct run *run)
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct run *run = arg;
+	struct diag_run *run = arg;
 
 	(void)fd, (void)what;
-	if (!stale(run))
+	if (!diag_stale(run))
 		conclude(run, true);
 }
 
@@ -312,7 +293,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static void lane_end(struct diag_lane *lane)
 {
 	lane->ended = true;
-	settle(run_of(lane->d));
+	diag_settle(diag_run(lane->d));
 }
 
 static void on_step(struct diag_lane *lane)
@@ -334,7 +315,7 @@ static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
 	struct diag_lane *lane = arg;
 
 	(void)fd, (void)what;
-	if (!stale(run_of(lane->d)))
+	if (!diag_stale(diag_run(lane->d)))
 		lane->on_timer(lane);
 }
 
@@ -344,7 +325,7 @@ static void on_lane_io(evutil_socket_t fd, short what, void *arg)
 	struct diag_lane *lane = io->lane;
 
 	(void)fd, (void)what;
-	if (!stale(run_of(lane->d)))
+	if (!diag_stale(diag_run(lane->d)))
 		lane->on_io(lane, (unsigned)(io - lane->io));
 }
 
@@ -397,118 +378,11 @@ static void lane_init(struct diag *d, struct diag_lane *lane, uint8_t af)
 		}
 }
 
-/* ---- FRR and the transceiver ---- */
-static void ask_frr(struct run *run);
-
-static void on_peer(const json_t *json, void *arg)
-{
-	struct diag_lane *lane = arg;
-	struct run *run = run_of(lane->d);
-
-	run->outstanding--;
-	lane->asking = false;
-	if (run->finished)
-		return run_release(run);
-	if (json)
-		lane->peer_json = json_incref((json_t *)(uintptr_t)json);
-	lane->answered = json != NULL;
-}
-
-static void on_bfd(const json_t *json, void *arg)
-{
-	struct run *run = arg;
-
-	run->outstanding--;
-	if (run->finished)
-		return run_release(run);
-	run->d.bfd = json_incref((json_t *)(uintptr_t)json);
-	run->d.bfd_asking = false;
-	if (!stale(run))
-		settle(run);
-}
-
-/* FRR's tools are few: a question that is refused, or not answered, is asked again. */
-static void on_again(evutil_socket_t fd, short what, void *arg)
-{
-	struct run *run = arg;
-
-	(void)fd, (void)what;
-	if (!stale(run))
-		ask_frr(run);
-}
-
-static void ask_frr(struct run *run)
-{
-	const struct timeval again = { .tv_usec = FRR_AGAIN_MS * 1000 };
-	struct diag *d = &run->d;
-	bool wanting = false;
-
-	for (unsigned f = 0; f < 2; f++) {
-		struct diag_lane *lane = &d->lanes[f];
-
-		if (!lane->bgp || lane->answered)
-			continue;
-		wanting = true;
-		if (lane->asking || frr_show_peer(d->cfg->vrf->name, &lane->peer, on_peer, lane))
-			continue;
-		lane->asking = true;
-		run->outstanding++;
-	}
-	if (wanting && now_ns() - d->start_ns < FRR_GIVE_UP_NS)
-		event_add(run->again, &again);
-}
-
-struct optics_job {
-	struct run *run;
-	unsigned port;
-	struct dp_optics optics;
-	int rc;
-};
-
-static void optics_read(void *arg)
-{
-	struct optics_job *job = arg;
-
-	job->rc = dp_port_optics(job->port, &job->optics);
-}
-
-static void optics_done(void *arg)
-{
-	struct optics_job *job = arg;
-	struct run *run = job->run;
-
-	run->outstanding--;
-	run->d.optics_asking = false;
-	run->d.optics_known = !job->rc;
-	run->d.optics = job->optics;
-	free(job);
-	if (run->finished)
-		return run_release(run);
-	if (!stale(run))
-		settle(run);
-}
-
-static void ask_optics(struct run *run)
-{
-	struct optics_job *job;
-
-	if (run->d.link->port < 0 || !(job = calloc(1, sizeof(*job))))
-		return;
-	job->run = run;
-	job->port = (unsigned)run->d.link->port;
-	if (control_offload(optics_read, optics_done, job)) {
-		free(job);
-		return;
-	}
-	run->outstanding++;
-	run->d.optics_asking = true;
-}
-
 /* ---- the start ---- */
-static int events_make(struct run *run)
+static int events_make(struct diag_run *run)
 {
 	run->deadline = evtimer_new(control.base, on_deadline, run);
-	run->again = evtimer_new(control.base, on_again, run);
+	run->again = evtimer_new(control.base, diag_on_again, run);
 	for (unsigned f = 0; f < 2; f++)
 		run->d.lanes[f].timer = evtimer_new(control.base, on_lane_timer, &run->d.lanes[f]);
 	if (run->deadline && run->again && run->d.lanes[0].timer && run->d.lanes[1].timer)
@@ -520,7 +394,7 @@ static int events_make(struct run *run)
 	return -ENOMEM;
 }
 
-static void run_start(struct run *run)
+static void run_start(struct diag_run *run)
 {
 	const struct timeval deadline = { .tv_sec = DEADLINE_S };
 	struct diag *d = &run->d;
@@ -532,7 +406,7 @@ static void run_start(struct run *run)
 	diag_md5_read(d->cfg->vrf->name, &d->md5);
 	diag_link(d);
 	sound = d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
-	ask_optics(run);
+	diag_ask_optics(run);
 	for (unsigned f = 0; f < 2; f++) {
 		d->lanes[f].ended = !sound || !d->lanes[f].present;
 		d->lanes[f].on_timer = d->lanes[f].ended ? lane_end : on_step;
@@ -542,14 +416,13 @@ static void run_start(struct run *run)
 	if (!sound || control.running->routing != CFG_ROUTING_FRR ||
 		(!d->lanes[0].bgp && !d->lanes[1].bgp))
 		return;
-	ask_frr(run);
-	d->bfd_asking = !frr_show_bfd(on_bfd, run);
-	run->outstanding += d->bfd_asking;
+	diag_ask_frr(run);
+	diag_ask_bfd(run);
 }
 
-static struct run *run_new(const struct link *link)
+static struct diag_run *run_new(const struct link *link)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct diag_run *run = calloc(1, sizeof(*run));
 
 	if (!run || events_make(run)) {
 		free(run);
@@ -573,7 +446,7 @@ void view_link_diagnose(struct api_request *request, const json_t *args)
 	const struct view_arg table[] = {
 		{ .name = "name", .type = VIEW_LINK, .out = &link, .required = true }
 	};
-	struct run *run;
+	struct diag_run *run;
 	bool new;
 
 	if (!VIEW_ARGS(request, args, table))
@@ -589,8 +462,8 @@ void view_link_diagnose(struct api_request *request, const json_t *args)
 	new = !run;
 	if (new && !(run = run_new(link)))
 		return api_fail(request, "lintasd: out of memory");
-	if (run->n_waiters == WAITERS_MAX)
-		return api_fail(request, "%u wait for this diagnosis already", WAITERS_MAX);
+	if (run->n_waiters == DIAG_WAITERS_MAX)
+		return api_fail(request, "%u wait for this diagnosis already", DIAG_WAITERS_MAX);
 	run->waiters[run->n_waiters++] = request;
 	if (new)
 		run_start(run);
@@ -599,7 +472,7 @@ void view_link_diagnose(struct api_request *request, const json_t *args)
 /* The daemon's end: clients are going too. */
 void view_diagnose_stop(void)
 {
-	struct run *run;
+	struct diag_run *run;
 
 	while ((run = TAILQ_FIRST(&runs)))
 		finish(run, "lintasd is stopping");

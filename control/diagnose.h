@@ -4,11 +4,14 @@
 #define LINTAS_DIAGNOSE_H
 
 #include <jansson.h>
+#include <stddef.h>
+#include <sys/queue.h>
 #include "control.h"
 #include "keeper.h"
 
-#define DIAG_MACS_MAX  4 /* who answers for the peer's address */
-#define DIAG_SIZES_MAX 7 /* probed at once */
+#define DIAG_WAITERS_MAX 16 /* for one diagnosis */
+#define DIAG_MACS_MAX	 4  /* who answers for the peer's address */
+#define DIAG_SIZES_MAX	 7  /* probed at once */
 
 enum diag_state { DIAG_SKIPPED, DIAG_OK, DIAG_FAIL, DIAG_UNKNOWN };
 enum diag_turn { DIAG_NOBODY, DIAG_OURS, DIAG_PROVIDER, DIAG_COLO };
@@ -64,6 +67,7 @@ struct diag_lane {
 	void (*on_timer)(struct diag_lane *lane);
 	bool asking, answered; /* FRR about this peer */
 	json_t *peer_json;     /* what it said; NULL: nothing */
+	json_int_t heard;      /* prefixes of the peer before any filter; < 0: not known */
 
 	/* ---- the steps' ---- */
 	unsigned round;
@@ -92,6 +96,22 @@ struct diag {
 	bool optics_asking, optics_known;
 };
 
+/* One diagnosis with who waits for it and what it waits for. */
+struct diag_run {
+	struct diag d;
+	TAILQ_ENTRY(diag_run) entry;
+	struct api_request *waiters[DIAG_WAITERS_MAX];
+	unsigned n_waiters;
+	struct event *deadline, *again; /* again: FRR was busy */
+	unsigned outstanding;		/* answers that will come, whatever happens */
+	bool finished;
+};
+
+static inline struct diag_run *diag_run(struct diag *d)
+{
+	return (struct diag_run *)(void *)((char *)d - offsetof(struct diag_run, d));
+}
+
 /* ---- diagnose.c: for the steps ---- */
 void diag_say(struct diag_layer *layer, enum diag_state state, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -111,6 +131,18 @@ const char *diag_provider(const struct diag *d);
 socklen_t diag_sockaddr(const struct diag_lane *lane, const struct ip_addr *addr, uint16_t port,
 	struct sockaddr_storage *ret_addr);
 
+/* Has the configuration changed under it? Then it is over, and true. */
+bool diag_stale(struct diag_run *run);
+void diag_settle(struct diag_run *run);	 /* an answer came: is it the last? */
+void diag_release(struct diag_run *run); /* finished, and an answer came */
+
+/* ---- diagnose_ask.c ---- */
+void diag_ask_frr(struct diag_run *run); /* about both peers */
+void diag_ask_bfd(struct diag_run *run);
+void diag_ask_optics(struct diag_run *run);
+void diag_on_again(evutil_socket_t fd, short what, void *run);
+void diag_received_start(struct diag_lane *lane); /* a step */
+
 /* ---- diagnose_link.c: what both families stand on ---- */
 void diag_link(struct diag *d);	 /* shut, carrier */
 void diag_light(struct diag *d); /* once optics are known */
@@ -127,5 +159,7 @@ void diag_md5_parse(const char *text, struct diag_md5 *ret_md5);	    /* pure */
 void diag_verdict_tcp(struct diag_lane *lane, const struct diag_md5 *seen); /* pure */
 void diag_bgp(struct diag_lane *lane); /* diagnose_bgp.c: bgp, bfd, prefixes; pure */
 bool diag_bgp_established(const struct diag_lane *lane);
+bool diag_bgp_nothing(const struct diag_lane *lane); /* established, and no prefix accepted */
+json_int_t diag_bgp_heard(const json_t *received);   /* of FRR's answer */
 
 #endif

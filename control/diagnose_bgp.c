@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "diagnose.h"
+#include "frr.h"
 
 #define PERCENT_NEAR 80
 
@@ -31,6 +32,24 @@ static const json_t *session_of(const struct diag_lane *lane)
 bool diag_bgp_established(const struct diag_lane *lane)
 {
 	return !strcmp(str(session_of(lane), "bgpState", ""), "Established");
+}
+
+static const json_t *family_of(const struct diag_lane *lane)
+{
+	return json_object_get(json_object_get(session_of(lane), "addressFamilyInfo"),
+		lane->af == AF_INET ? "ipv4Unicast" : "ipv6Unicast");
+}
+
+bool diag_bgp_nothing(const struct diag_lane *lane)
+{
+	return diag_bgp_established(lane) && !num(family_of(lane), "acceptedPrefixCounter");
+}
+
+json_int_t diag_bgp_heard(const json_t *received)
+{
+	const json_t *routes = json_object_get(received, "receivedRoutes");
+
+	return json_is_object(routes) ? (json_int_t)json_object_size(routes) : -1;
 }
 
 /* ---- notifications ---- */
@@ -205,16 +224,14 @@ static void near_limit(char *buf, size_t size, const char *what, json_int_t n, u
 static void prefixes_layer(struct diag_lane *lane)
 {
 	struct diag_layer *layer = &lane->layers[DIAG_PREFIXES];
-	const json_t *s = session_of(lane), *f;
-	json_int_t in, out, updates;
-	char in_text[64], out_text[64], where[96], ids[256];
+	const json_t *f = family_of(lane);
+	json_int_t in, out;
+	char in_text[64], out_text[64], where[96], ids[256], more[48] = "";
 	const struct diag *d = lane->d;
+	unsigned waiting;
 
-	f = json_object_get(json_object_get(s, "addressFamilyInfo"),
-		lane->af == AF_INET ? "ipv4Unicast" : "ipv6Unicast");
 	in = num(f, "acceptedPrefixCounter");
 	out = num(f, "sentPrefixCounter");
-	updates = num(json_object_get(s, "messageStats"), "updatesRecv");
 	near_limit(in_text, sizeof(in_text), "in", in, lane->bgp->max_in);
 	near_limit(out_text, sizeof(out_text), "out", out, lane->bgp->max_out);
 	if (!f) {
@@ -223,18 +240,28 @@ static void prefixes_layer(struct diag_lane *lane)
 			diag_provider(d), lane->af == AF_INET ? '4' : '6', diag_ids(d, ids));
 		return;
 	}
-	diag_say(layer, in ? DIAG_OK : DIAG_FAIL, "%s, %s", in_text, out_text);
+	waiting = frr_guard_waiting(d->name, lane->af == AF_INET6);
+	if (waiting)
+		snprintf(more, sizeof(more), ", %u wait for room", waiting);
+	diag_say(layer, in ? DIAG_OK : DIAG_FAIL, "%s, %s%s", in_text, out_text, more);
 	if (in)
 		return;
-	if (updates > 1) /* one says no more than that it has ended */
+	if (lane->heard > 0)
 		diag_turn(layer, DIAG_OURS,
-			"%lld updates came and nothing was accepted: compare links.%s.bgp.accept "
-			"(%s) with what they announce",
-			(long long)updates, d->name, diag_where(&lane->bgp->src, where));
-	else
+			"They announce %lld prefixes and all are refused: compare "
+			"links.%s.bgp.accept "
+			"(%s) with `lintasctl bgp routes %s rejected`",
+			(long long)lane->heard, d->name, diag_where(&lane->bgp->src, where),
+			d->name);
+	else if (!lane->heard)
 		diag_turn(layer, DIAG_PROVIDER,
 			"They announce nothing: ask %s which prefixes are set up for us. %s",
 			diag_provider(d), diag_ids(d, ids));
+	else
+		diag_turn(layer, DIAG_OURS,
+			"Whether they announce nothing or all is refused is not known: look at "
+			"`lintasctl bgp routes %s received`",
+			d->name);
 }
 
 void diag_bgp(struct diag_lane *lane)

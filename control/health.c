@@ -16,7 +16,6 @@ static struct {
 	bool bfd_down;
 	uint8_t probe; /* enum health */
 	char why[80];  /* of probe */
-	struct health_numbers numbers;
 } states[DP_LINKS_MAX][2];
 
 static unsigned family(uint8_t af)
@@ -48,16 +47,6 @@ void health_probe(struct link *link, uint8_t af, enum health health, const char 
 	mirror_health(link, health > before ? "probes are worse" : "probes are better");
 	frr_nudge();
 	bring_track(link);
-}
-
-void health_measured(const struct link *link, uint8_t af, const struct health_numbers *numbers)
-{
-	states[link->id][family(af)].numbers = *numbers;
-}
-
-struct health_numbers health_numbers(const struct link *link, uint8_t af)
-{
-	return states[link->id][family(af)].numbers;
 }
 
 void health_forget_bfd(struct link *link, uint8_t af)

@@ -18,15 +18,6 @@ void health_forget_bfd(struct link *link, uint8_t af);
 void health_forget_probe(struct link *link, uint8_t af);
 void health_forget(struct link *link); /* the link leaves; its id may be another's soon */
 
-/* What was measured lately, for the screens: told by whoever probes, known = false when nobody does
- * any more. */
-struct health_numbers {
-	bool known;
-	double p99_ms, loss; /* of the round trip; 0..1 */
-};
-void health_measured(const struct link *link, uint8_t af, const struct health_numbers *numbers);
-struct health_numbers health_numbers(const struct link *link, uint8_t af);
-
 /* Asked by legs.c, for a leg of that family over the link. False: no packet should take it. */
 bool health_alive(const struct link *link, uint8_t af);
 /* Added to a leg's tier: a grey leg comes after all good ones, a bad one after the grey ones. A bad

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "health.h"
+#include "probes.h"
 #include "views.h"
 
 #define MEASURE_NS   1000000000ull
@@ -49,7 +50,10 @@ struct totals {
 		json_int_t prefixes;
 		uint32_t limit;
 	} in, out;
-	struct health_numbers probe;
+	struct {
+		bool known;
+		double p99_ms, loss;
+	} probe; /* the worst of its links */
 	json_t *ids, *troubles;
 };
 
@@ -91,16 +95,26 @@ static void circuit_add(struct totals *t, const struct cfg_link *cfg, bool in_us
 
 static void numbers_add(struct totals *t, const struct link *link)
 {
-	for (unsigned f = 0; f < 2; f++) {
-		struct health_numbers n = health_numbers(link, f ? AF_INET6 : AF_INET);
+	struct estimate_report report;
+	struct dp_probe_stats stats;
+	struct probes_info info;
 
-		if (!n.known)
+	for (unsigned f = 0; f < 2; f++) {
+		uint8_t af = f ? AF_INET6 : AF_INET;
+
+		if (!probes_info(link, af, &info) || info.problem)
 			continue;
-		t->probe.known = true;
-		if (n.p99_ms > t->probe.p99_ms)
-			t->probe.p99_ms = n.p99_ms;
-		if (n.loss > t->probe.loss)
-			t->probe.loss = n.loss;
+		probes_bucket(link, af, ESTIMATE_LINK, &report, &stats);
+		if (report.p99_us >= 0) {
+			t->probe.known = true;
+			if ((double)report.p99_us > t->probe.p99_ms * 1000)
+				t->probe.p99_ms = (double)report.p99_us / 1000;
+		}
+		if (report.loss_1m_ppm >= 0) {
+			t->probe.known = true;
+			if ((double)report.loss_1m_ppm > t->probe.loss * 1e6)
+				t->probe.loss = (double)report.loss_1m_ppm / 1e6;
+		}
 	}
 }
 

@@ -256,11 +256,29 @@ def filtered_at_the_peer(lab):
     peers.vtysh(lab.world, "cloud-c", *conf, "neighbor 169.254.20.1 prefix-list NONE out")
     peers.vtysh(lab.world, "cloud-c", "clear bgp ipv4 unicast 169.254.20.1 soft out")
     try:
-        verdict = first(lab, "az-er", "prefixes", "ipv4", "ours")
+        verdict = first(lab, "az-er", "prefixes", "ipv4", "provider")
     finally:
         peers.vtysh(lab.world, "cloud-c", *conf, "no neighbor 169.254.20.1 prefix-list NONE out")
         peers.vtysh(lab.world, "cloud-c", "clear bgp ipv4 unicast 169.254.20.1 soft out")
     return verdict["text"]
+
+
+@test
+def filtered_by_ourselves(lab):
+    """The same from the other side: they announce, our accept list refuses."""
+    good = lab.gateway.settings.render(lab.world)
+    at = good.index("az-er    =")
+    bad = good[:at] + good[at:].replace('accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ]', 'accept = [ "192.0.2.0/24", "::/0 ge 16 le 56" ]', 1)
+    check(bad != good, "the configuration has no such list any more")
+    lab.gateway.write(bad)
+    lab.gateway.hup()
+    try:
+        verdict = first(lab, "az-er", "prefixes", "ipv4", "ours", 45)
+    finally:
+        lab.gateway.write(good)
+        lab.gateway.hup()
+    check("accept" in verdict["todo"] and "lintas.conf:" in verdict["todo"], verdict)
+    return verdict["todo"][:60]
 
 
 @test

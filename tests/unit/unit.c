@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 	unit_keeper();
 	unit_optics();
 	unit_vrrp();
+	unit_diagnose();
 	unit_api();
 	unit_api_clients();
 	unit_cloud();

@@ -21,6 +21,7 @@ void unit_frr(void);
 void unit_keeper(void);
 void unit_optics(void);
 void unit_vrrp(void);
+void unit_diagnose(void);
 void unit_api(void);
 void unit_api_clients(void);
 void unit_cloud(void);
