@@ -51,21 +51,23 @@ class Settings:
 
     def more(self, link):
         """Optional keys of one link."""
-        return (' state = "shut";' if link in self.shut else "") + \
+        return f' state = "{"shut" if link in self.shut else "up"}";' + \
             (f" mtu = {self.mtu[link]};" if link in self.mtu else "")
 
     def media(self, bfd):
-        """cloud-d's two attachments, primary and backup."""
-        return "".join(f"""  md-dx{n}   = {{ circuit = "md"; vlan = {200 + n}; vrf = "prod"; cloud = "media";{self.more(f"md-dx{n}")}
+        """cloud-d's two attachments, primary and backup. Each is probed from an address that is announced over it
+        alone, so that answers come back the way the probes went."""
+        return "".join(f"""  md-dx{n}   = {{ circuit = "md"; vlan = {200 + n}; vrf = "prod"; cloud = "media"; profile = "aws-dx-private";{self.more(f"md-dx{n}")}
                address = [ "169.254.8{n}.2/30", "2001:db8:f:8{n}::2/125" ];
                bgp = {{ v4 = {{ peer = "169.254.8{n}.1"; asn = "{bird.AS}"; key = "md"; {bfd} }};
                        v6 = {{ peer = "2001:db8:f:8{n}::1"; asn = "{bird.AS}"; key = "md"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
-                       announce = {many(self.announce_d)}; }}; }};
+                       announce = {many([f"10.255.8{n}.1/32", f"fd10:8{n}::1/128", *self.announce_d])}; }};
+               probing = {{ rate = 50; source = [ "10.255.8{n}.1", "fd10:8{n}::1" ]; }}; }};
 """ for n in (1, 2))
 
     def render(self, world):
-        bfd = f'bfd = {{ interval = "300ms"; multiplier = {peers.BFD_MULTIPLIER}; }};'
+        bfd = "" if peers.BFD_MULTIPLIER == 3 else f"bfd = {{ multiplier = {peers.BFD_MULTIPLIER}; }};"  # else the profile's
         ports = "\n".join(f'  {p} = {{ device = "net_af_xdp{i},iface={p}"; mtu = 1500; }};'
                           for i, p in enumerate(topo.WIRES))
         return f"""# The lab's gateway; tools/lab writes this file.
@@ -74,18 +76,20 @@ gateway = {{ name = "jkt1"; router_id = "10.255.0.1"; asn = "{peers.GATEWAY_AS}"
             poll = "adaptive"; hugepages = {"true" if self.hugepages else "false"}; }};
 defaults = {{ keys = "{world.path('keys')}"; frr_sockets = "{peers.sockets(world, 'gw')}"; }};
 routing = "frr";
+profiles = "2026.11";
 ports = {{
 {ports}
 }};
-vrfs = {{ prod = {{ loopback = [ "10.255.1.1/32", "fd10::1/128" ]; }}; inet = {{ }}; bank = {{ }}; }};
+vrfs = {{ prod = {{ loopback = [ "10.255.1.1/32", "fd10::1/128",
+                     "10.255.81.1/32", "fd10:81::1/128", "10.255.82.1/32", "fd10:82::1/128" ]; }}; inet = {{ }}; bank = {{ }}; }};
 clouds = {{
-  aws   = {{ provider = "aws";   region = "ap-southeast-3"; prefixes = [ "10.40.0.0/15", "2001:db8:40::/44" ]; }};
-  gcp   = {{ provider = "gcp";   region = "asia-southeast2"; prefixes = [ "10.60.0.0/14", "2001:db8:60::/44" ]; }};
-  azure = {{ provider = "azure"; region = "southeastasia"; prefixes = [ "10.70.0.0/16", "2001:db8:70::/48" ]; }};
-  media = {{ provider = "aws"; region = "ap-southeast-1"; prefixes = [ "10.80.0.0/16", "2001:db8:80::/48" ]; }};
+  aws   = {{ provider = "aws"; centre = "CC-101";   region = "ap-southeast-3"; prefixes = [ "10.40.0.0/15", "2001:db8:40::/44" ]; }};
+  gcp   = {{ provider = "gcp"; centre = "CC-102";   region = "asia-southeast2"; prefixes = [ "10.60.0.0/14", "2001:db8:60::/44" ]; }};
+  azure = {{ provider = "azure"; centre = "CC-103"; region = "southeastasia"; prefixes = [ "10.70.0.0/16", "2001:db8:70::/48" ]; }};
+  media = {{ provider = "aws"; centre = "CC-104"; region = "ap-southeast-1"; prefixes = [ "10.80.0.0/16", "2001:db8:80::/48" ]; }};
 }};
 reach = {{ {self.reaches()} }};
-partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; }}; }};
+partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; centre = "CC-105"; }}; }};
 circuits = {{
   dx = {{ port = "colo0"; id = "dxcon-fg31ab2c"; rate = "10G"; }};
   er = {{ port = "colo1"; id = "er-sg-01"; rate = "1G"; stag = 300; }};
@@ -93,35 +97,36 @@ circuits = {{
   ix = {{ port = "inet0"; id = "isp-220"; rate = "1G"; }};
   ll = {{ port = "bank0"; id = "LL-0417"; rate = "200M"; }};
 }};
-paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] ); }}; }};
+paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] ); probe = [ "10.80.0.10", "2001:db8:80::10" ];
+                    slo = {{ loss = "1%"; }}; }}; }};
 links = {{
-  inet     = {{ circuit = "ix"; vrf = "inet"; address = [ "198.51.100.10/24", "2001:db8:ff::10/64" ];
+  inet     = {{ circuit = "ix"; vrf = "inet"; profile = "internet"; centre = "CC-100"; address = [ "198.51.100.10/24", "2001:db8:ff::10/64" ];
                gateway = [ "198.51.100.9", "2001:db8:ff::9" ];{self.more("inet")} }};
-  aws-dx1  = {{ circuit = "dx"; vlan = 101; vrf = "prod"; cloud = "aws"; id = "dxvif-fh2k1a9z";{self.more("aws-dx1")}
+  aws-dx1  = {{ circuit = "dx"; vlan = 101; vrf = "prod"; cloud = "aws"; profile = "aws-dx-private"; id = "dxvif-fh2k1a9z";{self.more("aws-dx1")}
                address = [ "169.254.10.2/30", "2001:db8:f:10::2/125" ];
                bgp = {{ v4 = {{ peer = "169.254.10.1"; asn = "{peers.A_AS}"; key = "dx1"; {bfd} }};
                        v6 = {{ peer = "2001:db8:f:10::1"; asn = "{peers.A_AS}"; key = "dx1"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_a)}; }}; }};
-  az-er    = {{ circuit = "er"; vlan = 40; vrf = "prod"; cloud = "azure";{self.more("az-er")}
+  az-er    = {{ circuit = "er"; vlan = 40; vrf = "prod"; cloud = "azure"; profile = "azure-er-private";{self.more("az-er")}
                address = [ "169.254.20.1/30", "2001:db8:f:20::1/126" ];
                bgp = {{ v4 = {{ peer = "169.254.20.2"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
                        v6 = {{ peer = "2001:db8:f:20::2"; asn = "{peers.C_AS}"; key = "er"; {bfd} }};
                        accept = [ "0.0.0.0/0 ge 8 le 24", "::/0 ge 16 le 56" ];
                        announce = {many(self.announce_c)}; }}; }};
-  gcp-vpc  = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp";{self.more("gcp-vpc")}
+  gcp-vpc  = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp"; profile = "tunnel";{self.more("gcp-vpc")}
                encap = {{ type = "vxlan"; vni = 5001; remote = "192.0.2.77"; }};
                address = [ "10.61.255.1/30", "2001:db8:f:61::1/126" ];
                bgp = {{ v4 = {{ peer = "10.61.255.2"; asn = "{peers.B_AS}"; key = "vpc"; }};
                        v6 = {{ peer = "2001:db8:f:61::2"; asn = "{peers.B_AS}"; key = "vpc"; }};
                        accept = [ "10.60.0.0/15 le 24", "2001:db8:60::/44 le 48" ];
                        announce = {many(self.announce_b)}; }}; }};
-  gcp-vpc6 = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp";{self.more("gcp-vpc6")}
+  gcp-vpc6 = {{ underlay = "inet"; vrf = "prod"; cloud = "gcp"; profile = "tunnel";{self.more("gcp-vpc6")}
                encap = {{ type = "vxlan"; vni = 5002; remote = "2001:db8:b::77"; }};
                address = [ "10.61.255.5/30", "2001:db8:f:62::1/126" ];
                static = {{ prefixes = {many(["10.62.0.0/16", "2001:db8:62::/48", *self.statics])};
                           via = [ "10.61.255.6", "2001:db8:f:62::2" ]; }}; }};
-  bank-ll  = {{ circuit = "ll"; vlan = 301; vrf = "bank"; partner = "bank";{self.more("bank-ll")}
+  bank-ll  = {{ circuit = "ll"; vlan = 301; vrf = "bank"; partner = "bank"; profile = "partner-static";{self.more("bank-ll")}
                address = [ "192.0.2.66/29", "2001:db8:ba::66/64" ];
                static = {{ prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; via = [ "192.0.2.70", "2001:db8:ba::70" ]; }}; }};
 {self.media(bfd)}{"".join(self.links)}}};

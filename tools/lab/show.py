@@ -49,7 +49,7 @@ def run(lab):
     lab.converge()
     print(f"- every path is known after {time.monotonic() - begin:.1f} s")
     for step in (show_state, all_paths, bank_alone, ecmp_both, reload_under_traffic, silent_failure, fibre_cut,
-                 primary_to_backup, kill_and_restart):
+                 primary_to_backup, bgp_killed, grey_failure, prefix_flood, kill_and_restart):
         step(lab, table)
     title("what was tried")
     table.print()
@@ -240,6 +240,74 @@ def primary_to_backup(lab, table):
     rows(table, "100k to backup, others", results[3:], 0, lossless=True)
     bird.load(lab.world, 0)
     wait_for("the prefixes are gone again", 60, lambda: routes(lab) < len(v4))
+
+
+def grey_failure(lab, table):
+    title("the primary loses 3 packets of a hundred, light, BGP and BFD stay: the probes must notice")
+    ends = ["10.80.0.10", "2001:db8:80::10"]
+    seen = {}
+
+    def during():
+        pause(0.3)
+        begin = time.monotonic()
+        topo.lose(lab.world, "md1", 3)
+        wait_for("both families by way of the backup", 60, lambda: all(lab.living(a) == {"md-dx2"} for a in ends))
+        seen["s"] = time.monotonic() - begin
+        topo.lose(lab.world, "md1", 3, on=False)
+        pause(0.5)
+
+    results, _ = streams(lab.world, [(B, D, 4), (B, C, 4)], during)
+    ctl(lab, "probe", "show")
+    table.row("gcp -> media", "both", "grey, 3 % loss", True, "on the backup, sessions untouched", f"{results[0].lost}", f"{seen['s'] * 1e3:.0f} ms")
+    rows(table, "grey, others", results[1:], 0, lossless=True)
+    print(f"  on the backup after {seen['s']:.1f} s; back on the primary once it has been good for a while")
+    wait_for("back on the primary", 120, lambda: all(lab.living(a) == {"md-dx1"} for a in ends))
+
+
+def prefix_flood(lab, table):
+    title("thousands of routes toward an AWS profile that takes 100: the session must not drop")
+    gw = lab.gateway
+    before = peers.established(lab.world)
+    gw.settings.reach.append(("aws", "media"))
+    gw.settings.announce_d = [f"{n}.0.0.0/8 le 24" for n in (3, 13, 15, 18, 23, 35, 43, 52, 54)] + ["2400::/12 le 56", "2600::/12 le 56"]
+    gw.write()
+    gw.hup()
+    begin = time.monotonic()
+    names = [f"md{n}_{f}" for n in (1, 2) for f in (4, 6)]
+    wait_for("cloud-d has 100 prefixes of each family over each attachment", 60,
+             lambda: all(bird.session(lab.world, n)[1] >= bird.LIMIT for n in names))
+    took = time.monotonic() - begin
+    pause(1.0)
+    have = {n: bird.session(lab.world, n) for n in names}
+    reset = peers.reset_since(before, peers.established(lab.world))
+    print(f"  after {took:.1f} s: " + ", ".join(f"{n} {s} {got}" for n, (s, got, _) in have.items()))
+    ctl(lab, "bgp", "show")
+    for line in gw.ctl("events", "--since", "30s").stdout.splitlines():
+        if "md-dx" in line and "prefixes" in line:
+            print("    " + line)
+    table.row("3,000 routes -> media", "both", "prefix flood", not reset and all(
+        s == "Established" and got == bird.LIMIT for s, got, _ in have.values()), "100 arrived, sessions stay", "", f"{took * 1e3:.0f} ms")
+    gw.settings = type(gw.settings)(gw.settings.hugepages)
+    gw.write()
+    gw.hup()
+    lab.converge()
+
+
+def bgp_killed(lab, table):
+    title("cloud-d ends one BGP session, BFD stays up")
+    def during():
+        pause(0.3)
+        begin = time.monotonic()
+        bird.birdc(lab.world, "disable", "md1_4")
+        wait_for("IPv4 by way of the backup", 30, lambda: lab.living("10.80.0.10") == {"md-dx2"})
+        took = time.monotonic() - begin
+        bird.birdc(lab.world, "enable", "md1_4")
+        wait_for("and back", 60, lambda: lab.living("10.80.0.10") == {"md-dx1"})
+        return took
+
+    results, took = streams(lab.world, [(B, D, 4), (B, D, 6), (B, C, 4)], during)
+    print(f"  on the backup after {took * 1e3:.0f} ms")
+    rows(table, "BGP killed", results, 0, lossless=True)
 
 
 def routes(lab):
