@@ -32,7 +32,7 @@ CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes a
 	bfd_sessions estimate probes hops tunnel audit mirror_view vrrp_packet vrrp_machine vrrp lacp_pdu lacp lag frr_policy \
 	frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard api_socket api views \
 	views_args views_status views_link views_effective views_lag views_route views_get views_header \
-	views_nexthop views_probe views_bgp views_bfd views_stats views_cycles views_config \
+	views_nexthop views_probe views_bgp views_routes views_bfd views_stats views_cycles views_config \
 	views_events views_sessions views_cloud views_vrrp diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp \
 	diagnose_bgp
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run

@@ -85,3 +85,11 @@ bool frr_conduct_changed(const struct config *config)
 			return true;
 	return false;
 }
+
+void frr_orders_now(struct frr_orders *orders)
+{
+	bool same = conduct.n == control.running->n_links;
+
+	*orders = (struct frr_orders){ .conduct = same ? conduct.now : NULL };
+	frr_guard_orders(orders);
+}

@@ -380,6 +380,8 @@ static void line_delete(struct writer *w, const struct line *line, const struct 
 	if (starts(text, "neighbor ") &&
 		(word_is(text, 2, "password") || word_is(text, 2, "description")))
 		len = words(text, 3); /* no value: a secret has no business here */
+	if (starts(text, "set as-path prepend "))
+		len = words(text, 3); /* FRR knows no other form */
 	if (starts(text, "no "))
 		command(w, line->parent, "", text + 3, len - 3);
 	else

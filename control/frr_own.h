@@ -19,6 +19,9 @@ const uint8_t *frr_conduct_now(const struct config *config);
 /* Would it differ now from what frr_conduct_now() said last? */
 bool frr_conduct_changed(const struct config *config);
 
+void frr_orders_now(
+	struct frr_orders *orders); /* as rendered last; valid until the caller returns */
+
 /* ---- frr_sync.c ---- */
 bool frr_settled(void); /* what was asked for is what FRR runs */
 

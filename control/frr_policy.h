@@ -42,6 +42,7 @@ enum frr_verdict {
 	FRR_LOOP,      /* our AS number is in its path */
 	FRR_NEXT_HOP,  /* cannot be reached */
 	FRR_BACK,      /* learned from this very neighbour */
+	FRR_KEPT,      /* BGP itself keeps it: no-export and the like, or a moment too early */
 	FRR_VERDICTS
 };
 /* What to tell people; "" for FRR_PASSES. */

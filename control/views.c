@@ -30,6 +30,8 @@ const struct api_command api_commands[] = {
 		view_probe_show },
 	{ "vrrp show", "[name]", "VRRP: who is active, by link and family", false, view_vrrp_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
+	{ "bgp routes", "name direction", "what a neighbour said or is told, and why not the rest",
+		false, view_bgp_routes },
 	{ "bfd show", "[name]", "BFD sessions that the fast path runs", false, view_bfd_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },

@@ -63,6 +63,7 @@ view_handler view_route_get;						     /* views_get.c */
 view_handler view_neighbor_show, view_nexthop_show;			     /* views_nexthop.c */
 view_handler view_probe_show;						     /* views_probe.c */
 view_handler view_bgp_show;						     /* views_bgp.c */
+view_handler view_bgp_routes;						     /* views_routes.c */
 view_handler view_bfd_show;						     /* views_bfd.c */
 view_handler view_stats, view_stats_drops, view_stages;			     /* views_stats.c */
 view_handler view_stats_cycles;						     /* views_cycles.c */

@@ -107,23 +107,40 @@ static void add_configured(json_t *sessions, const struct cfg_link *cfg,
 		json_object_set_new(s, "bfd", json_pack("{s:s, s:n}", "status", state, "since_s"));
 }
 
+/* Prefixes against their limits; waiting: for room within max_out. */
+static json_t *family_pack(const struct link *link, const char *family, const json_t *p)
+{
+	bool v6 = !strcmp(family, "ipv6");
+	const struct cfg_bgp_peer *peer = link && link->cfg ? frr_peer(link->cfg, v6) : NULL;
+	json_t *o = json_pack("{s:I, s:I, s:n, s:n, s:i}", "received", num(p, "pfxRcd"), "sent",
+		num(p, "pfxSnt"), "max_in", "max_out", "waiting",
+		link ? (int)frr_guard_waiting(link->name, v6) : 0);
+
+	if (peer && peer->max_in)
+		json_object_set_new(o, "max_in", json_integer(peer->max_in));
+	if (peer && peer->max_out)
+		json_object_set_new(o, "max_out", json_integer(peer->max_out));
+	return o;
+}
+
 static void add_peer(
 	json_t *sessions, const char *vrf, const char *family, const char *peer, const json_t *p)
 {
+	const struct link *link;
 	struct ip_addr addr;
 	json_t *s;
 
 	if (ip_addr_parse(peer, &addr))
 		return;
-	s = session_get(sessions, vrf, peer, view_peer_link(vrf, &addr), false);
+	link = view_peer_link(vrf, &addr);
+	s = session_get(sessions, vrf, peer, link, false);
 	json_object_set_new(s, "remote_as", json_integer(num(p, "remoteAs")));
 	json_object_set_new(s, "local_as", json_integer(num(p, "localAs")));
 	json_object_set_new(s, "state", json_string(str(p, "state", "unknown")));
 	json_object_set_new(s, "since_s",
 		num(p, "peerUptimeMsec") ? json_integer(num(p, "peerUptimeMsec") / 1000)
 					 : json_null());
-	json_object_set_new(json_object_get(s, "families"), family,
-		json_pack("{s:I, s:I}", "received", num(p, "pfxRcd"), "sent", num(p, "pfxSnt")));
+	json_object_set_new(json_object_get(s, "families"), family, family_pack(link, family, p));
 }
 
 static void add_bgp(json_t *sessions, json_t *bgp)

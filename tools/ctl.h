@@ -128,6 +128,7 @@ void print_neighbor(struct ctl_print *print, const json_t *item);
 void print_nexthop(struct ctl_print *print, const json_t *item);
 void print_probe(struct ctl_print *print, const json_t *item); /* ctl_probe.c */
 void print_bgp(struct ctl_print *print, const json_t *item);
+void print_bgp_route(struct ctl_print *print, const json_t *item);
 void print_bfd(struct ctl_print *print, const json_t *item);
 void print_status(struct ctl_print *print, const json_t *item);	  /* ctl_status.c */
 void print_get(struct ctl_print *print, const json_t *item);	  /* ctl_get.c */

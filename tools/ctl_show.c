@@ -208,8 +208,9 @@ void print_nexthop(struct ctl_print *print, const json_t *g)
 	}
 }
 
-/* "ipv4 212/5 ipv6 3/1" */
-static void cell_prefixes(struct table *t, const json_t *session, const char *which)
+/* "ipv4 87/100, ipv6 3": against the limit where there is one */
+static void cell_prefixes(
+	struct table *t, const json_t *session, const char *which, const char *limit)
 {
 	json_t *families = json_object_get(session, "families");
 	const char *family;
@@ -217,10 +218,16 @@ static void cell_prefixes(struct table *t, const json_t *session, const char *wh
 	char text[96] = "";
 	size_t len = 0;
 
-	json_object_foreach(families, family, counts)
-		if (len < sizeof(text) - 32)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.8s %lld",
-				len ? ", " : "", family, (long long)get_int(counts, which));
+	json_object_foreach(families, family, counts) {
+		long long max = get_int(counts, limit);
+
+		if (len >= sizeof(text) - 40)
+			break;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.8s %lld",
+			len ? ", " : "", family, (long long)get_int(counts, which));
+		if (max)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "/%lld", max);
+	}
 	table_cell(t, len ? text : "-");
 }
 
@@ -244,8 +251,8 @@ void print_bgp(struct ctl_print *print, const json_t *bgp)
 		table_cell(t, json_is_integer(since)
 				      ? format_duration(json_integer_value(since), buf)
 				      : "-");
-		cell_prefixes(t, session, "received");
-		cell_prefixes(t, session, "sent");
+		cell_prefixes(t, session, "received", "max_in");
+		cell_prefixes(t, session, "sent", "max_out");
 		table_cell(t, get_str(json_object_get(session, "bfd"), "status", "-"));
 		table_cell(t, get_str(session, "zone", "-"));
 		table_row(t);
@@ -336,5 +343,19 @@ void print_vrrp(struct ctl_print *print, const json_t *r)
 	cell_count(t, r, "in");
 	cell_count(t, r, "out");
 	cell_discarded(t, json_object_get(r, "errors"));
+}
+
+void print_bgp_route(struct ctl_print *print, const json_t *r)
+{
+	struct table *t = print->table;
+
+	table_cell(t, get_str(r, "prefix", "?"));
+	table_cell(t, get_str(r, "direction", "?"));
+	table_cell(t, get_str(r, "next_hop", "-"));
+	table_cell(t, get_str(r, "path", "-"));
+	table_cellf(t, "%lld", (long long)get_int(r, "med"));
+	table_cell(t, get_str(r, "from", "-"));
+	table_cell(t, get_str(r, "reason", "passes"));
+	table_cell(t, get_str(r, "where", "-"));
 	table_row(t);
 }

@@ -55,7 +55,7 @@ class Session:
     def __init__(self, spec):
         self.spec, self.sock, self.family = spec, None, 6 if ":" in spec["remote"] else 4
         self.routes, self.updates, self.withdrawn, self.note, self.peer_open = {}, 0, [], None, None
-        self.up = False
+        self.up, self.most = False, 0
         self.since, self.next_try, self.next_keepalive, self.ups = 0.0, 0.0, 0.0, 0
         self.buffer, self.connecting, self.closed, self.told = b"", False, False, {}
 
@@ -163,6 +163,7 @@ class Session:
             self.withdrawn.append(p)
         for p in new:
             self.routes[p] = attrs
+        self.most = max(self.most, len(self.routes))
 
     # ---- what we say ----
     def update(self, args):
@@ -203,8 +204,8 @@ class Session:
             self.send(message(4))
 
     def state(self):
-        return {"up": self.up, "since": self.since, "ups": self.ups, "routes": self.routes, "updates": self.updates,
-                "withdrawn": self.withdrawn, "notification": self.note, "open": self.peer_open}
+        return {"up": self.up, "since": self.since, "ups": self.ups, "routes": self.routes, "updates": self.updates, "most": self.most,
+                "withdrawn": self.withdrawn[-50:], "notification": self.note, "open": self.peer_open}
 
 
 def decode(a, attrs):

@@ -434,6 +434,40 @@ static void test_contexts(void)
 		"exit\nexit\n");
 }
 
+/* The counter of what is told comes before everything and goes after everything. */
+static void test_cap_order(void)
+{
+	static const char capped[] =
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 "
+		"unicast\n  neighbor 10.0.0.1 activate\n"
+		"  neighbor 10.0.0.1 maximum-prefix-out 100\n exit\nexit\n"
+		"route-map a permit 10\n match ip address prefix-list all\nexit\n";
+	static const char listed[] =
+		"router bgp 1 vrf red\n neighbor 10.0.0.1 remote-as 2\n address-family ipv4 "
+		"unicast\n  neighbor 10.0.0.1 activate\n"
+		" exit\nexit\nip prefix-list held permit 10.1.0.0/16\n"
+		"route-map a permit 10\n match ip address prefix-list held\nexit\n";
+	char *there, *back, first[160];
+
+	CU_ASSERT_EQUAL(diff(FRR_BGPD, capped, listed, &there, first), 3);
+	CU_ASSERT_EQUAL(diff(FRR_BGPD, listed, capped, &back, first), 3);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(there, "match ip address prefix-list held"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(there, "no neighbor 10.0.0.1 maximum-prefix-out 100"));
+	CU_ASSERT(strstr(there, "match ip") < strstr(there, "no neighbor"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(back, "neighbor 10.0.0.1 maximum-prefix-out 100"));
+	CU_ASSERT(strstr(back, "maximum-prefix-out") < strstr(back, "no ip prefix-list held"));
+	CU_ASSERT(strstr(back, "maximum-prefix-out") < strstr(back, "match ip"));
+	free(there);
+	free(back);
+}
+
+static void test_prepend_goes(void)
+{
+	expect(FRR_BGPD, "route-map a permit 10\n set as-path prepend 1 1\n set metric 5\nexit\n",
+		"route-map a permit 10\nexit\n", 2,
+		"route-map a permit 10\n no set as-path prepend\n no set metric 5\nexit\n");
+}
+
 /* Each daemon is given its own lines only, whatever copies of others' it holds. */
 static void test_daemons(void)
 {
@@ -476,6 +510,8 @@ void unit_frr(void)
 		{ "replace", test_replace },
 		{ "neighbor_goes", test_neighbor_goes },
 		{ "contexts", test_contexts },
+		{ "cap_order", test_cap_order },
+		{ "prepend_goes", test_prepend_goes },
 		{ "daemons", test_daemons },
 		{ "route_map_directions", test_route_map_directions },
 	};
