@@ -93,8 +93,7 @@ static void session(struct cfg_link *link, struct cfg_bgp_peer *peer, const char
 		fill(link, peer, family, bfd_fills);
 	if (!said(link, family, "keepalive") && !said(link, family, "hold"))
 		fill(link, peer, family, timer_fills);
-	/* FRR runs multihop BFD (RFC 5883) for a multihop neighbour; providers speak RFC 5881 */
-	if (!peer->gtsm && !peer->multihop && !peer->bfd.enabled)
+	if (!peer->gtsm && !peer->multihop)
 		peer->multihop = profile->multihop;
 	if (!said(link, family, "graceful_restart"))
 		peer->graceful_restart =

@@ -118,35 +118,6 @@ static const struct cfg_bfd *bfd_new(const struct config *config, unsigned i)
 	return &peer->bfd;
 }
 
-static void bfd_write(const struct frr_render *r)
-{
-	bool any = false;
-
-	for (unsigned i = 0; i < r->config->n_links * 2; i++) {
-		const struct cfg_bfd *bfd = bfd_new(r->config, i);
-		char name[32];
-
-		if (!bfd)
-			continue;
-		if (!any)
-			fprintf(r->out, "bfd\n");
-		any = true;
-		bfd_name(bfd, name, sizeof(name));
-		fprintf(r->out, " profile %s\n", name);
-		if (bfd->multiplier != BFD_MULT)
-			fprintf(r->out, "  detect-multiplier %u\n", bfd->multiplier);
-		if (bfd->interval_ms != BFD_MS)
-			fprintf(r->out, "  transmit-interval %u\n  receive-interval %u\n",
-				bfd->interval_ms, bfd->interval_ms);
-		if (bfd->passive)
-			fprintf(r->out, "  passive-mode\n");
-		fprintf(r->out, " exit\n !\n");
-	}
-	if (any)
-		fprintf(r->out, "exit\n!\n");
-}
-
-/* ---- sessions ---- */
 static bool on_link(const struct cfg_link *link, const struct ip_addr *addr)
 {
 	for (unsigned i = 0; i < link->n_address; i++)
@@ -155,6 +126,81 @@ static bool on_link(const struct cfg_link *link, const struct ip_addr *addr)
 	return link_local6(addr);
 }
 
+/* Providers whose BGP lies behind their edge (multihop) answer BFD at the edge itself, one hop away
+ * (RFC 5881). FRR would ask multihop BFD (RFC 5883) for such a neighbour: so its session is a peer
+ * of bfdd's own, and not BGP's. What it says reaches the fast path and health.c all the same; the
+ * BGP session ends by its hold time. */
+static bool bfd_apart(const struct cfg_link *link, const struct cfg_bgp_peer *peer)
+{
+	return peer->bfd.enabled && peer->multihop > 1 && on_link(link, &peer->peer);
+}
+
+static void bfd_peer_write(
+	const struct frr_render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
+{
+	char who[IP_STRLEN], local[IP_STRLEN], profile[32];
+	struct ip_addr addr;
+
+	for (unsigned i = 0; i < link->n_address; i++) {
+		if (!ip_prefix_contains(&link->address[i], &peer->peer))
+			continue;
+		addr = ip_prefix_addr(&link->address[i]);
+		fprintf(r->out, " peer %s local-address %s vrf %s interface %s\n",
+			ip_addr_format(&peer->peer, who), ip_addr_format(&addr, local),
+			link->vrf->name, link->name);
+		bfd_name(&peer->bfd, profile, sizeof(profile));
+		if (!bfd_is_default(&peer->bfd))
+			fprintf(r->out, "  profile %s\n", profile);
+		if (link->shut)
+			fprintf(r->out, "  shutdown\n");
+		fprintf(r->out, " exit\n !\n");
+		return;
+	}
+}
+
+static void bfd_profile_write(const struct frr_render *r, const struct cfg_bfd *bfd)
+{
+	char name[32];
+
+	bfd_name(bfd, name, sizeof(name));
+	fprintf(r->out, " profile %s\n", name);
+	if (bfd->multiplier != BFD_MULT)
+		fprintf(r->out, "  detect-multiplier %u\n", bfd->multiplier);
+	if (bfd->interval_ms != BFD_MS)
+		fprintf(r->out, "  transmit-interval %u\n  receive-interval %u\n", bfd->interval_ms,
+			bfd->interval_ms);
+	if (bfd->passive)
+		fprintf(r->out, "  passive-mode\n");
+	fprintf(r->out, " exit\n !\n");
+}
+
+static void bfd_write(const struct frr_render *r)
+{
+	const struct config *config = r->config;
+	bool any = false;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < config->n_links * 2; i++) {
+			const struct cfg_link *link = &config->links[i / 2];
+			const struct cfg_bgp_peer *peer = frr_peer(link, i % 2);
+			const struct cfg_bfd *bfd = pass ? NULL : bfd_new(config, i);
+
+			if (!bfd && !(pass && peer && bfd_apart(link, peer)))
+				continue;
+			if (!any)
+				fprintf(r->out, "bfd\n");
+			any = true;
+			if (bfd)
+				bfd_profile_write(r, bfd);
+			else
+				bfd_peer_write(r, link, peer);
+		}
+	}
+	if (any)
+		fprintf(r->out, "exit\n!\n");
+}
+
+/* ---- sessions ---- */
 /* How far away the neighbour may be. FRR takes one of the two. */
 static void distance_write(const struct frr_render *r, const struct cfg_link *link,
 	const struct cfg_bgp_peer *peer, const char *who)
@@ -243,7 +289,8 @@ static void neighbor_write(
 	if (local_as != r->config->gateway.asn)
 		fprintf(out, " neighbor %s local-as %u no-prepend replace-as\n", who, local_as);
 	fprintf(out, " neighbor %s description %s\n", who, link->name);
-	bfd_use(r, &peer->bfd, who);
+	if (!bfd_apart(link, peer))
+		bfd_use(r, &peer->bfd, who);
 	/* Without its secret a session stays down; the others need not. */
 	if (peer->key && password_write(r, link, peer, who) && !link->shut)
 		fprintf(out, " neighbor %s shutdown\n", who);

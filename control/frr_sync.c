@@ -256,7 +256,7 @@ static void on_compared(void *arg)
 
 static bool bfd_is_used(void)
 {
-	return strstr(sync_state.rendered.bytes, " bfd\n");
+	return strstr(sync_state.rendered.bytes, "bfd\n");
 }
 
 /* zebra -n adopts each namespace by itself, some time after it was made; a `netns` line that is

@@ -280,7 +280,7 @@ static void test_effective(void)
 	CU_ASSERT_EQUAL(a->bgp.v4.graceful_restart, CFG_RESTART_OFF);
 	CU_ASSERT_EQUAL(l->bgp.v4.graceful_restart, CFG_RESTART_FULL);
 	CU_ASSERT(d->bgp.v4.bfd.interval_ms == 1000 && d->bgp.v4.bfd.multiplier == 5);
-	CU_ASSERT(!d->bgp.v4.multihop && !a->bgp.v4.multihop);
+	CU_ASSERT(d->bgp.v4.multihop == 4 && !a->bgp.v4.multihop);
 	/* own profiles over shipped ones, one of them in the place of its base */
 	CU_ASSERT(a->bgp.v4.max_out == 50 && b->bgp.v4.max_out == 50);
 	CU_ASSERT_TRUE(a->bgp.levers[CFG_INBOUND_HIGH].has_med);
