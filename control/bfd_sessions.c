@@ -225,7 +225,7 @@ void bfd_sessions_delete(uint32_t lid, unsigned conn)
 	if (!p)
 		return;
 	if (p->was_up)
-		log_event(LOG_LVL_NOTICE, p->wanted.ifname, "bfd session removed");
+		log_event(LOG_LVL_NOTICE, p->wanted.ifname, "BFD session removed");
 	peer_free(p);
 }
 
@@ -253,13 +253,13 @@ static void tell_down(const struct bfd_peer *p, const struct dp_bfd_info *info)
 
 	ip_addr_format(&p->wanted.peer, peer);
 	if (info->diag == DP_BFD_EXPIRED)
-		log_event(LOG_LVL_WARN, p->link->name, "bfd down: %s, after %llu ms (%s)",
-			bfd_diag_text(info->diag), (unsigned long long)(info->silence_us / 1000),
-			peer);
+		log_event(LOG_LVL_WARN, p->link->name, "BFD with %s is down: %s, after %llu ms",
+			peer, bfd_diag_text(info->diag),
+			(unsigned long long)(info->silence_us / 1000));
 	else
-		log_event(LOG_LVL_WARN, p->link->name, "bfd down: %s%s%s (%s)",
+		log_event(LOG_LVL_WARN, p->link->name, "BFD with %s is down: %s%s%s", peer,
 			bfd_diag_text(info->diag), info->remote_diag ? "; it says: " : "",
-			info->remote_diag ? bfd_diag_text(info->remote_diag) : "", peer);
+			info->remote_diag ? bfd_diag_text(info->remote_diag) : "");
 }
 
 void bfd_sessions_event(unsigned session)
@@ -285,7 +285,7 @@ void bfd_sessions_event(unsigned session)
 	if (down)
 		tell_down(p, &info);
 	if (info.state == DP_BFD_UP && info.ups != p->ups)
-		log_event(LOG_LVL_NOTICE, p->link->name, "bfd up (%s)",
+		log_event(LOG_LVL_NOTICE, p->link->name, "BFD with %s is up",
 			ip_addr_format(&p->wanted.peer, peer));
 	p->ups = info.ups;
 	p->was_up |= info.state == DP_BFD_UP;
@@ -296,7 +296,7 @@ static void tick(struct bfd_peer *p, uint64_t now)
 {
 	if (!p->conn && now - p->orphan_ns > ORPHAN_NS) {
 		log_event(LOG_LVL_NOTICE, p->wanted.ifname,
-			"bfd session given up: bfdd did not ask for it again");
+			"BFD session given up: bfdd did not ask for it again");
 		peer_free(p);
 		return;
 	}

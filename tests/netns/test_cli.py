@@ -104,7 +104,7 @@ def sessions_as_events(lab):
         if not first:
             return False
         up, of, bfd_up, bfd_of = map(int, first[-1])
-        return up + bfd_up + len([e for e in lab.gateway.json("events") if " is up, since " in e["text"]]) >= of + bfd_of
+        return up + bfd_up + len([e for e in lab.gateway.json("events") if " is up" in e["text"] and " with " in e["text"]]) >= of + bfd_of
     wait_for("every session has been seen up", 30, all_seen_up)
     check(not told(" is down"), told(" is down"))
     topo.cut(lab.world, "cloud-a", True)

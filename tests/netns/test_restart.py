@@ -86,7 +86,7 @@ def kill_9(lab):
     said = (f"gap {gap:.0f} ms, answers after {took['answers'] * 1e3:.0f} ms, "
             f"FIB the same after {took['same'] * 1e3:.0f} ms")
     reset = peers.reset_since(up_before, peers.established(lab.world))
-    check(len(up_before) == 6 and not reset, f"BGP sessions were reset: {reset}; {said}")
+    check(len(up_before) == 10 and not reset, f"BGP sessions were reset: {reset}; {said}")
     check(shape(lab) == before, f"interfaces or routes of the kernel changed; {said}")
     for r in results:
         check(r.received > 0 and r.gap_ms < 10000, r)

@@ -78,8 +78,8 @@ def dead_peer(lab):
     began = clock()
     os.kill(pid, signal.SIGSTOP)
     try:
-        down = wait_for("bfd down is an event", 5, lambda: len(events(lab, r"aws-dx1: bfd down", start)) == 2 and
-                        events(lab, r"aws-dx1: bfd down", start))
+        down = wait_for("bfd down is an event", 5, lambda: len(events(lab, r"aws-dx1: BFD with \S+ is down", start)) == 2 and
+                        events(lab, r"aws-dx1: BFD with \S+ is down", start))
         wait_for("one leg is left", 5, lambda: lab.living("10.41.0.10") == {"az-er"})
     finally:
         os.kill(pid, signal.SIGCONT)
