@@ -3,7 +3,9 @@
  * Every bucket is judged by itself and all together once more; one bucket that fails while others
  * do not makes the link grey. What is looked at:
  *   silence  no answer for max(1 s, 5 intervals) while at least 5 probes left: bad. With a loss of
- *            p, at 10 a second, a false one has probability p^10 a probe.
+ *            p, at 10 a second, a false one has probability p^10 a probe. Before the first answer
+ *            nothing is judged and no loss counts, until 30 s are over: BGP has to bring the way
+ *            back. What could not be sent is no silence.
  *   loss     Page's CUSUM between p1 = slo.loss (1 %) and p0 = p1 / 10: S = max(0, S + x), x =
  *            ln(p1/p0) for a lost probe, ln((1-p1)/(1-p0)) for an answered one; grey at S >= h. The
  *            mean number of probes to a false alarm at p0 is 0.315/p0 e^h (tests/unit/
@@ -28,8 +30,9 @@
 #define S_NS	    1000000000ull
 #define SILENCE_NS  S_NS
 #define SILENCE_N   5
-#define GRACE_NS    (3 * S_NS) /* before the first answer: neighbours have to be found */
-#define OUTAGE_NS   (3 * S_NS) /* verdicts about an outage that come after its end */
+#define WAIT_NS	    (30 * S_NS) /* for the first answer: neighbours and BGP have to come up */
+#define LATER_NS    (3 * S_NS)	/* a bucket may need longer than the first one that answers */
+#define OUTAGE_NS   (3 * S_NS)	/* verdicts about an outage that come after its end */
 #define WINDOW_NS   S_NS
 #define WINDOW_N    5
 #define WINDOWS_IN  3
@@ -57,12 +60,14 @@ struct cusum {
 	bool alarm;
 };
 
-struct track {			/* one bucket, or all */
-	uint64_t answered_ns;	/* the last answer; at first: the beginning */
-	uint64_t sent, sent_at; /* sent_at: when the last answer came */
-	uint64_t deaf_ns;	/* losses up to here belong to an outage */
+struct track {			  /* one bucket, or all */
+	uint64_t answered_ns;	  /* the last answer; at first: the beginning */
+	uint64_t sent, sent_at;	  /* sent_at: when the last answer came */
+	uint64_t asked, asked_ns; /* sent when it was last seen to grow, and then */
+	uint64_t deaf_ns;	  /* losses up to here belong to an outage */
+	uint64_t mute_ns;	  /* and those up to here are of before the first answer */
 	bool heard, silent;
-	uint64_t silence_ns; /* how long is silence */
+	uint64_t interval_ns, silence_ns; /* between two probes; how long is silence */
 	struct cusum loss, late;
 	/* the window */
 	uint32_t rtt[SAMPLES];
@@ -240,6 +245,8 @@ static void track_answer(const struct estimate *e, struct track *t, uint32_t rtt
 
 	remember(t, false, now);
 	t->hist[0][bin_of(rtt)]++;
+	if (!t->heard)
+		t->mute_ns = now + OUTAGE_NS;
 	if (t->silent || !t->heard) { /* an outage was judged as one: it is not loss too */
 		t->silent = false;
 		t->deaf_ns = now + OUTAGE_NS;
@@ -270,8 +277,10 @@ void estimate_answer(struct estimate *e, uint8_t bucket, uint32_t rtt_us, uint64
 
 static void track_lost(struct track *t, uint64_t now)
 {
+	if (!t->heard || now < t->mute_ns)
+		return;
 	remember(t, true, now);
-	if (t->heard && !t->silent && now >= t->deaf_ns)
+	if (!t->silent && now >= t->deaf_ns)
 		cusum_add(&t->loss, true);
 }
 
@@ -286,21 +295,51 @@ void estimate_sent(struct estimate *e, uint8_t bucket, uint64_t sent)
 {
 	struct track *t = bucket + 1u < e->n_tracks ? &e->tracks[bucket + 1] : NULL;
 
-	if (t) {
+	if (t && sent > t->sent) {
 		e->tracks[0].sent += sent - t->sent;
 		t->sent = sent;
-	} else if (e->n_tracks == 1) {
+	} else if (e->n_tracks == 1 && sent > e->tracks[0].sent) {
 		e->tracks[0].sent = sent;
 	}
 }
 
 /* ---- the verdict ---- */
 
-static void track_silence(struct track *t, uint64_t now)
+/* Silence counts while we ask; who could not for a while (no carrier, no neighbour) begins anew,
+ * and one that was not known to be bad waits for its first answer again. */
+static void track_asking(struct estimate *e, struct track *t, uint64_t now)
 {
-	uint64_t limit = t->heard ? t->silence_ns : t->silence_ns + GRACE_NS;
+	uint64_t passed = now - t->asked_ns, grown = t->sent - t->asked;
 
-	if (t->sent - t->sent_at >= SILENCE_N && now - t->answered_ns >= limit)
+	if (!grown)
+		return;
+	/* few for so long a time: else it is us who have not looked */
+	if (!t->silent && passed >= t->silence_ns + S_NS && grown < passed / t->interval_ns / 2) {
+		t->answered_ns = now;
+		t->sent_at = t->asked;
+		t->heard = t->heard && e->state != HEALTH_GOOD;
+		if (t == e->tracks && !t->heard)
+			e->moved = false;
+	}
+	t->asked = t->sent;
+	t->asked_ns = now;
+}
+
+static void track_silence(const struct estimate *e, struct track *t, uint64_t now)
+{
+	const struct track *all = e->tracks;
+	uint64_t since = t->answered_ns, limit = t->silence_ns;
+
+	if (!t->heard && !all->heard) {
+		if (now - since >= WAIT_NS) /* whether or not it could be sent */
+			t->silent = true;
+		return;
+	}
+	if (!t->heard) { /* a bucket, and others have answers */
+		since = all->mute_ns - OUTAGE_NS > since ? all->mute_ns - OUTAGE_NS : since;
+		limit += LATER_NS;
+	}
+	if (t->sent - t->sent_at >= SILENCE_N && now - since >= limit)
 		t->silent = true;
 }
 
@@ -371,7 +410,7 @@ static void change(struct estimate *e, enum health to, uint64_t now)
 		e->good_ns = now;
 	e->state = to;
 	e->since_ns = now;
-	e->moved = true;
+	e->moved = e->tracks[0].heard; /* a verdict before the first answer binds nobody */
 	e->clean = 0;
 }
 
@@ -396,7 +435,9 @@ enum health estimate_judge(struct estimate *e, uint64_t now, const char **ret_wh
 	bool may;
 
 	for (unsigned i = 0; i < e->n_tracks; i++)
-		track_silence(&e->tracks[i], now);
+		track_asking(e, &e->tracks[i], now);
+	for (unsigned i = 0; i < e->n_tracks; i++)
+		track_silence(e, &e->tracks[i], now);
 	window_close(e, now);
 	seen = see(e, &why);
 	if (seen > e->worst)
@@ -412,6 +453,11 @@ enum health estimate_judge(struct estimate *e, uint64_t now, const char **ret_wh
 		explain(e, why, now);
 	*ret_why = e->why;
 	return e->state;
+}
+
+bool estimate_waiting(const struct estimate *e)
+{
+	return !e->tracks[0].heard && e->state == HEALTH_GOOD;
 }
 
 /* ---- life ---- */
@@ -430,8 +476,9 @@ static void track_init(struct estimate *e, struct track *t, double share, uint64
 	 * of the false alarms each. */
 	cusum_init(&t->loss, p0, p1, fmax(SURE, log(probes * p0 / 0.315) + several));
 	cusum_init(&t->late, 0.01, 0.05, fmax(SURE, log(probes * 0.01 / 0.7) + several));
-	t->answered_ns = t->hist_ns = now;
-	t->silence_ns = (uint64_t)(SILENCE_N * 1e9 / rate / share);
+	t->answered_ns = t->asked_ns = t->hist_ns = now;
+	t->interval_ns = (uint64_t)(1e9 / rate / share);
+	t->silence_ns = SILENCE_N * t->interval_ns;
 	if (t->silence_ns < SILENCE_NS)
 		t->silence_ns = SILENCE_NS;
 }

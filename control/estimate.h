@@ -19,10 +19,14 @@ void estimate_free(struct estimate *e);
 /* A probe of this bucket has been judged. */
 void estimate_answer(struct estimate *e, uint8_t bucket, uint32_t rtt_us, uint64_t now_ns);
 void estimate_lost(struct estimate *e, uint8_t bucket, uint64_t now_ns);
-/* So many probes of the bucket have left since its beginning: silence counts only while we ask. */
+/* So many probes of the bucket have left since its beginning, without those that could not: silence
+ * counts only while we ask. */
 void estimate_sent(struct estimate *e, uint8_t bucket, uint64_t sent);
 /* Several times a second: the verdict, and the reason for it when it is not good. */
 enum health estimate_judge(struct estimate *e, uint64_t now_ns, const char **ret_why);
+
+/* No answer yet, and not yet for so long that it is bad: unknown, which is judged as good. */
+bool estimate_waiting(const struct estimate *e);
 
 struct estimate_report {
 	bool suspect;			   /* what would make the link grey, or bad, is seen here */

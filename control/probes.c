@@ -363,7 +363,8 @@ static void read_outcomes(struct stream *s, unsigned index, uint64_t now)
 
 	for (uint8_t b = 0; b < s->conf.buckets; b++)
 		if (!dp_probe_stats(index, b, &stats))
-			estimate_sent(s->estimate, b, stats.sent);
+			estimate_sent(s->estimate, b,
+				stats.sent > stats.unsent ? stats.sent - stats.unsent : 0);
 	do {
 		n = dp_probe_read(index, &s->cursor, outcomes, READ_MAX);
 		for (unsigned i = 0; i < n; i++)
@@ -458,6 +459,11 @@ bool probes_info(const struct link *link, uint8_t af, struct probes_info *ret_in
 		.timeout_ms = s->timeout_ms,
 	};
 	ret_info->state = health_probed(link, af, &ret_info->why);
+	ret_info->word = s->problem			 ? "not probed"
+			 : estimate_waiting(s->estimate) ? "waiting"
+							 : health_names[ret_info->state];
+	if (s->problem)
+		ret_info->why = s->problem;
 	return true;
 }
 

@@ -14,7 +14,8 @@ void probes_link_gone(struct link *link);
 struct probes_info {
 	const struct dp_probe *conf;
 	enum health state;
-	const char *why;     /* of the state; "" when good */
+	const char *word; /* for people: that, or "waiting" for the first answer, or "not probed" */
+	const char *why;  /* of the state; "" when good */
 	const char *problem; /* it is not probed because …; NULL: it is */
 	struct ip_addr via;  /* af 0: not known */
 	bool authenticated;

@@ -62,9 +62,8 @@ static json_t *stream_json(const struct link *link, uint8_t af, const struct pro
 	probes_bucket(link, af, ESTIMATE_LINK, &report, &stats);
 	object = json_pack(
 		"{s:s, s:i, s:s, s:s, s:s?, s:o, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:o, s:o}",
-		"link", link->name, "family", af == AF_INET6 ? 6 : 4, "state",
-		info->problem ? "not probed" : health_names[info->state], "why",
-		info->problem ? info->problem : info->why, "problem", info->problem, "since_s",
+		"link", link->name, "family", af == AF_INET6 ? 6 : 4, "state", info->word, "why",
+		info->why, "problem", info->problem, "since_s",
 		info->problem ? json_null() : json_real((double)(now_ns() - report.since_ns) / 1e9),
 		"type", types[conf->type], "authenticated", info->authenticated, "rate", conf->rate,
 		"timeout_ms", info->timeout_ms, "target_port",

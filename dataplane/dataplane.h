@@ -298,7 +298,7 @@ unsigned dp_probe_read(
 	unsigned probe, uint32_t *cursor, struct dp_probe_outcome *ret_outcomes, unsigned max);
 
 struct dp_probe_stats {	       /* of one bucket */
-	uint64_t sent, unsent; /* unsent: of them, the adjacency did not forward */
+	uint64_t sent, unsent; /* unsent: of them, the adjacency did not forward: never lost */
 	uint64_t received, lost, late, duplicate, reordered;
 	uint64_t refused;  /* to the right port from the right address, and not an answer of ours */
 	uint64_t quiet_ns; /* since the last answer, or since it began */

@@ -169,9 +169,11 @@ static void probe_send(struct worker *w, struct probe *p)
 			(worker_random(w) & ~(uint64_t)p->mask & UINT32_MAX) | (p->seq & p->mask);
 	p->seq++;
 	p->bucket = p->bucket + 1 == p->conf.buckets ? 0 : p->bucket + 1;
-	count_add(&cell->stats.sent, 1);
-	if (!a || a->kind != DP_ADJ_FORWARD || !a->mtu || !probe_emit(w, p, slot, a, false))
+	if (!a || a->kind != DP_ADJ_FORWARD || !a->mtu || !probe_emit(w, p, slot, a, false)) {
+		slot->state = SLOT_FREE; /* what never left is not lost */
 		count_add(&cell->stats.unsent, 1);
+	}
+	count_add(&cell->stats.sent, 1); /* after that: control reads them the other way round */
 }
 
 static void enqueue(struct wheel *wheel, uint16_t index, uint64_t due)

@@ -212,12 +212,6 @@ static void test_black_hole(void)
 	printf("# black hole: bad after %.1f s, good again %.1f s after its end\n", took, back);
 	CU_ASSERT(back > 10 && back < 62);
 	estimate_free(s.e);
-	/* never an answer: bad as well, after a moment of grace */
-	sim_begin(&s, 10, 1, fine);
-	s.path.dark = 1;
-	took = sim_run(&s, 10, HEALTH_BAD);
-	CU_ASSERT(took > 3 && took < 5);
-	estimate_free(s.e);
 	/* nobody asks: no verdict */
 	sim_begin(&s, 10, 1, fine);
 	sim_run(&s, 20, -1);
@@ -226,6 +220,96 @@ static void test_black_hole(void)
 		sim_look(&s);
 	}
 	CU_ASSERT_EQUAL(s.state, HEALTH_GOOD);
+	estimate_free(s.e);
+}
+
+static double shown_loss(const struct sim *s)
+{
+	struct estimate_report report;
+
+	estimate_report(s->e, ESTIMATE_LINK, s->now, &report);
+	return (double)report.loss_10m_ppm / 1e6;
+}
+
+/* At first, and again after a time in which nothing could be sent. */
+static void test_waiting(void)
+{
+	static struct sim s;
+	double took;
+
+	seed = 11;
+	for (unsigned buckets = 1; buckets <= 4; buckets += 3) {
+		/* the way back comes after 25 s: never anything but good, and no loss is shown */
+		sim_begin(&s, 40, buckets, fine);
+		s.path.dark = 0xf;
+		CU_ASSERT(sim_run(&s, 25, HEALTH_BAD) < 0);
+		CU_ASSERT(estimate_waiting(s.e) && !s.changes && shown_loss(&s) < 0);
+		s.path.dark = 0;
+		s.path.loss = 0;
+		sim_run(&s, 70, -1);
+		CU_ASSERT(!estimate_waiting(s.e) && !s.changes && shown_loss(&s) == 0);
+		estimate_free(s.e);
+		/* it does not come: bad once; an answer ends that without the minute's hold */
+		sim_begin(&s, 40, buckets, fine);
+		s.path.dark = 0xf;
+		took = sim_run(&s, 40, HEALTH_BAD);
+		CU_ASSERT(took > 29.5 && took < 31);
+		CU_ASSERT(!estimate_waiting(s.e) && s.why && strstr(s.why, "no answer"));
+		sim_run(&s, 5, -1);
+		s.path.dark = 0;
+		took = sim_run(&s, 30, HEALTH_GOOD);
+		CU_ASSERT(took > 8 && took < 20);
+		CU_ASSERT_EQUAL(s.changes, 2);
+		estimate_free(s.e);
+	}
+	/* a bucket that never answers while others do is not waited for */
+	sim_begin(&s, 40, 4, fine);
+	s.path.dark = 1;
+	took = sim_run(&s, 30, HEALTH_GREY);
+	CU_ASSERT(took > 3 && took < 7);
+	estimate_free(s.e);
+}
+
+static void idle(struct sim *s, double seconds)
+{
+	for (uint64_t end = s->now + (uint64_t)(seconds * 1e9); s->now < end; s->now += LOOK)
+		sim_look(s);
+}
+
+/* The link is down: nothing can be sent. Neither that nor the time until BGP is back is held
+ * against it; what was bad before stays bad. */
+static void test_unsendable(void)
+{
+	static struct sim s;
+	double took;
+
+	seed = 13;
+	sim_begin(&s, 10, 1, fine);
+	s.path.loss = 0;
+	sim_run(&s, 20, -1);
+	idle(&s, 100);
+	CU_ASSERT(!s.changes);
+	s.path.dark = 1; /* until BGP is back */
+	CU_ASSERT(sim_run(&s, 20, HEALTH_BAD) < 0);
+	CU_ASSERT(estimate_waiting(s.e));
+	s.path.dark = 0;
+	sim_run(&s, 30, -1);
+	CU_ASSERT(!s.changes && !estimate_waiting(s.e) && shown_loss(&s) == 0);
+	s.path.dark = 1;
+	took = sim_run(&s, 10, HEALTH_BAD);
+	CU_ASSERT(took > 0.9 && took < 1.5);
+	idle(&s, 100);
+	CU_ASSERT_EQUAL(s.state, HEALTH_BAD);
+	sim_run(&s, 5, -1);
+	CU_ASSERT(s.state == HEALTH_BAD && s.changes == 1);
+	estimate_free(s.e);
+	/* it is we who did not look for 5 s, not the link that was down */
+	sim_begin(&s, 10, 1, fine);
+	sim_run(&s, 20, -1);
+	s.look += 5 * SECOND;
+	s.path.dark = 1;
+	took = sim_run(&s, 10, HEALTH_BAD);
+	CU_ASSERT(took > 4.5 && took < 7);
 	estimate_free(s.e);
 }
 
@@ -304,6 +388,8 @@ void unit_estimate(void)
 		{ "loss", test_loss },
 		{ "rise", test_rise },
 		{ "black_hole", test_black_hole },
+		{ "waiting", test_waiting },
+		{ "unsendable", test_unsendable },
 		{ "bucket", test_bucket },
 		{ "oscillation", test_oscillation },
 	};
