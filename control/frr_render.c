@@ -23,10 +23,14 @@
 #include "frr.h"
 #include "frr_maps.h"
 
-#define BFD_MS	   300 /* FRR's defaults, which it does not print */
-#define BFD_MULT   3
-#define PATHS	   64
-#define ALLOWAS_IN 3 /* FRR's default, which it does not print */
+#define BFD_MS	 300 /* FRR's defaults, which it does not print */
+#define BFD_MULT 3
+#define PATHS	 64
+/* After its start FRR chooses no route before every neighbour that restarts gracefully has told
+ * all, or this long; by its default 360 s, for which one neighbour that flaps holds up all others.
+ */
+#define SELECT_DEFER_S 10
+#define ALLOWAS_IN     3 /* FRR's default, which it does not print */
 
 #define MAX_IN_RESTART 5 /* minutes a session rests that brought too much */
 
@@ -455,7 +459,10 @@ static void vrf_write(const struct frr_render *r, const struct cfg_vrf *vrf)
 		vrf->name, ip_addr_format(&r->config->gateway.router_id, text));
 	fprintf(r->out, " no bgp default ipv4-unicast\n");
 	if (restarts(r->config, vrf)) /* zebra keeps the routes (-K), and says so */
-		fprintf(r->out, " bgp graceful-restart preserve-fw-state\n");
+		fprintf(r->out,
+			" bgp graceful-restart select-defer-time %u\n"
+			" bgp graceful-restart preserve-fw-state\n",
+			SELECT_DEFER_S);
 	fprintf(r->out, " bgp bestpath as-path multipath-relax\n");
 	for (unsigned i = 0; i < r->config->n_links * 2; i++) {
 		const struct cfg_link *link = &r->config->links[i / 2];
