@@ -38,6 +38,7 @@ class Settings:
         self.mtu = {}           # link name -> IP MTU
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
+        self.probed = True      # a host of cloud-d, over both of its links
         self.announce_d = ["10.60.0.0/16", "10.70.0.0/16", "2001:db8:60::/48", "2001:db8:70::/48"]
         self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure"), ("media", "gcp"), ("media", "azure")]
         self.announce_a = ["10.60.0.0/14 le 16", "10.70.0.0/16", "2001:db8:60::/44 le 48", "2001:db8:70::/48"]
@@ -53,6 +54,9 @@ class Settings:
         """Optional keys of one link."""
         return f' state = "{"shut" if link in self.shut else "up"}";' + \
             (f" mtu = {self.mtu[link]};" if link in self.mtu else "")
+
+    def probe_keys(self):
+        return ' probe = [ "10.80.0.10", "2001:db8:80::10" ]; slo = { loss = "1%"; };' if self.probed else ""
 
     def media(self, bfd):
         """cloud-d's two attachments, primary and backup. Each is probed from an address that is announced over it
@@ -97,8 +101,7 @@ circuits = {{
   ix = {{ port = "inet0"; id = "isp-220"; rate = "1G"; }};
   ll = {{ port = "bank0"; id = "LL-0417"; rate = "200M"; }};
 }};
-paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] ); probe = [ "10.80.0.10", "2001:db8:80::10" ];
-                    slo = {{ loss = "1%"; }}; }}; }};
+paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] );{self.probe_keys()} }}; }};
 links = {{
   inet     = {{ circuit = "ix"; vrf = "inet"; profile = "internet"; centre = "CC-100"; address = [ "198.51.100.10/24", "2001:db8:ff::10/64" ];
                gateway = [ "198.51.100.9", "2001:db8:ff::9" ];{self.more("inet")} }};
