@@ -265,6 +265,55 @@ static void as_loops(const struct parse *p)
 	}
 }
 
+/* Has a neighbour in the VRF a way back to this address? */
+static bool announced(
+	const struct config *config, const struct cfg_vrf *vrf, const struct ip_prefix *host)
+{
+	for (unsigned i = 0; i < config->n_links; i++) {
+		const struct cfg_filter_list *list = &config->links[i].bgp.announce;
+
+		if (config->links[i].vrf != vrf || !config->links[i].bgp.present)
+			continue;
+		for (unsigned j = 0; j < list->n; j++)
+			if (ip_prefix_covers(&list->items[j].prefix, host))
+				return true;
+	}
+	return false;
+}
+
+/* The loopback address that the link's probes of this family leave from; NULL: another address. */
+static const struct ip_prefix *probe_loopback(const struct cfg_link *link, bool v6)
+{
+	const struct ip_addr *source = &link->probing.source[v6];
+
+	for (unsigned i = 0; i < link->vrf->loopback.n; i++) {
+		const struct ip_prefix *host = &link->vrf->loopback.items[i];
+
+		if (host->af == (v6 ? AF_INET6 : AF_INET) &&
+			(!source->af || ip_prefix_contains(host, source)))
+			return host;
+	}
+	return NULL;
+}
+
+static void probe_sources(const struct parse *p, const struct cfg_link *link)
+{
+	const struct cfg_bgp_peer *peers[] = { &link->bgp.v4, &link->bgp.v6 };
+	char path[80], text[IP_STRLEN];
+
+	for (unsigned v6 = 0; link->vrf && link->bgp.present && v6 < 2; v6++) {
+		const struct ip_prefix *host = probe_loopback(link, v6);
+
+		if (!peers[v6]->present || !link->probe[v6].af || !host ||
+			announced(p->config, link->vrf, host))
+			continue;
+		prov_report(p, PROV_PROBE_SOURCE, AT("probing.source"),
+			"no link of '%s' announces %s, so no answer can come back to it: give this "
+			"link a loopback address of its own and announce it over this link only",
+			link->vrf->name, ip_prefix_format(host, text));
+	}
+}
+
 void prov_check_many(const struct parse *p)
 {
 	const struct config *config = p->config;
@@ -276,6 +325,8 @@ void prov_check_many(const struct parse *p)
 	for (unsigned i = 0; i < config->n_links; i++)
 		if (config->links[i].profile)
 			links[n++] = &config->links[i];
+	for (unsigned i = 0; i < config->n_links; i++)
+		probe_sources(p, &config->links[i]);
 	if (!n)
 		return;
 	link = links[0];

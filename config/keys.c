@@ -270,7 +270,10 @@ static const struct key probing_keys[] = {
 		.text = "File in defaults.keys with the HMAC key of authenticated STAMP." },
 	{ "source", KEY_PER_FAMILY, 0, AT(cfg_probing, source),
 		.otherwise = "the VRF's loopback, or else the link's address",
-		.text = "Our address that the far host answers to." },
+		.text = "Our address that the far host answers to. An answer comes back as routing "
+			"has it, by whichever link announces this address: give each link a "
+			"loopback address of its own and announce it over that link only, or the "
+			"verdict is about another link's way back." },
 	END,
 };
 

@@ -467,6 +467,22 @@ bool probes_info(const struct link *link, uint8_t af, struct probes_info *ret_in
 	return true;
 }
 
+const char *probes_word(const struct link *link)
+{
+	const char *word = "not probed";
+
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		const struct stream *s = streams[INDEX(link->id, v6)];
+
+		if (!s || !s->estimate)
+			continue;
+		if (estimate_waiting(s->estimate))
+			return "waiting";
+		word = "good";
+	}
+	return word;
+}
+
 void probes_bucket(const struct link *link, uint8_t af, uint8_t bucket,
 	struct estimate_report *ret_report, struct dp_probe_stats *ret_stats)
 {

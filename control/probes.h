@@ -22,6 +22,9 @@ struct probes_info {
 	uint16_t timeout_ms;
 };
 bool probes_info(const struct link *link, uint8_t af, struct probes_info *ret_info);
+/* Of a link whose health is good: "good", "waiting" (for the first answer of a family), or
+ * "not probed". */
+const char *probes_word(const struct link *link);
 /* bucket: or ESTIMATE_LINK, the sum. */
 void probes_bucket(const struct link *link, uint8_t af, uint8_t bucket,
 	struct estimate_report *ret_report, struct dp_probe_stats *ret_stats);

@@ -9,7 +9,7 @@ const struct api_command api_commands[] = {
 		view_port_show },
 	{ "lag show", "[name]", "link aggregations: members, what LACP has agreed on", false,
 		view_lag_show },
-	{ "link show", "[name]", "links: state and why, VRF, addresses, traffic", false,
+	{ "link show", "[name]", "links: state, health and why, VRF, addresses, traffic", false,
 		view_link_show },
 	{ "link effective", "name", "every value in force on a link, and where it is from", false,
 		view_link_effective },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bring.h"
+#include "probes.h"
 #include "views.h"
 
 /* ---- ports ---- */
@@ -100,6 +101,19 @@ static uint64_t link_drops(uint16_t id)
 	return sum;
 }
 
+static json_t *link_health(const struct link *l)
+{
+	const char *why;
+	bool v6 = health_of(l) != health_probed(l, AF_INET, &why);
+
+	if (v6)
+		health_probed(l, AF_INET6, &why);
+	if (health_of(l) == HEALTH_GOOD)
+		return json_pack("{s:s, s:n}", "state", probes_word(l), "why");
+	return json_pack("{s:s, s:o}", "state", health_names[health_of(l)], "why",
+		json_sprintf("IPv%c: %s", v6 ? '6' : '4', why));
+}
+
 static json_t *link_json(const struct link *l)
 {
 	const struct cfg_link *cfg = l->cfg;
@@ -111,7 +125,7 @@ static json_t *link_json(const struct link *l)
 		path = config_path_of(control.running, cfg, &tier);
 	return json_pack("{s:s, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, "
 			 "s:o, s:s?, s:o,"
-			 " s:o, s:o, s:I, s:i}",
+			 " s:o, s:o, s:I, s:i, s:o}",
 		"name", l->name, "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up",
 		!view_link_down(l), "why", view_link_down(l), "port", port_name(l->port, &info),
 		"zone", cfg && cfg->zone ? cfg->zone->name : NULL, "partner",
@@ -120,7 +134,8 @@ static json_t *link_json(const struct link *l)
 		"shape", link_shape(cfg), "addresses", link_addresses(cfg), "path",
 		path ? path->name : NULL, "tier", path ? json_integer(tier + 1) : json_null(), "rx",
 		view_count(dp_link_rx(l->id)), "tx", view_count(dp_link_tx(l->id)), "drops",
-		(json_int_t)link_drops(l->id), "withdrawn", (int)bring_withdrawn(l));
+		(json_int_t)link_drops(l->id), "withdrawn", (int)bring_withdrawn(l), "health",
+		link_health(l));
 }
 
 struct link_stream {

@@ -3,19 +3,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include "frr.h"
+#include "health.h"
 #include "views.h"
 
 #define LIST_MAX 32 /* items of a list on one screen; "more" counts the others */
 
 /* ---- links and paths ---- */
 
+static json_t *sick_json(const struct link *l)
+{
+	enum health health = health_of(l);
+	const char *why;
+
+	if (health_probed(l, AF_INET, &why) != health)
+		health_probed(l, AF_INET6, &why);
+	return json_pack(
+		"{s:s, s:s, s:s}", "name", l->name, "health", health_names[health], "why", why);
+}
+
 static json_t *links_json(void)
 {
-	json_t *down = json_array();
-	int total = 0, up = 0;
+	json_t *down = json_array(), *sick = json_array();
+	int total = 0, up = 0, n_sick = 0;
 
 	for (const struct link *l = link_next(NULL); l; l = link_next(l)) {
 		const char *why = view_link_down(l);
+
+		if (!why && health_of(l) != HEALTH_GOOD && n_sick++ < LIST_MAX)
+			json_array_append_new(sick, sick_json(l));
 
 		total++;
 		if (!why)
@@ -24,7 +39,8 @@ static json_t *links_json(void)
 			json_array_append_new(
 				down, json_pack("{s:s, s:s}", "name", l->name, "why", why));
 	}
-	return json_pack("{s:i, s:i, s:o}", "total", total, "up", up, "down", down);
+	return json_pack("{s:i, s:i, s:o, s:i, s:o}", "total", total, "up", up, "down", down,
+		"not_good", n_sick, "sick", sick);
 }
 
 /* The tier in use: the best with a link that carries. */

@@ -37,7 +37,7 @@ const struct ctl_command ctl_commands[] = {
 		.api = "link show",
 		.args = { NAME("link") },
 		.item = print_link,
-		.columns = "LINK|STATE|VRF|ZONE|PATH|ATTACHMENT|ADDRESSES|>MTU|"
+		.columns = "LINK|STATE|HEALTH|VRF|ZONE|PATH|ATTACHMENT|ADDRESSES|>MTU|"
 			   ">RX PKTS|>RX BYTES|>TX PKTS|>TX BYTES|>DROPS",
 		.empty = "no links",
 		.help = "links: state and why, VRF, addresses, traffic" },

@@ -86,6 +86,16 @@ static void cell_attachment(struct table *t, const json_t *link)
 	table_cell(t, text);
 }
 
+static void cell_health(struct table *t, const json_t *health)
+{
+	const char *state = get_str(health, "state", "-"), *why = get_str(health, "why", NULL);
+
+	if (why)
+		table_cellf(t, "%s (%s)", state, why);
+	else
+		table_cell(t, strcmp(state, "not probed") ? state : "-");
+}
+
 void print_link(struct ctl_print *print, const json_t *l)
 {
 	const json_t *rx = json_object_get(l, "rx"), *tx = json_object_get(l, "tx");
@@ -94,6 +104,7 @@ void print_link(struct ctl_print *print, const json_t *l)
 
 	table_cell(t, get_str(l, "name", "?"));
 	table_cell(t, get_bool(l, "up") ? "up" : get_str(l, "why", "down"));
+	cell_health(t, json_object_get(l, "health"));
 	table_cell(t, get_str(l, "vrf", "-"));
 	table_cellf(t, "%s%s", get_str(l, "zone", "-"), get_bool(l, "partner") ? " (partner)" : "");
 	if (get_str(l, "path", NULL))

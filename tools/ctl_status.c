@@ -19,6 +19,21 @@ static void print_links(FILE *out, const json_t *status)
 	fputc('\n', out);
 }
 
+/* What carries, but not as the probes want it. */
+static void print_sick(FILE *out, const json_t *status)
+{
+	const json_t *links = json_object_get(status, "links"),
+		     *sick = json_object_get(links, "sick"), *l;
+	int64_t more = get_int(links, "not_good") - (int64_t)json_array_size(sick);
+	size_t i;
+
+	json_array_foreach(sick, i, l)
+		fprintf(out, "health     %s is %s: %s\n", get_str(l, "name", "?"),
+			get_str(l, "health", "?"), get_str(l, "why", "?"));
+	if (more > 0)
+		fprintf(out, "health     and %lld more\n", (long long)more);
+}
+
 /* Only paths that are not on their first tier, whole. */
 static void print_paths(FILE *out, const json_t *status)
 {
@@ -170,6 +185,7 @@ void print_status(struct ctl_print *print, const json_t *s)
 		get_str(s, "digest", "?"), format_duration(get_int(s, "uptime_s"), a),
 		(long long)get_int(s, "workers"), get_int(s, "workers") == 1 ? "" : "s");
 	print_links(out, s);
+	print_sick(out, s);
 	print_paths(out, s);
 	print_bgp_line(out, s);
 	print_drops_line(out, s);
