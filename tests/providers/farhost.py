@@ -4,6 +4,7 @@
     farhost.py reflect KEYFILE V4 V6    answers UDP 862 on both families; each packet is a JSON line on the output
     farhost.py ask ADDRESS [KEYFILE]    asks a reflector every odd question there is; prints what came back, as JSON
     farhost.py forge FAMILY FROM TO PORT  answers to probes that nobody sent
+    farhost.py echo WIRE                every address on every VLAN of the wire: ARP, ND and echo requests are answered
     farhost.py delay TUN MS             a wire that takes its time: what comes in by TUN goes out again later
 
 Unauthenticated packets are made and read by scapy's layer, authenticated ones by RFC 8762's figures and
@@ -145,6 +146,61 @@ def forge(family, source, to, port):
          [ip / UDP(sport=862, dport=int(port)) / b"x"], verbose=False)
 
 
+def folded(total):
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def checksum(data):
+    return ~folded(sum(struct.unpack(f"!{len(data) // 2}H", data))) & 0xffff
+
+
+def changed(old_sum, before, after):
+    """A checksum after one word has changed (RFC 1624)."""
+    return ~folded((~old_sum & 0xffff) + (~before & 0xffff) + after) & 0xffff
+
+
+def here_arp(b, mac):
+    return struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + mac + b[24:28] + b[8:18] if b[6:8] == b"\0\1" else None
+
+
+def here_v4(b, _):
+    if b[9] != 1 or b[20] != 8:
+        return None
+    icmp = struct.pack("!BBH", 0, 0, changed(struct.unpack("!H", b[22:24])[0], 0x0800, 0)) + b[24:]
+    return b[:12] + b[16:20] + b[12:16] + icmp
+
+
+def here_v6(b, mac):
+    if b[6] == 58 and b[40] == 128:
+        icmp = struct.pack("!BBH", 129, 0, changed(struct.unpack("!H", b[42:44])[0], 0x8000, 0x8100)) + b[44:]
+        return b[:8] + b[24:40] + b[8:24] + icmp
+    if b[6] != 58 or b[40] != 135 or b[8:24] == bytes(16):
+        return None
+    target, icmp = b[48:64], b"\x60\0\0\0" + b[48:64] + b"\2\1" + mac
+    total = checksum(target + b[8:24] + struct.pack("!II", 4 + len(icmp), 58) + b"\x88\0\0\0" + icmp)
+    return b[:4] + struct.pack("!HBB", 4 + len(icmp), 58, 255) + target + b[8:24] + struct.pack("!BBH", 136, 0, total) + icmp
+
+
+def echo(wire):
+    answers = {0x0806: here_arp, 0x0800: here_v4, 0x86dd: here_v6}
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    s.bind((wire, 0))
+    s.setsockopt(263, 8, 1)  # PACKET_AUXDATA: where Linux puts the tag
+    mac = s.getsockname()[4]
+    print("ready", flush=True)
+    while True:
+        data, extra, _, origin = s.recvmsg(2000, 200)
+        tci = [struct.unpack("IIIHHHH", e[2])[5] for e in extra if e[1] == 8]
+        if origin[2] == 4 or not tci or not tci[0]:  # our own, or untagged
+            continue
+        kind = struct.unpack("!H", data[12:14])[0]
+        back = answers[kind](data[14:], mac) if kind in answers else None
+        if back:
+            s.send(data[6:12] + mac + struct.pack("!HHH", 0x8100, tci[0], kind) + back)
+
+
 def delay(name, ms):
     fd = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH", name.encode(), 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
@@ -159,4 +215,4 @@ def delay(name, ms):
 
 
 if __name__ == "__main__":
-    {"reflect": reflect, "ask": ask, "forge": forge, "delay": delay}[sys.argv[1]](*sys.argv[2:])
+    {"reflect": reflect, "ask": ask, "forge": forge, "delay": delay, "echo": echo}[sys.argv[1]](*sys.argv[2:])
