@@ -32,8 +32,8 @@ struct vxlan_slot {
 struct snapshot {
 	struct link *links; /* n of them */
 	unsigned n;
-	bool zones;				/* one at least: policy has work */
-	uint8_t zone[DP_LINKS_MAX];		/* by link id */
+	bool zones;					 /* one at least: policy has work */
+	uint8_t zone[DP_LINKS_MAX];			 /* by link id */
 	uint64_t reach[DP_ZONES_MAX][DP_ZONES_MAX / 64]; /* from zone: a bit a zone */
 	uint16_t index[DP_LINKS_MAX];		/* id -> position in links + 1; 0 = no such link */
 	struct port_match *ports[DP_PORTS_MAX]; /* NULL: no link on it */
