@@ -66,7 +66,8 @@ static void test_routes(void)
 static void test_links(void)
 {
 	static const char *const parts[] = {
-		"[{\"name\":\"aws-dx1\",\"up\":true,\"vrf\":\"prod\",\"zone\":\"aws\",\"partner\":"
+		"[{\"name\":\"aws-dx1\",\"health\":{\"state\":\"grey\",\"why\":\"IPv4: loss 2 "
+		"%\"},\"up\":true,\"vrf\":\"prod\",\"zone\":\"aws\",\"partner\":"
 		"false,\"path\":\"aws\","
 		"\"tier\":1,\"port\":\"colo0\",\"shape\":{\"encap\":\"ethernet\",\"tags\":[{"
 		"\"vid\":200},{\"vid\":101}]},"
@@ -84,13 +85,16 @@ static void test_links(void)
 	};
 
 	expect("link show", parts,
-		"LINK     STATE  VRF   ZONE           PATH   ATTACHMENT                       "
+		"LINK     STATE  HEALTH                 VRF   ZONE           PATH   ATTACHMENT     "
+		"                  "
 		"ADDRESSES                  "
 		" MTU  RX PKTS  RX BYTES  TX PKTS  TX BYTES  DROPS\n"
-		"aws-dx1  up     prod  aws            aws/1  colo0.200.101                    "
+		"aws-dx1  up     grey (IPv4: loss 2 %)  prod  aws            aws/1  colo0.200.101  "
+		"                  "
 		"169.254.1.1/30 fd00::1/64  "
 		"8500    1.23M   1.50 GB        5     300 B      7\n"
-		"bca-ll   shut   bank  bca (partner)  -      vxlan 100 to 10.9.0.2 over inet       "
+		"bca-ll   shut   -                      bank  bca (partner)  -      vxlan 100 to "
+		"10.9.0.2 over inet       "
 		"                      "
 		"1430        0       0 B        0       0 B      0\n");
 }
@@ -326,9 +330,11 @@ static void test_small_ones(void)
 	expect("stages", stages,
 		"rx        rx.c         in\n    |\n    v\ntx        tx.c         out\n");
 	expect("link show", strange,
-		"LINK  STATE  VRF  ZONE  PATH  ATTACHMENT  ADDRESSES  MTU  RX PKTS  RX BYTES  TX "
+		"LINK  STATE  HEALTH  VRF  ZONE  PATH  ATTACHMENT  ADDRESSES  MTU  RX PKTS  RX "
+		"BYTES  TX "
 		"PKTS  TX BYTES  DROPS\n"
-		"?     down   -    -     -     -                        0        0       0 B       "
+		"?     down   -       -    -     -     -                        0        0       0 "
+		"B       "
 		" 0       0 B      0\n");
 }
 
