@@ -249,6 +249,7 @@ static bool checksum_right(const struct packet *k, const uint8_t *l4, unsigned l
 
 static bool consume(struct worker *w, const struct packet *k, bool good)
 {
+	w->leisure++;
 	if (!good) {
 		drop(w, k->m, k->in, DP_DROP_probe_bad);
 		return true;

@@ -4,8 +4,9 @@
  * (tx.c), what the punt thread brought from the kernel or from the hold queue; then the worker is
  * quiescent: it holds no pointer into any published table, and what control replaced meanwhile may
  * be freed. Busy polling spins; adaptive polling naps after idle rounds, longer and longer, 100 us
- * at most, and is off line for reclaim.c meanwhile. Control creates workers before they run and
- * joins them before it frees; the counters and buffers in struct worker are the worker's own. */
+ * at most, and is off line for reclaim.c meanwhile; probes and their answers do not end that.
+ * Control creates workers before they run and joins them before it frees; the counters and buffers
+ * in struct worker are the worker's own. */
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -25,6 +26,7 @@
 #include "worker.h"
 
 #define IDLE_ROUNDS 64 /* before the first nap */
+#define LEISURE_MAX 16 /* more probes and answers in a round are work like any other */
 #define NAP_MIN_NS  1000
 #define NAP_MAX_NS  100000
 
@@ -65,7 +67,9 @@ static unsigned worker_round(struct worker *w)
 		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
 		n += worker_inject(w);
 	}
-	n += probe_poll(w);
+	unsigned probes = probe_poll(w);
+	w->leisure += probes;
+	n += probes;
 	if (unlikely(atomic_load_explicit(&bfd_news[w->index], memory_order_relaxed)) ||
 		(w->bfd_due != BFD_NEVER && rte_rdtsc() >= w->bfd_due))
 		bfd_run(w);
@@ -99,11 +103,14 @@ static int worker_main(void *arg)
 		unsigned n = ready ? worker_round(w) : 0;
 
 		reclaim_quiescent(w->index);
-		if (n) {
+		if (n > w->leisure || n >= LEISURE_MAX) /* else: it would spin for probes alone */
 			idle = 0;
+		else
+			idle++;
+		w->leisure = 0;
+		if (n) {
 			count_add(&w->busy_rounds, 1);
 		} else {
-			idle++;
 			count_add(&stats->idle_polls, 1);
 		}
 		/* Release: who sees this round counted sees whether it was busy. */

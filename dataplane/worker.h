@@ -119,6 +119,7 @@ struct worker {
 	bool backlog;	  /* a queue was not read empty in this round */
 	uint64_t random;  /* xorshift state: IP IDs, jitter */
 	uint64_t icmp_tokens, icmp_stamp; /* global ICMP budget of this worker */
+	unsigned leisure;     /* of this round: probes and their answers, which are no traffic */
 	uint64_t busy_rounds; /* [counter] rounds of its loop that found something to do */
 	uint32_t tx_pending;  /* bit = port: tx[port] is not empty */
 	bool sample;	      /* set by worker.c for one vector in 256: time its stages */
