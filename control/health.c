@@ -9,6 +9,7 @@
 #include "bring.h"
 #include "frr.h"
 #include "health.h"
+#include "probes.h"
 
 const char *const health_names[HEALTH_COUNT] = { "good", "grey", "bad" };
 
@@ -28,6 +29,8 @@ void health_bfd(struct link *link, uint8_t af, bool up)
 	if (states[link->id][family(af)].bfd_down == !up)
 		return;
 	states[link->id][family(af)].bfd_down = !up;
+	if (up)
+		probes_anew(link, af);
 	mirror_health(link, up ? "BFD is up" : "BFD down");
 }
 
@@ -57,7 +60,7 @@ void health_forget_bfd(struct link *link, uint8_t af)
 void health_forget_probe(struct link *link, uint8_t af)
 {
 	if (states[link->id][family(af)].probe != HEALTH_GOOD)
-		health_probe(link, af, HEALTH_GOOD, "not probed any more");
+		health_probe(link, af, HEALTH_GOOD, "what was known is past");
 }
 
 void health_forget(struct link *link)

@@ -40,6 +40,7 @@ struct stream {
 	uint16_t timeout_ms;
 	uint32_t cursor;
 	unsigned looks;
+	uint64_t deaf_until_ns; /* outcomes of probes from before are still to come */
 	struct estimate *estimate;
 	const char *problem;
 };
@@ -326,6 +327,19 @@ void probes_link_gone(struct link *link)
 /* ---- looking ---- */
 
 /* A link became bad, or better: has its path none left that answers? */
+void probes_anew(struct link *link, uint8_t af)
+{
+	struct stream *s = streams[INDEX(link->id, af == AF_INET6)];
+	struct estimate *fresh = s && s->estimate ? estimate_new(&s->judge, now_ns()) : NULL;
+
+	if (!fresh)
+		return;
+	estimate_free(s->estimate);
+	s->estimate = fresh;
+	s->deaf_until_ns = now_ns() + (s->timeout_ms + 100) * 1000000ull;
+	health_forget_probe(link, af);
+}
+
 static void suspect_target(const struct stream *s)
 {
 	unsigned v6 = s->af == AF_INET6, n = 0, bad = 0, at, tier;
@@ -367,7 +381,7 @@ static void read_outcomes(struct stream *s, unsigned index, uint64_t now)
 				stats.sent > stats.unsent ? stats.sent - stats.unsent : 0);
 	do {
 		n = dp_probe_read(index, &s->cursor, outcomes, READ_MAX);
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = 0; i < n && now >= s->deaf_until_ns; i++)
 			if (outcomes[i].fate == DP_PROBE_ANSWERED)
 				estimate_answer(
 					s->estimate, outcomes[i].bucket, outcomes[i].rtt_us, now);
@@ -407,6 +421,8 @@ static void look(unsigned index)
 		return;
 	attach(s);
 	read_outcomes(s, index, now);
+	if (now < s->deaf_until_ns)
+		return;
 	adjust_timeout(s, index, now);
 	before = health_probed(s->link, s->af, NULL);
 	health = estimate_judge(s->estimate, now, &why);
