@@ -122,7 +122,7 @@ test-quick: test-build
 test-build: all $(B)/unit $(B)/pktrun $(B)/failover $(B)/fiblong $(if $(SAN),,$(B)/tsan)
 
 # What takes longer than a test may; logs below tests/proofs/. T=mutants: is each check noticed when it is gone?
-# T=churn: 60 s of 10,000 route updates a second while forwarding.
+# T=churn: 60 s of 10,000 route updates a second while forwarding. T=bfd: 128 sessions under load for 40 minutes.
 proof: deps
 	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	@$(if $(filter churn,$(T)),$(MAKE) --no-print-directory speed-build)
@@ -156,7 +156,7 @@ help:
 	@echo 'sudo make lab       four clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
 	@echo 'sudo make test      every test; T=core|packet|netns|speed|providers one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
-	@echo 'make proof T=NAME   evidence that takes longer: mutants, churn; its log is committed below tests/proofs/'
+	@echo 'make proof T=NAME   evidence that takes longer: mutants, churn, bfd; its log is committed below tests/proofs/'
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'
 	@echo 'make deps           install what is missing from Debian'
 	@echo 'make bench          compare with the barest loop'

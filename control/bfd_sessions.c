@@ -156,7 +156,7 @@ static void serve(struct bfd_peer *p)
 	int rc;
 
 	if (p->wanted.multihop)
-		return refuse(p, "multihop, which this data plane does not run");
+		return refuse(p, "multihop: take bfd off this peer; bfdd is not asked");
 	p->link = link_by_name(p->wanted.ifname);
 	if (!p->link)
 		return refuse(p, "no such link");
