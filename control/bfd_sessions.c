@@ -156,7 +156,7 @@ static void serve(struct bfd_peer *p)
 	int rc;
 
 	if (p->wanted.multihop)
-		return refuse(p, "multihop: take bfd off this peer; bfdd is not asked");
+		return refuse(p, "multihop: not run here, take BFD off this peer");
 	p->link = link_by_name(p->wanted.ifname);
 	if (!p->link)
 		return refuse(p, "no such link");

@@ -2,12 +2,12 @@
  *
  *   bfdpeer INTERFACE FIRST-VLAN LINKS INTERVAL-MS MULTIPLIER SECONDS
  *
- * Behind VLAN FIRST + i stands a router 10.200.i.1 and 2001:db8:200:<hex i>::1, facing .2 and ::2. It
- * answers ARP and neighbour solicitations and runs one BFD session a family, single hop. Every session
- * that was up and is lost, by silence or because the other end said so (not: administratively down), is
- * a line "LOST …" and counts;
- * the last line is "up N lost N longest N us". Interval and multiplier may be changed while it runs: a
- * line "INTERVAL-MS MULTIPLIER" on its input. */
+ * Behind VLAN FIRST + i stands a router 10.200.i.1 and 2001:db8:200:<hex i>::1, facing .2 and ::2.
+ * It answers ARP and neighbour solicitations and runs one BFD session a family, single hop. Every
+ * session that was up and is lost, by silence or because the other end said so (not:
+ * administratively down), is a line "LOST …" and counts; the last line is "up N lost N longest N
+ * us". Interval and multiplier may be changed while it runs: a line "INTERVAL-MS MULTIPLIER" on its
+ * input. */
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <linux/if_packet.h>
@@ -50,9 +50,18 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void put16(uint8_t *p, unsigned x) { p[0] = (uint8_t)(x >> 8), p[1] = (uint8_t)x; }
-static void put32(uint8_t *p, uint32_t x) { put16(p, x >> 16), put16(p + 2, x & 0xffff); }
-static uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
+static void put16(uint8_t *p, unsigned x)
+{
+	p[0] = (uint8_t)(x >> 8), p[1] = (uint8_t)x;
+}
+static void put32(uint8_t *p, uint32_t x)
+{
+	put16(p, x >> 16), put16(p + 2, x & 0xffff);
+}
+static uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
 
 static void address(uint8_t *p, unsigned link, bool v6, unsigned host)
 {
@@ -209,7 +218,8 @@ static void solicited(const uint8_t *f, unsigned link)
 
 static void receive(const uint8_t *f, size_t len)
 {
-	unsigned type = (unsigned)(f[16] << 8 | f[17]), link = ((unsigned)(f[14] << 8 | f[15]) & 0xfff);
+	unsigned type = (unsigned)(f[16] << 8 | f[17]),
+		 link = ((unsigned)(f[14] << 8 | f[15]) & 0xfff);
 	const uint8_t *ip = f + 18;
 
 	if (len < 46 || f[12] != 0x81 || f[13] || link < first_vlan || link >= first_vlan + links)
@@ -217,11 +227,13 @@ static void receive(const uint8_t *f, size_t len)
 	link -= first_vlan;
 	if (type == ETH_P_ARP)
 		arp(f, link);
-	else if (type == ETH_P_IP && len >= 70 && ip[9] == 17 && ip[8] == 255 && ip[22] == 14 && ip[23] == 200)
+	else if (type == ETH_P_IP && len >= 70 && ip[9] == 17 && ip[8] == 255 && ip[22] == 14 &&
+		 ip[23] == 200)
 		bfd_receive(&sessions[link * 2], ip + 28);
 	else if (type == ETH_P_IPV6 && len >= 90 && ip[6] == 58)
 		solicited(f, link);
-	else if (type == ETH_P_IPV6 && len >= 90 && ip[6] == 17 && ip[7] == 255 && ip[42] == 14 && ip[43] == 200)
+	else if (type == ETH_P_IPV6 && len >= 90 && ip[6] == 17 && ip[7] == 255 && ip[42] == 14 &&
+		 ip[43] == 200)
 		bfd_receive(&sessions[link * 2 + 1], ip + 48);
 }
 
@@ -231,9 +243,14 @@ static void drain(void)
 	uint8_t f[2048];
 
 	for (;;) {
-		union { struct cmsghdr h; char room[256]; } control;
+		union {
+			struct cmsghdr h;
+			char room[256];
+		} control;
 		struct iovec iov = { f + 4, sizeof(f) - 4 };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		struct msghdr m = { .msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
 			.msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT);
 		struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
@@ -300,7 +317,8 @@ int main(int argc, char **argv)
 		sessions[i] = (struct session){ .state = DOWN, .v6 = i & 1, .link = i / 2 };
 	for (uint64_t now = now_us(); now < end; now = now_us()) {
 		uint64_t next = timers(now);
-		struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = 0, .events = POLLIN } };
+		struct pollfd p[2] = { { .fd = sock, .events = POLLIN },
+			{ .fd = 0, .events = POLLIN } };
 		char line[64];
 
 		poll(p, 2, (int)((next > now ? next - now : 0) / 1000));
