@@ -244,8 +244,10 @@ def under(rig, interval, name, frames, rate, seconds):
     for rate in (rate, rate / 2, rate / 4):
         dead, missing, text = once(rig, interval, name, frames, rate, seconds)
         said.append(text + (f"; CALLED DEAD: {len(dead)} of 128" if dead else ""))
+        if not dead and len(said) > 1:
+            raise harness.Skip("not at the wanted rate, the machine was too busy: " + " | ".join(said))
         if not dead:
-            return " | ".join(said)
+            return said[0]
         overloaded.append(len(dead))
         check(missing > rate * seconds / 100, " | ".join(said))
     raise AssertionError(" | ".join(said))
