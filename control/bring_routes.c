@@ -113,8 +113,8 @@ static unsigned count(const struct cfg_link *cfg, bool v6)
 	return n;
 }
 
-/* One family's prefixes leave the kernel, or return. */
-static void family_move(struct link *link, bool v6, bool withhold, const char *why)
+/* One family's prefixes leave the kernel, or return. An error: the slow timer tries again. */
+static int family_move(struct link *link, bool v6, bool withhold, const char *why)
 {
 	const bool other[2] = { v6, !v6 }; /* left out here */
 	struct bring_routes move = { .ops = calloc(link->cfg->statics.n + 1, sizeof(*move.ops)) };
@@ -128,7 +128,7 @@ static void family_move(struct link *link, bool v6, bool withhold, const char *w
 		rc = routes_send(link, &move);
 	}
 	free(move.ops);
-	if (rc) /* the slow timer brings them back; what should leave stays */
+	if (rc)
 		log_event(LOG_LVL_ERR, link->name, "static routes not %s: %s",
 			withhold ? "withdrawn" : "set", strerror(-rc));
 	else if (all && withhold)
@@ -137,6 +137,7 @@ static void family_move(struct link *link, bool v6, bool withhold, const char *w
 	else if (all)
 		log_event(LOG_LVL_NOTICE, link->name, "%u static IPv%c routes are back", all,
 			v6 ? '6' : '4');
+	return rc;
 }
 
 void bring_track(struct link *link)
@@ -151,9 +152,8 @@ void bring_track(struct link *link)
 
 		if (*withheld == bad)
 			continue;
-		*withheld = bad;
-		if (link->up && link->ifindex)
-			family_move(link, v6, bad, why);
+		if (!link->up || !link->ifindex || !family_move(link, v6, bad, why))
+			*withheld = bad;
 	}
 }
 

@@ -411,14 +411,34 @@ static unsigned addresses_of(const struct cfg_vrrp *cfg, uint8_t af, struct ip_a
 	return n;
 }
 
-/* Addresses changed under an active router: old ones go, new ones come, nobody is asked. */
+static void router_follow(struct side *side, unsigned v6, bool run, const char *why)
+{
+	struct vrrp_router *r = &side->router[v6];
+	uint8_t before = r->machine.state;
+	unsigned todo;
+
+	if (run && side->link->up && side->link->carrier && r->n)
+		todo = vrrp_start(&r->machine, now_ns());
+	else
+		todo = vrrp_stop(&r->machine);
+	carry_out(side, v6, todo);
+	told(side, v6, before, why);
+}
+
+/* Addresses changed under an active router: old ones go, new ones come, nobody is asked. One
+ * without any more resigns while it knows which they were. */
 static void router_configure(struct side *side, unsigned v6)
 {
 	const struct cfg_vrrp *cfg = &side->link->cfg->vrrp;
 	struct vrrp_router *r = &side->router[v6];
-	struct vrrp_router next = *r;
-	bool active = r->machine.state == VRRP_ACTIVE;
+	struct ip_addr address[VRRP_ADDRESSES_MAX];
+	struct vrrp_router next;
+	bool active;
 
+	if (r->n && !addresses_of(cfg, v6 ? AF_INET6 : AF_INET, address))
+		router_follow(side, v6, false, "the configuration changed");
+	active = r->machine.state == VRRP_ACTIVE;
+	next = *r;
 	next.af = v6 ? AF_INET6 : AF_INET;
 	next.vrid = side->vrid;
 	memset(next.address, 0, sizeof(next.address));
@@ -433,20 +453,6 @@ static void router_configure(struct side *side, unsigned v6)
 	*r = next;
 	vrrp_change(&r->machine, cfg->priority, cfg->preempt, cfg->interval_ms / 10, now_ns());
 	timer_set(side, v6);
-}
-
-static void router_follow(struct side *side, unsigned v6, bool run, const char *why)
-{
-	struct vrrp_router *r = &side->router[v6];
-	uint8_t before = r->machine.state;
-	unsigned todo;
-
-	if (run && side->link->up && side->link->carrier && r->n)
-		todo = vrrp_start(&r->machine, now_ns());
-	else
-		todo = vrrp_stop(&r->machine);
-	carry_out(side, v6, todo);
-	told(side, v6, before, why);
 }
 
 static void side_stop(struct side *side, const char *why)

@@ -3,11 +3,12 @@
  * Control publishes a session's configuration under its index; worker index mod n owns it and alone
  * touches its state, which control reads as it is (dp_bfd_info). local.c brings what came to UDP
  * 3784: the sender's session is found by (link, address) in an index published whole, and a packet
- * that another worker received is checked there and travels as 40 bytes by ring. Nobody's packets
- * go on to the kernel. What is due is found by one comparison a round of the loop; then all of the
- * worker's sessions are looked through, which costs a nanosecond each. A change of state sets a bit
- * for control and writes event.c's descriptor, the worker's one system call here; the bit cannot be
- * lost as a message can. Packets leave by the adjacency control named, with TTL 255 and DSCP CS6.
+ * that another worker received is checked there and, if good, travels as 32 bytes by ring. Nobody's
+ * packets go on to the kernel. What is due is found by one comparison a round of the loop; then all
+ * of the worker's sessions are looked through, which costs a nanosecond each. A change of state
+ * sets a bit for control and writes event.c's descriptor, the worker's one system call here; the
+ * bit cannot be lost as a message can. Packets leave by the adjacency control named, with TTL 255
+ * and DSCP CS6.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -32,8 +33,9 @@
 
 struct published { /* [published] */
 	struct dp_bfd conf;
-	uint32_t version; /* of this publication */
-	uint32_t serial;  /* of the session */
+	uint32_t version;			      /* of this publication */
+	uint32_t serial;			      /* of the session */
+	uint64_t refused_before[DP_BFD_REJECT_COUNT]; /* under this index, other sessions' */
 };
 
 struct peer_slot {
@@ -48,8 +50,6 @@ struct peer_index { /* [published] */
 
 struct handed { /* between workers */
 	uint16_t session, bytes;
-	int16_t rejected; /* enum dp_bfd_reject or -1 */
-	uint16_t zero;
 	struct bfd_control control;
 };
 _Static_assert(sizeof(struct handed) % 4 == 0, "rte_ring elements are multiples of four bytes");
@@ -58,6 +58,7 @@ static const struct published *_Atomic table[DP_BFD_MAX];
 static const struct peer_index *_Atomic peers;
 static struct bfd_session sessions[DP_BFD_MAX];	 /* each its owner's */
 static uint64_t due[DP_WORKERS_MAX][DP_BFD_MAX]; /* the owner's: by index / workers */
+static uint64_t refused[DP_WORKERS_MAX][DP_BFD_MAX][DP_BFD_REJECT_COUNT]; /* the receiver's */
 static struct rte_ring *inbox[DP_WORKERS_MAX];
 bool _Atomic bfd_news[DP_WORKERS_MAX];
 static unsigned workers = 1;
@@ -157,13 +158,12 @@ static void input(struct worker *w, const struct handed *h, uint64_t now)
 {
 	struct bfd_session *s = &sessions[h->session];
 	unsigned what = 0;
-	int rejected = h->rejected;
+	int rejected;
 
 	if (!s->version)
 		return; /* not taken yet: the peer will send another */
 	s->rx_bytes += h->bytes;
-	if (rejected < 0)
-		rejected = bfd_session_receive(s, &h->control, now, worker_random(w), &what);
+	rejected = bfd_session_receive(s, &h->control, now, worker_random(w), &what);
 	if (rejected >= 0)
 		count_add(&s->rejected[rejected], 1);
 	act(w, h->session, what, now);
@@ -204,12 +204,28 @@ static int check(const struct packet *k, unsigned l4, struct bfd_control *ret)
 	return bfd_parse(udp + UDP_LEN, len - UDP_LEN, ret);
 }
 
+/* To the session's owner. -ENOBUFS. */
+static int hand_over(struct worker *w, const struct handed *h)
+{
+	unsigned to = owner(h->session);
+
+	if (to == w->index) {
+		input(w, h, worker_now(w));
+		return 0;
+	}
+	if (rte_ring_enqueue_elem(inbox[to], (void *)(uintptr_t)h, sizeof(*h)))
+		return -ENOBUFS;
+	count_add(&w->ctr.stats.handed_over, 1);
+	atomic_store_explicit(&bfd_news[to], true, memory_order_release);
+	return 0;
+}
+
 bool bfd_receive(struct worker *w, const struct packet *k, unsigned l4)
 {
 	const struct peer_index *x = atomic_load_explicit(&peers, memory_order_acquire);
 	struct handed h = { .bytes = k->len };
 	struct ip_addr from = { .af = k->af };
-	int session;
+	int session, rejected;
 
 	if (!x)
 		return false;
@@ -218,19 +234,16 @@ bool bfd_receive(struct worker *w, const struct packet *k, unsigned l4)
 	if (session < 0)
 		return false;
 	h.session = (uint16_t)session;
-	h.rejected = (int16_t)check(k, l4, &h.control);
-	if (h.rejected < 0) {
+	rejected = check(k, l4, &h.control);
+	if (rejected >= 0) { /* anybody can send these: they cost the owner nothing */
+		count_add(&refused[w->index][session][rejected], 1);
+		drop(w, k->m, k->in, DP_DROP_bfd_bad);
+	} else if (hand_over(w, &h)) {
+		drop(w, k->m, k->in, DP_DROP_bfd_full);
+	} else {
 		count_add(&w->ctr.punted[k->in].packets, 1); /* for this router, and taken */
 		count_add(&w->ctr.punted[k->in].bytes, rte_pktmbuf_pkt_len(k->m) - ETH_MIN);
 		rte_pktmbuf_free(k->m);
-	} else {
-		drop(w, k->m, k->in, DP_DROP_bfd_bad);
-	}
-	if (owner(h.session) == w->index) {
-		input(w, &h, worker_now(w));
-	} else if (!rte_ring_enqueue_elem(inbox[owner(h.session)], &h, sizeof(h))) {
-		count_add(&w->ctr.stats.handed_over, 1);
-		atomic_store_explicit(&bfd_news[owner(h.session)], true, memory_order_release);
 	}
 	return true;
 }
@@ -348,6 +361,15 @@ static bool same_session(const struct dp_bfd *a, const struct dp_bfd *b)
 	       ip_addr_equal(&a->local, &b->local);
 }
 
+static uint64_t refused_sum(unsigned session, unsigned why)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < workers; i++)
+		sum += __atomic_load_n(&refused[i][session][why], __ATOMIC_RELAXED);
+	return sum;
+}
+
 int dp_bfd_set(unsigned session, const struct dp_bfd *conf)
 {
 	const struct peer_index *x = atomic_load_explicit(&peers, memory_order_relaxed);
@@ -366,7 +388,9 @@ int dp_bfd_set(unsigned session, const struct dp_bfd *conf)
 		return -ENOMEM;
 	old = atomic_load_explicit(&table[session], memory_order_relaxed);
 	same = old && same_session(&old->conf, conf);
-	*p = (struct published){ *conf, ++versions, same ? old->serial : ++serials };
+	*p = (struct published){ *conf, ++versions, same ? old->serial : ++serials, { 0 } };
+	for (unsigned i = 0; i < DP_BFD_REJECT_COUNT; i++)
+		p->refused_before[i] = same ? old->refused_before[i] : refused_sum(session, i);
 	if (!versions)
 		p->version = ++versions;
 	atomic_store_explicit(&table[session], p, memory_order_release);
@@ -436,7 +460,9 @@ int dp_bfd_info(unsigned session, struct dp_bfd_info *ret_info)
 		.tx_bytes = s->tx_bytes,
 		.unsent = s->unsent,
 	};
-	memcpy(ret_info->rejected, s->rejected, sizeof(ret_info->rejected));
+	for (unsigned i = 0; i < DP_BFD_REJECT_COUNT; i++)
+		ret_info->rejected[i] =
+			s->rejected[i] + refused_sum(session, i) - p->refused_before[i];
 	return 0;
 }
 
@@ -467,5 +493,6 @@ void bfd_stop(void)
 		inbox[i] = NULL;
 	}
 	memset(sessions, 0, sizeof(sessions));
+	memset(refused, 0, sizeof(refused));
 	atomic_store(&top, 0);
 }

@@ -2,10 +2,11 @@
  * and chance are arguments, what is to be sent or told is the return value. bfd.c calls it on the
  * worker that owns the session.
  *
- * One thing is ours. A session that has not sent anything yet and hears from its peer that it is Up
- * with us is Up at once, under the discriminator the peer knows: that peer has not noticed that we
- * were restarted, and the RFC's handshake would tell it so. The window is what slow start leaves
- * anyway: the first packet goes out three quarters of a second after the start. */
+ * One thing is ours. A session that is not passive, is less than a second old, has not sent
+ * anything yet and hears from its peer that it is Up with us is Up at once, under the discriminator
+ * the peer knows: that peer has not noticed that we were restarted, and the RFC's handshake would
+ * tell it so. Slow start leaves most of that second anyway, but what cannot be sent must not
+ * lengthen it. */
 #include <string.h>
 #include "bfd.h"
 #include "flow.h"
@@ -18,8 +19,9 @@
 #define BIT_AUTH    0x04
 #define BIT_DEMAND  0x02
 #define BIT_MULTI   0x01
-#define AGAIN_US    100000 /* after what could not be sent */
-#define PATIENCE_US 20000  /* how long packets that wait to be read may put off a detection */
+#define AGAIN_US    100000  /* after what could not be sent */
+#define RESUME_US   1000000 /* after a session's start: may be Up without a handshake */
+#define PATIENCE_US 20000   /* how long packets that wait to be read may put off a detection */
 
 uint64_t bfd_hz = 1000000;
 
@@ -31,7 +33,8 @@ const char *const dp_bfd_reject_names[DP_BFD_REJECT_COUNT] = {
 
 static uint64_t ticks(uint64_t us)
 {
-	return us * bfd_hz / 1000000;
+	return (uint64_t)((unsigned __int128)us * bfd_hz /
+			  1000000); /* the wire's us fill 40 bits */
 }
 
 static uint64_t to_us(uint64_t t)
@@ -237,6 +240,12 @@ unsigned bfd_session_set(
 	return act;
 }
 
+static bool resumes(const struct bfd_session *s, const struct bfd_control *c, uint64_t now)
+{
+	return c->state == DP_BFD_UP && s->state == DP_BFD_DOWN && !s->spoken && !s->conf.passive &&
+	       now - s->since < ticks(RESUME_US); /* see above */
+}
+
 /* RFC 5880 6.8.6, last part. */
 static unsigned machine(struct bfd_session *s, const struct bfd_control *c, uint64_t now)
 {
@@ -246,8 +255,8 @@ static unsigned machine(struct bfd_session *s, const struct bfd_control *c, uint
 			       : state_set(s, DP_BFD_DOWN, DP_BFD_NEIGHBOR_DOWN, now);
 	switch (s->state) {
 	case DP_BFD_DOWN:
-		if (c->state == DP_BFD_UP && !s->spoken)
-			return state_set(s, DP_BFD_UP, DP_BFD_NO_DIAG, now); /* see above */
+		if (resumes(s, c, now))
+			return state_set(s, DP_BFD_UP, DP_BFD_NO_DIAG, now);
 		if (c->state == DP_BFD_DOWN)
 			return state_set(s, DP_BFD_INIT, s->diag, now);
 		if (c->state == DP_BFD_INIT)
@@ -266,8 +275,8 @@ int bfd_session_receive(struct bfd_session *s, const struct bfd_control *c, uint
 	uint64_t random, unsigned *ret_act)
 {
 	*ret_act = 0;
-	if (c->state == DP_BFD_UP && !s->spoken && s->state == DP_BFD_DOWN)
-		s->discr = c->your_discr;		/* what it knows us by: see above */
+	if (resumes(s, c, now))
+		s->discr = c->your_discr;		/* what it knows us by */
 	if (c->your_discr && c->your_discr != s->discr) /* RFC 5880 6.8.6 (7) */
 		return DP_BFD_REJECT_your_discr;
 	if (s->state == DP_BFD_UP)

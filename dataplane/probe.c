@@ -126,7 +126,7 @@ bool probe_answered(struct worker *w, struct probe *p, const struct probe_answer
 
 	if (p->owner == w->index)
 		return settle(w, p, answer);
-	return !rte_ring_mp_enqueue_elem(
+	return !rte_ring_enqueue_elem(
 		wheels[p->owner]->answers, &copy, sizeof(copy)); /* full: it will be lost */
 }
 
@@ -475,7 +475,7 @@ int probe_init(unsigned n)
 		wheels[i] = calloc(1, sizeof(*wheels[i]));
 		if (wheels[i])
 			wheels[i]->answers = rte_ring_create_elem(name, sizeof(struct probe_answer),
-				ANSWERS, SOCKET_ID_ANY, RING_F_SC_DEQ);
+				ANSWERS, SOCKET_ID_ANY, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 		if (!wheels[i] || !wheels[i]->answers)
 			return -ENOMEM;
 	}

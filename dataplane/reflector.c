@@ -152,6 +152,9 @@ static void answer(struct worker *w, const struct packet *k, struct reflector *r
 	a = way_back(vrf, k->af, ours, sender, k->in);
 	if (a->kind != DP_ADJ_FORWARD && a->kind != DP_ADJ_GLEAN)
 		return refuse(w, k, DP_DROP_no_route);
+	/* Not elsewhere than the asker's zone may reach; back to where it came from, always. */
+	if (a->link != k->in && !policy_allows(w->snap, k->in, a->link))
+		return refuse(w, k, DP_DROP_zone_deny);
 	n = reflect(w, r, l4 + UDP_LEN, len - UDP_LEN, ttl);
 	if (!n)
 		return refuse(w, k, DP_DROP_stamp_bad);
@@ -169,6 +172,15 @@ static void answer(struct worker *w, const struct packet *k, struct reflector *r
 	route_own(w, k->m, ip, (uint16_t)(head + n), k->af, a);
 }
 
+/* Another reflector's answer, or one that would come to ourselves: each would answer for ever. */
+static bool endless(const struct packet *k, unsigned off)
+{
+	const uint8_t *src = k->ip + (k->af == AF_INET ? 12 : 8);
+	unsigned size = ip_size(k->af);
+
+	return flow_be16(k->ip + off) == STAMP_PORT || !memcmp(src, src + size, size);
+}
+
 bool reflector_take(
 	struct worker *w, const struct packet *k, const struct link *l, unsigned off, unsigned len)
 {
@@ -180,7 +192,7 @@ bool reflector_take(
 	if (!r || !vrf)
 		return false;
 	/* To an address of ours alone: not to a subnet's broadcast, not in a link's. */
-	if ((k->note & NOTE_MULTI) ||
+	if ((k->note & NOTE_MULTI) || endless(k, off) ||
 		route_find(vrf, k->af, dst, dst, IPPROTO_UDP)->kind != DP_ADJ_LOCAL) {
 		refuse(w, k, DP_DROP_stamp_bad);
 		return true;

@@ -79,6 +79,7 @@ static unsigned rx_members(struct worker *w, const struct port_worker *pw)
 		w->sample = sampled(w->ctr.stats.vectors);
 		uint64_t begin = w->sample ? rte_rdtsc() : 0;
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
+		w->backlog |= n == VECTOR_MAX;
 		total += n;
 		if (n == VECTOR_MAX)
 			n = rx_shed(w, rx->member, pkts);

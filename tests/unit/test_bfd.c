@@ -139,9 +139,10 @@ static void wrong_session(void)
 	CU_ASSERT(s.state == DP_BFD_UP && !act && s.rx == 2);
 }
 
-/* Only who has not spoken since it was made takes a peer's Up at its word. */
+/* Only who is new, not passive and has not spoken takes a peer's Up at its word. */
 static void resume(void)
 {
+	struct dp_bfd passive = conf;
 	struct bfd_session s = { 0 };
 
 	bfd_session_set(&s, &conf, true, 0, 0);
@@ -150,6 +151,13 @@ static void resume(void)
 	CU_ASSERT_EQUAL(s.state, DP_BFD_UP);
 	bfd_session_set(&s, &conf, true, 0, 0);
 	bfd_session_sent(&s, 50, 0);
+	hear(&s, DP_BFD_UP, 100);
+	CU_ASSERT_EQUAL(s.state, DP_BFD_DOWN);
+	bfd_session_set(&s, &conf, true, 0, 0);
+	hear(&s, DP_BFD_UP, SEC); /* could not send, but the second is over */
+	CU_ASSERT_EQUAL(s.state, DP_BFD_DOWN);
+	passive.passive = true;
+	bfd_session_set(&s, &passive, true, 0, 0);
 	hear(&s, DP_BFD_UP, 100);
 	CU_ASSERT_EQUAL(s.state, DP_BFD_DOWN);
 }
@@ -193,6 +201,26 @@ static void detection(void)
 	hear(&s, DP_BFD_UP, 10);
 	bfd_session_tick(&s, 10 + 900001 + 20000, 0, true); /* but not for ever */
 	CU_ASSERT_EQUAL(s.state, DP_BFD_DOWN);
+}
+
+/* The longest a peer can ask for, in the ticks of a CPU's clock. */
+static void long_detection(void)
+{
+	static const uint8_t mults[] = { 3, 255 };
+	uint64_t hz = bfd_hz;
+
+	bfd_hz = 3000000000;
+	for (unsigned i = 0; i < sizeof(mults); i++) {
+		struct bfd_session s = in_state(DP_BFD_UP);
+		struct bfd_control c = says(DP_BFD_UP);
+		unsigned act;
+
+		c.min_tx_us = UINT32_MAX;
+		c.mult = mults[i];
+		bfd_session_receive(&s, &c, 10, 0, &act);
+		CU_ASSERT_EQUAL(s.detect_due, 10 + mults[i] * (uint64_t)UINT32_MAX * 3000);
+	}
+	bfd_hz = hz;
 }
 
 static void jitter(void)
@@ -327,6 +355,7 @@ void unit_bfd(void)
 		{ "resume", resume },
 		{ "administrative", administrative },
 		{ "detection", detection },
+		{ "long_detection", long_detection },
 		{ "jitter", jitter },
 		{ "slow_start", slow_start },
 		{ "poll_sequence", poll_sequence },
