@@ -254,6 +254,11 @@ static void check_secret(const struct parse *p, const struct cfg_link *link, con
 		return;
 	file = pool_printf(p->work, "%s/%s", p->config->defaults.keys, peer->key);
 	flaw = secret_flaw(file);
+	if (access(file, F_OK) < 0 && errno == ENOENT) { /* then it may be the secret itself */
+		flaw = "No such file: write the secret into one of the name that key gives, mode "
+		       "0600";
+		file = p->config->defaults.keys;
+	}
 	snprintf(path, sizeof(path), "links.%s.bgp.%s.key", link->name, family);
 	if (flaw && link->profile && link->profile->md5 == CFG_WANT_REQUIRED)
 		prov_report(p, PROV_MD5_MISSING, path, "secret %s: %s", file, flaw);

@@ -79,6 +79,18 @@ static const char *encapsulation(const struct cfg_link *link)
 	return link->circuit->stag ? "qinq" : link->vlan ? "vlan" : "untagged";
 }
 
+/* What to write for the first one that can be written. */
+static const char *tag_advice(const struct cfg_words *list)
+{
+	if (word_in(list, "vlan"))
+		return "write vlan, over a circuit without stag";
+	if (word_in(list, "qinq"))
+		return "write vlan, over a circuit with stag";
+	if (word_in(list, "untagged"))
+		return "remove vlan";
+	return "write encap and underlay instead of circuit and vlan";
+}
+
 static void tags(const struct parse *p, const struct cfg_link *link)
 {
 	const struct cfg_profile *profile = link->profile;
@@ -91,7 +103,8 @@ static void tags(const struct parse *p, const struct cfg_link *link)
 	if (is && profile->encaps.n && !unsayable(&profile->encaps) &&
 		!word_in(&profile->encaps, is))
 		prov_report(p, PROV_ENCAPSULATION, AT(link->underlay ? "encap" : "circuit"),
-			"the link is %s, %s is %s", is, profile->name, may);
+			"the link is %s, %s is %s: %s", is, profile->name, may,
+			tag_advice(&profile->encaps));
 	else if (link->vlan && profile->vlan_max &&
 		 (link->vlan < profile->vlan_min || link->vlan > profile->vlan_max))
 		prov_report(p, PROV_VLAN_RANGE, AT("vlan"), "%u: %s takes %u to %u", link->vlan,
@@ -111,13 +124,20 @@ static void tags(const struct parse *p, const struct cfg_link *link)
 
 /* ---- addresses ---- */
 
-static bool first_host(const struct ip_prefix *address)
+static struct ip_prefix first_host(const struct ip_prefix *address)
 {
-	struct ip_prefix network = *address;
+	struct ip_prefix first = *address;
 
-	ip_prefix_mask(&network);
-	network.bytes[ip_bits(network.af) / 8 - 1] |= 1;
-	return !memcmp(network.bytes, address->bytes, ip_bits(network.af) / 8);
+	ip_prefix_mask(&first);
+	first.bytes[ip_bits(first.af) / 8 - 1] |= 1;
+	return first;
+}
+
+static bool has_host_first(const struct ip_prefix *address)
+{
+	struct ip_prefix first = first_host(address);
+
+	return address->len + 2u > ip_bits(address->af) || ip_prefix_equal(&first, address);
 }
 
 static bool overlap(const struct ip_prefix *a, const struct ip_prefix *b)
@@ -142,13 +162,15 @@ static void address(const struct parse *p, const struct cfg_link *link, unsigned
 	const struct cfg_profile *profile = link->profile;
 	const struct ip_prefix *own = &link->address[index];
 	const struct cfg_numbers *lengths = &profile->lengths[own->af == AF_INET6];
-	struct ip_prefix network = *own;
-	char path[80], key[24], shown[IP_STRLEN];
+	struct ip_prefix network = *own, host;
+	char path[80], key[24], shown[IP_STRLEN], first[IP_STRLEN];
 
 	ip_prefix_mask(&network);
 	snprintf(key, sizeof(key), "address[%u]", index);
 	AT(key);
 	ip_prefix_format(own, shown);
+	host = first_host(own);
+	ip_prefix_format(&host, first);
 	if (own->af == AF_INET6 && profile->no_ipv6) {
 		prov_report(p, PROV_NO_IPV6, path, "%s: %s carries no IPv6: remove it", shown,
 			profile->name);
@@ -168,11 +190,11 @@ static void address(const struct parse *p, const struct cfg_link *link, unsigned
 	else if (lengths->n && !in(lengths, own->len))
 		prov_report(p, PROV_OUTSIDE, path, "%s: %s uses networks of length %s", shown,
 			profile->name, text(p, lengths));
-	else if (profile->ours_first && own->af == AF_INET && own->len <= 30 && !first_host(own))
+	else if (profile->ours_first && !has_host_first(own))
 		prov_report(p, PROV_FIRST_HOST, path,
 			"%s is not the first host of its network, and that is the one %s leaves to "
-			"us",
-			shown, profile->name);
+			"us: write %s",
+			shown, profile->name, first);
 }
 
 static void addresses(const struct parse *p, const struct cfg_link *link)
@@ -224,10 +246,12 @@ static void allowed(const struct parse *p, const struct cfg_link *link)
 	}
 }
 
+/* With all longer ones it is worse, and said so by another rule. */
 static bool has_default(const struct cfg_filter_list *list)
 {
 	for (unsigned i = 0; i < list->n; i++)
-		if (!list->items[i].prefix.len && !list->items[i].le && !list->items[i].ge)
+		if (!cfg_filter_low(&list->items[i]) &&
+			cfg_filter_high(&list->items[i]) < ip_bits(list->items[i].prefix.af))
 			return true;
 	return false;
 }

@@ -40,8 +40,15 @@ static void asns(const struct parse *p, const struct session *s)
 	if (s->peer->asn && s->profile->asn_theirs.n &&
 		!profile_has_asn(&s->profile->asn_theirs, s->peer->asn))
 		prov_report(p, PROV_ASN_THEIRS, AT("asn"),
-			"AS %u is none of %s's, the first of which is %u", s->peer->asn,
-			s->profile->name, s->profile->asn_theirs.items[0].first);
+			"AS %u is none of %s's: write the one the provider gave you, as in: asn = "
+			"\"%u\";",
+			s->peer->asn, s->profile->name, s->profile->asn_theirs.items[0].first);
+}
+
+/* Written, but nothing that can be a key: that has been said. */
+static bool key_given(const struct session *s)
+{
+	return config_given(&s->link->given, s->v6 ? "bgp.v6.key" : "bgp.v4.key");
 }
 
 static void guards(const struct parse *p, const struct session *s)
@@ -49,7 +56,7 @@ static void guards(const struct parse *p, const struct session *s)
 	const struct cfg_profile *profile = s->profile;
 	char path[80];
 
-	if (profile->md5 == CFG_WANT_REQUIRED && !s->peer->key)
+	if (profile->md5 == CFG_WANT_REQUIRED && !s->peer->key && !key_given(s))
 		prov_report(p, PROV_MD5_MISSING, AT("key"),
 			"is missing: %s always uses TCP-MD5: put the secret into a file of mode "
 			"0600 in %s and name it here",
@@ -87,9 +94,10 @@ static void timers(const struct parse *p, const struct session *s)
 			keepalive, hold, profile->name, profile->keepalive_s, profile->hold_s);
 	else if (keepalive < profile->keepalive_min_s || hold < profile->hold_min_s)
 		prov_report(p, PROV_TIMERS_MIN, path,
-			"%u and %u s: %s takes keepalive from %u s and hold from %u s on",
+			"%u and %u s: %s takes keepalive from %u s and hold from %u s on: leave "
+			"both out, or write keepalive = \"%us\"; hold = \"%us\";",
 			keepalive, hold, profile->name, profile->keepalive_min_s,
-			profile->hold_min_s);
+			profile->hold_min_s, profile->keepalive_s, profile->hold_s);
 	else if (profile->hold_thrice && hold != 3 * keepalive)
 		prov_report(p, PROV_HOLD_THRICE, path, "%u s: %s wants three times keepalive, %u s",
 			hold, profile->name, 3 * keepalive);
@@ -124,17 +132,21 @@ static void bfd(const struct parse *p, const struct session *s)
 			"%s has none: remove it, and let probes watch the path", profile->name);
 	else if (b->interval_ms < profile->bfd_min_ms ||
 		 (profile->bfd_max_ms && b->interval_ms > profile->bfd_max_ms))
-		prov_report(p, bfd_code(profile), path, "%u ms: %s takes %u ms%s", b->interval_ms,
+		prov_report(p, bfd_code(profile), path,
+			"%u ms: %s takes %u ms%s: write interval = \"%ums\";", b->interval_ms,
 			profile->name, profile->bfd_min_ms,
 			profile->bfd_max_ms ? pool_printf(p->work, " to %u ms", profile->bfd_max_ms)
-					    : " or more");
+					    : " or more",
+			profile->bfd_interval_ms);
 	else if (b->multiplier < profile->bfd_min_multiplier ||
 		 (profile->bfd_max_multiplier && b->multiplier > profile->bfd_max_multiplier))
-		prov_report(p, bfd_code(profile), path, "multiplier %u: %s takes %u%s",
-			b->multiplier, profile->name, profile->bfd_min_multiplier,
+		prov_report(p, bfd_code(profile), path,
+			"multiplier %u: %s takes %u%s: write multiplier = %u;", b->multiplier,
+			profile->name, profile->bfd_min_multiplier,
 			profile->bfd_max_multiplier
 				? pool_printf(p->work, " to %u", profile->bfd_max_multiplier)
-				: " or more");
+				: " or more",
+			profile->bfd_multiplier);
 	if (b->passive && profile->bfd_far_may_wait)
 		prov_report(p, PROV_BFD_PASSIVE, path,
 			"%s may be passive too, then nobody begins: remove passive", profile->name);
@@ -185,7 +197,7 @@ static void limits(const struct parse *p, const struct session *s)
 
 static bool is_all(const struct cfg_filter *filter)
 {
-	return !filter->prefix.len && filter->le == ip_bits(filter->prefix.af);
+	return !filter->prefix.len && cfg_filter_high(filter) == ip_bits(filter->prefix.af);
 }
 
 /* Does the entry let out something of 169.254.0.0/16 or fe80::/10? */
@@ -198,7 +210,7 @@ static bool link_local(const struct cfg_filter *filter)
 	const struct ip_prefix *net = &nets[filter->prefix.af == AF_INET6];
 
 	return ip_prefix_covers(net, &filter->prefix) ||
-	       (ip_prefix_covers(&filter->prefix, net) && filter->le >= net->len);
+	       (ip_prefix_covers(&filter->prefix, net) && cfg_filter_high(filter) >= net->len);
 }
 
 static int by_prefix(const void *x, const void *y)
@@ -302,19 +314,50 @@ void prov_check_bgp(const struct parse *p, const struct cfg_link *link)
 	lever(p, link);
 }
 
+/* FRR takes words that are cut short: is the line's first one the beginning of this? */
+static bool abbreviates(const char *line, const char *word)
+{
+	size_t n = strcspn(line, " \t");
+
+	return n >= 2 && n <= strlen(word) && !strncmp(line, word, n);
+}
+
+/* What a raw line would put in the place of our own. */
+static const char *filter_in(const char *line)
+{
+	static const char *const words[] = { "route-map", "prefix-list", "filter-list",
+		"distribute-list" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (abbreviates(line, words[i]))
+			return words[i];
+	return NULL;
+}
+
+static void raw_line(const struct parse *p, const struct session *s, const char *line)
+{
+	char path[80];
+
+	line += strspn(line, " \t");
+	if (!strncmp(line, "password", 8) || abbreviates(line, "password"))
+		prov_report(p, PROV_CLEAR_SECRET, AT("raw"),
+			"a secret does not stand in a configuration: put it into a file of mode "
+			"0600 in the folder of keys, and name that: key = \"...\";");
+	else if (filter_in(line))
+		parse_error(p, AT("raw"),
+			"%s would replace the filters that accept, announce and reach make: remove "
+			"it, and write accept and announce",
+			filter_in(line));
+}
+
 void prov_check_raw(const struct parse *p, const struct cfg_link *link)
 {
 	const struct cfg_bgp_peer *peers[] = { &link->bgp.v4, &link->bgp.v6 };
-	char path[80];
 
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		const struct session s = { link, link->profile, peers[v6], v6 };
 
 		for (unsigned i = 0; i < peers[v6]->raw.n; i++)
-			if (!strncmp(peers[v6]->raw.items[i], "password", 8))
-				prov_report(p, PROV_CLEAR_SECRET, at(path, sizeof(path), &s, "raw"),
-					"a secret does not stand in a configuration: put it into a "
-					"file of mode 0600 in the folder of keys, and name that: "
-					"key = \"...\";");
+			raw_line(p, &s, peers[v6]->raw.items[i]);
 	}
 }

@@ -58,6 +58,17 @@ struct cfg_filter {
 	uint8_t ge, le; /* 0 = not given */
 };
 
+/* The shortest and longest prefix an entry lets through; `ge` alone reaches up to 32 or 128. */
+static inline unsigned cfg_filter_low(const struct cfg_filter *filter)
+{
+	return filter->ge ? filter->ge : filter->prefix.len;
+}
+
+static inline unsigned cfg_filter_high(const struct cfg_filter *filter)
+{
+	return filter->le ? filter->le : filter->ge ? ip_bits(filter->prefix.af) : filter->prefix.len;
+}
+
 struct cfg_filter_list {
 	struct cfg_filter *items;
 	unsigned n;

@@ -318,6 +318,7 @@ static const struct key vrrp_keys[] = {
 
 const struct key keys_link[] = {
 	{ "state", KEY_ENUM, 0, AT(cfg_link, shut), .words = states, .fallback = "up",
+		.otherwise = "up, or shut with a profile",
 		.text = "\"shut\" keeps it configured and carries nothing." },
 	{ "circuit", KEY_REF, 0, AT(cfg_link, circuit), .kind = KIND_CIRCUIT,
 		.otherwise = "it is a tunnel over underlay",

@@ -81,8 +81,8 @@ static void key_entry(FILE *out, const struct key *key)
 	if (key->flags & KEY_REQUIRED)
 		fputs("Required.\n", out);
 	if (key->fallback || key->otherwise) {
-		fputs(key->fallback ? "Default: " : "Left out: ", out);
-		text(out, key->fallback ? key->fallback : key->otherwise);
+		fputs(key->otherwise ? "Left out: " : "Default: ", out);
+		text(out, key->otherwise ? key->otherwise : key->fallback);
 		fputs(".\n", out);
 	}
 	if (key->flags & KEY_RESTART)

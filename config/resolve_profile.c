@@ -4,7 +4,8 @@
  * never touched. Groups of keys that belong together follow three rules of their own: keepalive and
  * hold come as a pair, BFD is switched as a whole and then filled key by key, and graceful restart
  * is the profile's only on a session without BFD, because the two fight over who decides that a
- * neighbour is alive. Multihop likewise. A link with a profile is shut until it says state = "up".
+ * neighbour is alive. Multihop stands with BFD too: where BGP is multihop on a link, single-hop BFD
+ * runs beside it (control/frr_render.c). A link with a profile is shut until it says state = "up".
  */
 #include <string.h>
 #include "pool.h"

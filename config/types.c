@@ -312,9 +312,9 @@ static int read_secret(
 	/* a file's name, which must not lead out of the folder */
 	if (!*text || *text == '.' || text[strspn(text, allowed)] || strlen(text) > 64) {
 		snprintf(why, VALUE_WHY_LEN,
-			"'%.40s' is not the name of a key: up to 64 letters, digits, '-', '_' and "
-			"'.'",
-			text);
+			"PROV-09: not the name of a key file (letters, digits, '-', '_', '.'): a "
+			"secret "
+			"stands in such a file, of mode 0600, in the folder of keys");
 		return -EINVAL;
 	}
 	*(const char **)field = pool_strdup(pool, text);
@@ -478,7 +478,7 @@ static const struct type types[] = {
 	[KEY_RATE] = { "a rate", "\"10G\"", S, 0, read_rate, write_rate },
 	[KEY_TIME] = { "a time", "\"300ms\"", S, 0, read_time, write_time },
 	[KEY_PPM] = { "a percentage", "\"0.1%\"", S, 0, read_ppm, write_ppm },
-	[KEY_TPID] = { "an EtherType", "\"0x88a8\"", S, 0, read_tpid, write_tpid },
+	[KEY_TPID] = { "an EtherType", "\"0x8100\"", S, 0, read_tpid, write_tpid },
 	[KEY_ADDR] = { "an address", "\"192.0.2.1\"", S, 0, read_addr, write_addr },
 	[KEY_PER_FAMILY] = { "one address a family", "[ \"192.0.2.1\", \"2001:db8::1\" ]", S, 0,
 		read_per_family, write_per_family },
@@ -508,6 +508,15 @@ const struct type *types_of(const struct key *key)
 
 const char *types_example(const struct key *key)
 {
+	static const struct {
+		long number;
+		const char *text;
+	} numbers[] = { { 1500, "1500" }, { 101, "101" }, { 10, "10" }, { 2, "2" }, { 1, "1" } };
+	size_t first = key->max > 4094 ? 0 : 1;
+
+	for (size_t i = first; key->type == KEY_NUMBER && i < 5; i++)
+		if (numbers[i].number >= key->min && numbers[i].number <= key->max)
+			return numbers[i].text;
 	return key->type == KEY_TIME && key->unit_ms == 1000 ? "\"10s\"" : types[key->type].example;
 }
 

@@ -61,7 +61,7 @@ static void alarm_tell(const struct cfg_link *link, bool v6, bool out, unsigned 
 	uint8_t now = percent >= 100 ? 2 : percent >= ALARM ? 1 : 0;
 	const char *what = out ? "told" : "learned";
 
-	if (!state || !max || (now < *state && percent >= CALM && *state == 1))
+	if (!state || !max || (now < *state && percent >= CALM))
 		return;
 	if (now > *state && now == 2 && out)
 		log_event(LOG_LVL_ERR, link->name,

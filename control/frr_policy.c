@@ -73,10 +73,8 @@ const struct cfg_bgp_peer *frr_peer(const struct cfg_link *link, bool v6)
 
 static bool matches(const struct cfg_filter *f, const struct ip_prefix *p)
 {
-	unsigned low = f->ge ? f->ge : f->prefix.len;
-	unsigned high = f->le ? f->le : f->ge ? ip_bits(f->prefix.af) : f->prefix.len;
-
-	return ip_prefix_covers(&f->prefix, p) && p->len >= low && p->len <= high;
+	return ip_prefix_covers(&f->prefix, p) && p->len >= cfg_filter_low(f) &&
+	       p->len <= cfg_filter_high(f);
 }
 
 bool frr_filter_matches(const struct cfg_filter_list *list, const struct ip_prefix *prefix)
@@ -106,15 +104,47 @@ static uint32_t hash(const char *name)
 	return h;
 }
 
-/* Names are sorted, so a collision is told apart by order; the links of no zone have a number of
- * their own, as if they were of one named "". */
+static uint32_t plain_tag(const char *name)
+{
+	return hash(name) | 0x80000000u;
+}
+
+static bool among(const uint32_t *tags, unsigned n, uint32_t tag)
+{
+	while (n--)
+		if (tags[n] == tag)
+			return true;
+	return false;
+}
+
+/* Zones whose names come to one number: the first keeps it, the others take the next one that is
+ * nobody's. The links of no zone are first, as if they were of one named "". */
+static uint32_t probed_tag(const struct config *config, unsigned index)
+{
+	uint32_t plain[CFG_ZONES_MAX + 1], given[CFG_ZONES_MAX + 1], tag = 0;
+	unsigned n = config->n_zones + 1;
+
+	for (unsigned i = 0; i < n; i++)
+		plain[i] = plain_tag(i ? config->zones[i - 1].name : "");
+	for (unsigned i = 0; i <= index; i++) {
+		tag = plain[i];
+		if (among(plain, i, tag))
+			while (among(plain, n, tag) || among(given, i, tag))
+				tag = (tag + 1) | 0x80000000u;
+		given[i] = tag;
+	}
+	return tag;
+}
+
 uint32_t frr_tag(const struct config *config, const struct cfg_zone *zone)
 {
-	uint32_t plain = hash(zone ? zone->name : ""), tag = plain;
+	uint32_t tag = plain_tag(zone ? zone->name : "");
+	unsigned index = zone ? zone - config->zones + 1 : 0;
 
-	for (unsigned i = 0; zone && i < config->n_zones && &config->zones[i] != zone; i++)
-		tag += hash(config->zones[i].name) == plain;
-	return tag | 0x80000000u;
+	for (unsigned i = 0; i < index; i++)
+		if (plain_tag(i ? config->zones[i - 1].name : "") == tag)
+			return probed_tag(config, index);
+	return tag;
 }
 
 /* ---- a link ---- */

@@ -181,6 +181,21 @@ static void drift_found(void)
 	daemon_next();
 }
 
+/* FRR takes "pa" for "password": does a word of the line begin it? */
+static bool may_be_secret(const char *line)
+{
+	static const char word[] = "password";
+	size_t n;
+
+	for (; *line; line += n) {
+		line += strspn(line, " \t");
+		n = strcspn(line, " \t");
+		if (n >= 2 && !strncmp(line, word, n < sizeof(word) - 1 ? n : sizeof(word) - 1))
+			return true;
+	}
+	return false;
+}
+
 /* vtysh's complaints are for the log, without what may hold a secret. */
 static void complaints_log(int fd)
 {
@@ -190,7 +205,7 @@ static void complaints_log(int fd)
 	if (frr_text_read(fd, &text))
 		return;
 	for (at = text.bytes; (line = strsep(&at, "\r\n"));)
-		if (*line && !strstr(line, "password") &&
+		if (*line && !strstr(line, "password") && !may_be_secret(line) &&
 			!strstr(line, "already configured with NETNS") &&
 			!strstr(line, "vtysh_pam:"))
 			log_event(LOG_LVL_WARN, "frr", "vtysh: %.180s", line);
