@@ -2,9 +2,10 @@
  * enum keeper_socket, for probing a neighbour as the kernel would, for VRRP and for ARP.
  *
  * The kind decides domain, type and protocol; lintasd can choose the VRF and one of the links held
- * there to be bound to, nothing else. Binding is done here, because a descriptor that was bound
- * stays bound: a raw socket of a link cannot be turned to another. One kind is a file: the
- * namespace's TCP counters, which /proc shows only to who is inside. */
+ * there to be bound to, nothing else. Raw and TCP sockets are bound to their link here, for good. A
+ * packet socket (PACKET_ARP) is not: the kernel lets its holder bind it to any interface of the VRF
+ * again, and vrrp.c does so for another protocol. One kind is a file: the namespace's TCP counters,
+ * which /proc shows only to who is inside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h>

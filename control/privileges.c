@@ -10,8 +10,9 @@
  * Capabilities belong to threads and only a thread can drop its own, so each is asked by a signal;
  * what it does in the handler is two system calls, a few microseconds, once. As root without
  * capabilities lintasd still opens what root owns: its configuration and the keys. It stays
- * dumpable, so that a crash leaves a core; keys exist in memory only while frr_render.c writes them
- * and are wiped at once. */
+ * dumpable, so that a crash leaves a core; BGP's keys exist in memory only while frr_render.c
+ * writes them and are wiped at once, but what authenticates STAMP (probe.c, reflector.c) stays as
+ * long as its stream: forbid cores (LimitCORE=0) where that matters. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
