@@ -22,7 +22,7 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 CONFIG_SRC := ip pool sha256 errors source scan json value types keys profile_keys parse given \
 	profile prov resolve resolve_profile resolve_path check check_link check_net check_vrrp \
 	check_prov check_prov_bgp check_prov_many diff print effective man load
-DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 stray route local probe probe_packet reflector \
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local probe probe_packet reflector \
 	neigh virtual decap policy rewrite meter tx pipeline icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker \
 	port lag optics pool carrier punt tap hold event memory dp

@@ -8,7 +8,6 @@
 #include "lag.h"
 #include "pipeline.h"
 #include "port.h"
-#include "shed.h"
 
 #define SAMPLE_EVERY 256
 
@@ -59,14 +58,6 @@ static void rx_vector(
 	sample_end(w, n, begin, end);
 }
 
-/* More waits: what is left when its port is overloaded. */
-static inline unsigned rx_shed(struct worker *w, unsigned port, struct rte_mbuf **pkts)
-{
-	if (likely(!atomic_load_explicit(&shed_ports[port], memory_order_relaxed)))
-		return VECTOR_MAX;
-	return shed_vector(w, pkts, VECTOR_MAX);
-}
-
 /* The same for members of LAGs: as received by the LAG, what it does not want taken out. */
 static unsigned rx_members(struct worker *w, const struct port_worker *pw)
 {
@@ -81,8 +72,6 @@ static unsigned rx_members(struct worker *w, const struct port_worker *pw)
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
 		w->backlog |= n == VECTOR_MAX;
 		total += n;
-		if (n == VECTOR_MAX)
-			n = rx_shed(w, rx->member, pkts);
 		n = n ? lag_collect(w, rx->port, rx->member, pkts, n) : 0;
 		if (n)
 			rx_vector(w, rx->port, pkts, n, begin);
@@ -105,13 +94,8 @@ unsigned rx_poll(struct worker *w)
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
 		if (!n)
 			continue;
-		if (n == VECTOR_MAX) {
-			w->backlog = true;
-			n = rx_shed(w, rx->port, pkts);
-			total += VECTOR_MAX - n;
-		}
-		if (n)
-			rx_vector(w, rx->port, pkts, n, begin);
+		w->backlog |= n == VECTOR_MAX;
+		rx_vector(w, rx->port, pkts, n, begin);
 		total += n;
 	}
 	if (unlikely(pw->n_member_rx))

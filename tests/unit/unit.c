@@ -49,7 +49,6 @@ int main(int argc, char **argv)
 	unit_frr();
 	unit_keeper();
 	unit_optics();
-	unit_shed();
 	unit_vrrp();
 	unit_diagnose();
 	unit_api();

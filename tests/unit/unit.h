@@ -20,7 +20,6 @@ void unit_netlink(void);
 void unit_frr(void);
 void unit_keeper(void);
 void unit_optics(void);
-void unit_shed(void);
 void unit_vrrp(void);
 void unit_diagnose(void);
 void unit_api(void);
