@@ -267,7 +267,7 @@ def carrier(s):
     s.both("active")
     s.ip("link set out0-far down", vrf=None)
     s.both("initialize")
-    check(not s.addresses(VRF, "lout0"), s.addresses(VRF, "lout0"))
+    wait_for("the virtual addresses are gone", 5, lambda: not s.addresses(VRF, "lout0"))
     s.ip("link set out0-far up", vrf=None)
     s.both("active")
     text = s.text("vrrp", "show")
