@@ -354,6 +354,7 @@ void print_vrrp(struct ctl_print *print, const json_t *r)
 	cell_count(t, r, "in");
 	cell_count(t, r, "out");
 	cell_discarded(t, json_object_get(r, "errors"));
+	table_row(t);
 }
 
 void print_bgp_route(struct ctl_print *print, const json_t *r)

@@ -338,6 +338,32 @@ static void test_small_ones(void)
 		" 0       0 B      0\n");
 }
 
+/* Every table ends its rows: an item of which nothing is known is still a line of its own. */
+static void test_every_table(void)
+{
+	for (const struct ctl_command *c = ctl_commands; c->object; c++) {
+		char *text = NULL;
+		size_t len, lines = 0;
+
+		if (!c->columns || !c->item)
+			continue;
+		struct ctl_output o = { .command = c,
+			.print = { .out = open_memstream(&text, &len) } };
+		json_t *items = json_loads("[{\"legs\":[{}]},{\"legs\":[{}]}]", 0, NULL);
+
+		output_part(items, false, &o);
+		output_end(&o);
+		fclose(o.print.out);
+		for (const char *at = text; (at = strchr(at, '\n')); at++)
+			lines++;
+		if (lines != 3)
+			printf("---- %s %s: %zu lines\n%s", c->object, c->verb, lines, text);
+		CU_ASSERT_EQUAL(lines, 3);
+		json_decref(items);
+		free(text);
+	}
+}
+
 void unit_ctl_print(void)
 {
 	static const struct unit_test tests[] = {
@@ -348,6 +374,7 @@ void unit_ctl_print(void)
 		{ "status", test_status },
 		{ "cycles", test_cycles },
 		{ "small_ones", test_small_ones },
+		{ "every_table", test_every_table },
 	};
 
 	UNIT_SUITE("ctl_print", tests);
