@@ -139,6 +139,9 @@ enum cloud_state node_state(const struct cloud_text *text, const char *words);
 struct cloud_view *view_new(struct node node, enum cloud_provider provider, const char *what);
 /* A session of the family of addr, which is there from now on. */
 struct cloud_session *view_session(struct cloud_view *view, const struct cloud_addr *addr);
+/* The session of two ends of which one may not be said; NULL: neither is. */
+struct cloud_session *view_between(
+	struct cloud_view *view, const struct cloud_addr *ours, const struct cloud_addr *theirs);
 /* Host number n (1: the first) of the network that addr lies in. */
 struct cloud_addr addr_host(const struct cloud_addr *addr, unsigned n);
 

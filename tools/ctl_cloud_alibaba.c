@@ -47,13 +47,10 @@ static void session(struct cloud_view *view, struct node node, bool ip6)
 			  theirs = node_addr(node, ip6 ? "localIpv6GatewayIp" : "localGatewayIp");
 	unsigned len = mask_length(node, ip6 ? "peeringIpv6SubnetMask" : "peeringSubnetMask",
 		ip6 ? AF_INET6 : AF_INET);
-	struct cloud_session *s;
 
-	if (!ours.at && !theirs.at)
-		return;
-	s = view_session(view, ours.at ? &ours : &theirs);
-	s->ours = with_mask(ours, len);
-	s->theirs = with_mask(theirs, len);
+	ours = with_mask(ours, len);
+	theirs = with_mask(theirs, len);
+	view_between(view, &ours, &theirs);
 }
 
 static void vbr(struct node node)

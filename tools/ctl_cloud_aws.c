@@ -26,12 +26,12 @@ static void vif_peer(struct cloud_view *view, struct node peer, struct node vif)
 	struct cloud_text state = node_text(peer, "bgpPeerState");
 	struct cloud_session *s;
 
-	if (node_state(&state, VIF_STATES) == CLOUD_GONE || (!ours.at && !theirs.at))
+	if (node_state(&state, VIF_STATES) == CLOUD_GONE)
 		return;
-	s = view_session(view, ours.at ? &ours : &theirs);
+	s = view_between(view, &ours, &theirs);
+	if (!s)
+		return;
 	s->at = peer.at;
-	s->ours = ours;
-	s->theirs = theirs;
 	s->our_asn = node_asn(peer, "asnLong");
 	if (!s->our_asn.at)
 		s->our_asn = node_asn(peer, "asn|bgpAsn");

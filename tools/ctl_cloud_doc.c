@@ -319,6 +319,19 @@ struct cloud_session *view_session(struct cloud_view *view, const struct cloud_a
 	return s;
 }
 
+struct cloud_session *view_between(
+	struct cloud_view *view, const struct cloud_addr *ours, const struct cloud_addr *theirs)
+{
+	struct cloud_session *s;
+
+	if (!ours->at && !theirs->at)
+		return NULL;
+	s = view_session(view, ours->at ? ours : theirs);
+	s->ours = *ours;
+	s->theirs = *theirs;
+	return s;
+}
+
 struct cloud_addr addr_host(const struct cloud_addr *addr, unsigned n)
 {
 	struct cloud_addr host = *addr;

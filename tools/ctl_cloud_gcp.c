@@ -26,13 +26,8 @@ static void attachment_addresses(struct cloud_view *view, struct node node)
 	for (int i = 0; i < 2; i++) {
 		struct cloud_addr ours = node_addr(node, names[i][0]),
 				  theirs = node_addr(node, names[i][1]);
-		struct cloud_session *s;
 
-		if (!ours.at && !theirs.at)
-			continue;
-		s = view_session(view, ours.at ? &ours : &theirs);
-		s->ours = ours;
-		s->theirs = theirs;
+		view_between(view, &ours, &theirs);
 	}
 }
 

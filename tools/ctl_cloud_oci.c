@@ -32,13 +32,10 @@ static void session(struct cloud_view *view, struct node mapping, struct node ci
 				  mapping, ip6 ? "customerBgpPeeringIpv6" : "customerBgpPeeringIp"),
 			  theirs = node_addr(
 				  mapping, ip6 ? "oracleBgpPeeringIpv6" : "oracleBgpPeeringIp");
-	struct cloud_session *s;
+	struct cloud_session *s = view_between(view, &ours, &theirs);
 
-	if (!ours.at && !theirs.at)
+	if (!s)
 		return;
-	s = view_session(view, ours.at ? &ours : &theirs);
-	s->ours = ours;
-	s->theirs = theirs;
 	s->our_asn = node_asn(circuit, "customerAsn|customerBgpAsn");
 	s->their_asn = node_asn(circuit, "oracleBgpAsn");
 	s->key = node_secret(mapping, "bgpMd5AuthKey");

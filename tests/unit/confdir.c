@@ -94,6 +94,16 @@ void confdir_write(const char *name, const char *text, size_t len)
 	fclose(out);
 }
 
+void confdir_key(const char *name)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "keys/%s", name);
+	mkdir(confdir_path("keys"), 0700);
+	confdir_write(path, "x\n", 2);
+	CU_ASSERT_EQUAL(chmod(confdir_path(path), 0600), 0);
+}
+
 struct config *confdir_load(const char *name)
 {
 	struct cfg_errors errors;

@@ -10,6 +10,7 @@ void confdir_clean(void);
 /* "<folder>/NAME", in one of a few static buffers. */
 const char *confdir_path(const char *name);
 void confdir_write(const char *name, const char *text, size_t len);
+void confdir_key(const char *name); /* a secret below keys/, as private as one must be */
 /* Load NAME; on an unexpected error the test fails and the errors are shown. */
 struct config *confdir_load(const char *name);
 /* Write text as edit.conf beside the good fixture, with OLD replaced by NEW (both may be NULL), and

@@ -258,9 +258,7 @@ static void test_effective(void)
 	const struct cfg_link *a, *b, *l, *d;
 
 	confdir_make();
-	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
-	confdir_write("keys/dx1", "x\n", 2);
-	chmod(confdir_path("keys/dx1"), 0600);
+	confdir_key("dx1");
 	c = load(three, &errors);
 	cfg_errors_print(&errors, errors.n_fatal ? stdout : stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -345,9 +343,7 @@ static void test_origins(void)
 	struct config *c;
 
 	confdir_make();
-	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
-	confdir_write("keys/dx1", "x\n", 2);
-	chmod(confdir_path("keys/dx1"), 0600);
+	confdir_key("dx1");
 	c = load(three, &errors);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT_EQUAL(config_effective(c, config_link(c, "b"), tell, b), 0);
@@ -417,9 +413,7 @@ static void test_diff(void)
 	char *edited = strdup(three), *med = strstr(edited, "med = 7");
 
 	confdir_make();
-	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
-	confdir_write("keys/dx1", "x\n", 2);
-	chmod(confdir_path("keys/dx1"), 0600);
+	confdir_key("dx1");
 	before = load(three, &errors);
 	cfg_errors_free(&errors);
 	med[6] = '8';
@@ -493,9 +487,7 @@ static void test_whole(void)
 	char *first, *second;
 
 	confdir_make();
-	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
-	confdir_write("keys/dx1", "x\n", 2);
-	chmod(confdir_path("keys/dx1"), 0600);
+	confdir_key("dx1");
 	config = load(whole, &errors);
 	cfg_errors_print(&errors, errors.n_fatal ? stdout : stderr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
@@ -539,9 +531,7 @@ static void test_thousand(void)
 	FILE *out;
 
 	confdir_make();
-	CU_ASSERT_EQUAL(mkdir(confdir_path("keys"), 0700), 0);
-	confdir_write("keys/dx1", "x\n", 2);
-	chmod(confdir_path("keys/dx1"), 0600);
+	confdir_key("dx1");
 	out = open_memstream(&text, &len);
 	fprintf(out, "profiles = \"2026.11\";\nlinks = {\n");
 	for (unsigned i = 0; i < 1000; i++)
