@@ -18,30 +18,41 @@ OPT     := $(if $(SAN),-O1 -g -fsanitize=address$(,)undefined -fno-omit-frame-po
 PKG_CFLAGS = $(subst -I,-isystem ,$(shell pkg-config --cflags $(PKGS)))
 CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API -MMD -MP
 
-# Each list in reading order: the folder's README says the same.
-CONFIG_SRC := ip pool sha256 errors source scan json value types keys profile_keys parse given \
-	profile prov resolve resolve_profile resolve_path check check_link check_net check_vrrp \
-	check_prov check_prov_bgp check_prov_many diff print effective man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 stray route local probe probe_packet reflector \
-	neigh virtual decap policy rewrite meter tx pipeline icmp frag drops bfd bfd_session \
-	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim counters worker \
-	port lag optics pool carrier punt tap hold event memory dp
-CONTROL_SRC := main notify privileges loop log reload apply bring bring_routes adopt inventory \
-	kernel keeper_client netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh \
-	mirror_route mirror_prefix mirror_late mirror_sweep rib legs health bfd_message bfd_server \
-	bfd_sessions estimate probes hops tunnel audit mirror_view vrrp_packet vrrp_machine vrrp lacp_pdu lacp lag frr_policy \
-	frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard api_socket api views \
-	views_args views_status views_link views_effective views_lag views_route views_get views_header \
-	views_nexthop views_probe views_bgp views_routes views_bfd views_stats views_cycles views_config \
-	views_events views_sessions views_cloud views_vrrp diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp \
-	diagnose_bgp
+# Each list in reading order, a theme a line: the folder's README says the same.
+CONFIG_SRC := ip pool sha256 errors source scan json value types \
+	keys profile_keys \
+	parse given profile prov \
+	resolve resolve_profile resolve_path \
+	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
+	diff print effective man load
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local \
+	probe probe_packet reflector neigh virtual \
+	decap policy rewrite meter tx pipeline \
+	stray icmp frag drops bfd bfd_session \
+	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
+	counters worker optics port pool carrier lag punt tap hold event memory dp
+CONTROL_SRC := main notify privileges loop log \
+	reload apply bring bring_routes adopt inventory kernel keeper_client \
+	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \
+	mirror_late mirror_sweep rib legs hops tunnel audit mirror_view \
+	health estimate probes \
+	bfd_message bfd_server bfd_sessions \
+	lacp_pdu lacp lag \
+	vrrp_packet vrrp_machine vrrp \
+	frr_policy frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard \
+	api_socket api \
+	views views_args views_status views_link views_lag views_effective views_route views_get \
+	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \
+	views_cycles views_config views_events views_sessions views_vrrp views_cloud \
+	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe ctl_cycles ctl_config \
-	ctl_log ctl_check \
+	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
-	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link ctl_against_match ctl_against_compare \
-	ctl_against ctl_against_run ctl_import ctl_sheet ctl_sheet_link ctl_sheet_words
+	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \
+	ctl_against_match ctl_against_compare ctl_against ctl_against_run \
+	ctl_import ctl_sheet ctl_sheet_link ctl_sheet_words
 
 obj = $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,$(1)/%.c,$(2))))
 CONFIG_OBJ    := $(call obj,config,$(CONFIG_SRC)) $(B)/config/profile_data.o
