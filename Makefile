@@ -35,7 +35,7 @@ CONTROL_SRC := main notify privileges loop log \
 	reload apply bring bring_routes adopt inventory kernel keeper_client \
 	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \
 	mirror_late mirror_sweep rib legs hops tunnel audit mirror_view \
-	health estimate probes \
+	heard health estimate probes \
 	bfd_message bfd_server bfd_sessions \
 	lacp_pdu lacp lag \
 	vrrp_packet vrrp_machine vrrp \
@@ -44,7 +44,8 @@ CONTROL_SRC := main notify privileges loop log \
 	views views_args views_status views_link views_lag views_effective views_route views_get \
 	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \
 	views_cycles views_config views_events views_sessions views_vrrp views_cloud \
-	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp
+	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp \
+	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
 	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "diagnose.h"
 #include "frr.h"
+#include "heard.h"
 #include "views.h"
 
 #define DEADLINE_S    13
@@ -127,8 +128,8 @@ socklen_t diag_sockaddr(const struct diag_lane *lane, const struct ip_addr *addr
 static const char *const state_names[] = { "skipped", "ok", "FAIL", "unknown" };
 static const char *const turn_names[] = { NULL, "ours", "provider", "colo" };
 static const char *const common_names[] = { "link", "light", "carrier", "tag" };
-static const char *const family_names[] = { "arp", "mtu", "tcp179", "md5", "bgp", "bfd",
-	"prefixes" };
+static const char *const family_names[] = { "arp", "mtu", "tcp179", "md5", "bgp", "bfd", "prefixes",
+	"probe" };
 
 static const char *family_name(uint8_t af, unsigned layer)
 {
@@ -265,6 +266,8 @@ static void conclude(struct diag_run *run, bool late)
 
 		if (lane->present && asked && !lane_failed(lane) && lane->ended)
 			diag_bgp(lane);
+		if (lane->present && asked)
+			diag_probe(lane);
 		layers_end(lane->layers, DIAG_FAMILY, late && !lane->ended);
 	}
 	layers_end(d->common, DIAG_COMMON, late);
@@ -402,6 +405,8 @@ static void run_start(struct diag_run *run)
 
 	evtimer_add(run->deadline, &deadline);
 	d->rx_packets = dp_link_rx(d->link->id).packets;
+	heard_age_ns(d->link); /* looked at now: what is silent from here on is known to be */
+	d->tx_packets = dp_link_tx(d->link->id).packets;
 	d->refused = dp_link_drop_count(d->link->id, DP_DROP_nd_bad);
 	diag_md5_read(d->cfg->vrf->name, &d->md5);
 	diag_link(d);

@@ -32,6 +32,7 @@ enum diag_family {
 	DIAG_BGP,
 	DIAG_BFD,
 	DIAG_PREFIXES,
+	DIAG_PROBE,
 	DIAG_FAMILY
 };
 
@@ -88,8 +89,8 @@ struct diag {
 	const struct link *link;
 	struct diag_layer common[DIAG_COMMON];
 	struct diag_lane lanes[2];
-	uint64_t rx_packets, refused; /* at the start: received, and ARP or ND refused */
-	struct diag_md5 md5;	      /* at the start */
+	uint64_t rx_packets, tx_packets, refused; /* at the start; refused: ARP or ND */
+	struct diag_md5 md5;			  /* at the start */
 	json_t *bfd;
 	bool bfd_asking;
 	struct dp_optics optics;
@@ -147,7 +148,13 @@ void diag_received_start(struct diag_lane *lane); /* a step */
 void diag_link(struct diag *d);	 /* shut, carrier */
 void diag_light(struct diag *d); /* once optics are known */
 void diag_tags(struct diag *d);	 /* at the end: what came in meanwhile */
-void diag_verdict_tag(struct diag_layer *layer, uint64_t received, uint64_t ever, const char *tags,
+struct diag_heard {
+	uint64_t received, sent; /* while neighbours were asked */
+	uint64_t ever;		 /* received since it began */
+	int64_t age_ms;		 /* since the last frame; < 0: not known */
+	bool asked;		 /* a peer of this link was asked for, and nobody answered */
+};
+void diag_verdict_tag(struct diag_layer *layer, const struct diag_heard *heard, const char *tags,
 	const struct dp_stray *strays, unsigned n); /* pure */
 
 /* ---- the steps of a lane ---- */
@@ -161,5 +168,10 @@ void diag_bgp(struct diag_lane *lane); /* diagnose_bgp.c: bgp, bfd, prefixes; pu
 bool diag_bgp_established(const struct diag_lane *lane);
 bool diag_bgp_nothing(const struct diag_lane *lane); /* established, and no prefix accepted */
 json_int_t diag_bgp_heard(const json_t *received);   /* of FRR's answer */
+void diag_probe(struct diag_lane *lane);	     /* diagnose_probe.c */
+struct probes_info;
+struct estimate_report;
+void diag_verdict_probe(struct diag_lane *lane, const struct probes_info *info,
+	const struct estimate_report *report, const struct dp_probe_stats *stats); /* pure */
 
 #endif

@@ -149,7 +149,9 @@ static void bgp_layer(struct diag_lane *lane)
 		diag_say(layer, DIAG_FAIL, "FRR does not have the session");
 		diag_turn(layer, DIAG_OURS, "Look at `lintasctl status`: is FRR in sync?");
 	} else if (diag_bgp_established(lane)) {
-		diag_say(layer, DIAG_OK, "established for %llds, AS %lld, hold %llds",
+		diag_say(layer, DIAG_OK,
+			"established for %llds, AS %lld; %llds without a word would end it (hold "
+			"time)",
 			(long long)(num(s, "bgpTimerUpMsec") / 1000), (long long)num(s, "remoteAs"),
 			(long long)(num(s, "bgpTimerHoldTimeMsecs") / 1000));
 	} else {

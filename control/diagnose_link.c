@@ -5,9 +5,11 @@
  * (dp_port_strays) says whether the provider delivers another VLAN than was agreed. */
 #include <string.h>
 #include "diagnose.h"
+#include "heard.h"
 #include "views.h"
 
-#define STRAY_RECENT_MS 30000
+#define STRAY_RECENT_MS	 30000
+#define OTHERS_RECENT_NS 10000000000ull
 
 /* ---- the link itself, and carrier ---- */
 static void carrier_port(struct diag *d, struct diag_layer *layer)
@@ -106,14 +108,16 @@ static void tag_text(const struct dp_stray *s, char *buf, size_t size)
 			s->tpid == 0x88a8 ? " (0x88a8)" : "");
 }
 
-static unsigned strays_text(const struct dp_stray *strays, unsigned n, char *buf, size_t size)
+/* Those younger than since_ms: what came while ours still arrived came not instead of ours. */
+static unsigned strays_text(
+	const struct dp_stray *strays, unsigned n, uint64_t since_ms, char *buf, size_t size)
 {
 	char tag[32];
 	unsigned shown = 0;
 	size_t len = 0;
 
 	buf[0] = '\0';
-	for (unsigned i = 0; i < n && strays[i].age_ms <= STRAY_RECENT_MS && len + 80 < size; i++) {
+	for (unsigned i = 0; i < n && strays[i].age_ms <= since_ms && len + 80 < size; i++) {
 		tag_text(&strays[i], tag, sizeof(tag));
 		len += (size_t)snprintf(buf + len, size - len, "%s%s (%llu frames, %.1f s ago)",
 			len ? ", " : "", tag, (unsigned long long)strays[i].packets,
@@ -123,24 +127,44 @@ static unsigned strays_text(const struct dp_stray *strays, unsigned n, char *buf
 	return shown;
 }
 
-void diag_verdict_tag(struct diag_layer *layer, uint64_t received, uint64_t ever, const char *tags,
+/* Light and carrier are there; what does a peer that is asked and does not say a word mean? */
+static void verdict_silent(struct diag_layer *layer, const struct diag_heard *h, const char *tags)
+{
+	char since[48] = "ever";
+
+	if (h->age_ms >= 0)
+		snprintf(since, sizeof(since), "for %lld s", (long long)h->age_ms / 1000);
+	else if (h->ever)
+		snprintf(since, sizeof(since), "since this was asked");
+	if (h->asked && h->sent)
+		diag_say(layer, DIAG_FAIL,
+			"%s: no frame arrived %s, with no other tag either; "
+			"%llu sent meanwhile",
+			tags, since, (unsigned long long)h->sent);
+	else if (h->asked)
+		diag_say(layer, DIAG_FAIL, "%s: no frame arrived %s, and none left meanwhile", tags,
+			since);
+	else
+		diag_say(layer, h->ever ? DIAG_UNKNOWN : DIAG_FAIL,
+			"%s: no frame arrived %s, with no other tag either", tags, since);
+}
+
+void diag_verdict_tag(struct diag_layer *layer, const struct diag_heard *heard, const char *tags,
 	const struct dp_stray *strays, unsigned n)
 {
 	char others[160];
-	unsigned shown = strays_text(strays, n, others, sizeof(others));
+	uint64_t since_ms = heard->age_ms >= 0 && heard->age_ms < STRAY_RECENT_MS
+				    ? (uint64_t)heard->age_ms
+				    : STRAY_RECENT_MS;
+	unsigned shown = strays_text(strays, n, since_ms, others, sizeof(others));
 
-	if (received)
+	if (heard->received)
 		diag_say(layer, DIAG_OK, "%s: %llu packets came in meanwhile", tags,
-			(unsigned long long)received);
+			(unsigned long long)heard->received);
 	else if (shown)
 		diag_say(layer, DIAG_FAIL, "%s: nothing; seen on the port: %s", tags, others);
-	else if (ever)
-		diag_say(layer, DIAG_UNKNOWN,
-			"%s: nothing came in meanwhile, %llu packets before; no other tag either",
-			tags, (unsigned long long)ever);
 	else
-		diag_say(layer, DIAG_FAIL, "%s: nothing ever came in, with no other tag either",
-			tags);
+		verdict_silent(layer, heard, tags);
 }
 
 static const char *own_tags(const struct diag *d, char buf[48])
@@ -157,25 +181,88 @@ static const char *own_tags(const struct diag *d, char buf[48])
 	return buf;
 }
 
+/* Was the peer asked for in some family, and was nobody there in any? */
+static bool nobody_answers(const struct diag *d)
+{
+	bool asked = false;
+
+	for (unsigned f = 0; f < 2; f++) {
+		const struct diag_lane *lane = &d->lanes[f];
+
+		if (lane->present && lane->layers[DIAG_NEIGH].state == DIAG_OK)
+			return false;
+		asked |= lane->present && lane->layers[DIAG_NEIGH].state == DIAG_FAIL;
+	}
+	return asked;
+}
+
+static void heard_of(const struct diag *d, struct diag_heard *ret_heard)
+{
+	uint64_t ever = dp_link_rx(d->link->id).packets, age = heard_age_ns(d->link);
+
+	*ret_heard = (struct diag_heard){
+		.received = ever - d->rx_packets,
+		.sent = dp_link_tx(d->link->id).packets - d->tx_packets,
+		.ever = ever,
+		.age_ms = age == UINT64_MAX ? -1 : (int64_t)(age / 1000000),
+		.asked = nobody_answers(d),
+	};
+}
+
+/* Is the port as a whole deaf, or this link only? */
+static void others_text(const struct diag *d, char *buf, size_t size)
+{
+	const char *lives = NULL;
+	bool others = false;
+
+	for (const struct link *l = link_next(NULL); l && !lives; l = link_next(l))
+		if (l != d->link && l->up && l->port == d->link->port) {
+			others = true;
+			lives = heard_age_ns(l) < OTHERS_RECENT_NS ? l->name : NULL;
+		}
+	if (lives)
+		snprintf(buf, size, "Link %.31s on the same port does receive. ", lives);
+	else
+		snprintf(buf, size, "%s", others ? "No other link of the port receives. " : "");
+}
+
+static void turn_tags(struct diag *d, const struct diag_heard *heard, const char *tags)
+{
+	struct diag_layer *layer = &d->common[DIAG_TAG];
+	char ids[256], where[96], others[80] = "";
+
+	diag_where(&d->cfg->src, where);
+	diag_ids(d, ids);
+	if (heard->asked && !heard->sent)
+		return diag_turn(layer, DIAG_OURS,
+			"Nothing leaves: look at `lintasctl stats drops` and `lintasctl events`");
+	if (d->link->port >= 0)
+		others_text(d, others, sizeof(others));
+	diag_turn(layer, DIAG_PROVIDER,
+		"%sAsk %s whether the circuit is up at their end, which VLAN they deliver, and "
+		"whether our frames arrive: we have %s (links.%s, %s). %s",
+		others, diag_provider(d), tags, d->name, where, ids);
+}
+
 void diag_tags(struct diag *d)
 {
 	struct diag_layer *layer = &d->common[DIAG_TAG];
 	struct dp_stray strays[DP_STRAYS_MAX];
-	char tags[48], ids[256], where[96];
-	uint64_t ever = dp_link_rx(d->link->id).packets;
-	unsigned n;
+	struct diag_heard heard;
+	char tags[48];
+	unsigned n = 0;
 
-	if (d->cfg->encap != CFG_ENCAP_ETHER) {
-		diag_say(layer, ever > d->rx_packets ? DIAG_OK : DIAG_UNKNOWN,
-			"VNI %u: %llu packets came in meanwhile", d->cfg->vni,
-			(unsigned long long)(ever - d->rx_packets));
-		return;
-	}
-	n = d->link->port < 0 ? 0 : dp_port_strays((unsigned)d->link->port, strays);
-	diag_verdict_tag(layer, ever - d->rx_packets, ever, own_tags(d, tags), strays, n);
+	heard_of(d, &heard);
+	if (d->cfg->encap != CFG_ENCAP_ETHER)
+		snprintf(tags, sizeof(tags), "VNI %u", d->cfg->vni);
+	else
+		own_tags(d, tags);
+	if (d->cfg->encap == CFG_ENCAP_ETHER && d->link->port >= 0)
+		n = dp_port_strays((unsigned)d->link->port, strays);
+	if (d->cfg->encap != CFG_ENCAP_ETHER && !heard.asked && !heard.received)
+		diag_say(layer, DIAG_UNKNOWN, "%s: nothing came in meanwhile", tags);
+	else
+		diag_verdict_tag(layer, &heard, tags, strays, n);
 	if (layer->state == DIAG_FAIL)
-		diag_turn(layer, DIAG_PROVIDER,
-			"Ask %s which VLAN they deliver: we have %s (links.%s, %s). %s",
-			diag_provider(d), tags, d->name, diag_where(&d->cfg->src, where),
-			diag_ids(d, ids));
+		turn_tags(d, &heard, tags);
 }

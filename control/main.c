@@ -20,6 +20,7 @@
 #include "bfd.h"
 #include "bring.h"
 #include "frr.h"
+#include "heard.h"
 #include "keeper.h"
 #include "lag.h"
 #include "mirror.h"
@@ -247,6 +248,8 @@ static int events_start(void)
 		rc = event_start(-1, 0, on_watchdog, watchdog, 1);
 	if (!rc)
 		rc = probes_start();
+	if (!rc)
+		rc = heard_start();
 	return rc ? rc : bring_start();
 }
 
@@ -392,6 +395,7 @@ static void stop(void)
 	bfd_server_stop();
 	frr_stop();
 	probes_stop();
+	heard_stop();
 	frr_guard_stop();
 	bring_stop();
 	lag_stop();

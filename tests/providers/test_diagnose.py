@@ -57,7 +57,7 @@ def all_fine(lab):
     sound(lab, "aws-dx1")
     got = diagnose(lab, "aws-dx1")
     for key, state in states(got).items():
-        check(state == "ok" or key == ("light", None), key, state)
+        check(state == "ok" or key[0] in ("light", "probe"), key, state)
     text = lab.gateway.ctl("link", "diagnose", "aws-dx1").stdout
     for word in ("nothing fails", "dxcon-fg31ab2c", "1500 passes", "VLAN 101", "AS 64512", "300x3"):
         check(word in text, f"{word!r} is not in", text)
@@ -123,6 +123,34 @@ def carrier_cut(lab):
     finally:
         topo.cut(lab.world, "cloud-a", on=False)
     check("dxcon-fg31ab2c" in verdict["todo"] and "colo0" in verdict["todo"], verdict)
+
+
+@test
+def silent(lab):
+    """The light stays and not one frame arrives: the tag's layer fails, not the addresses above it; probes say so too."""
+    wait_for("sessions are up", 40, lambda: lab.gateway.bgp_up(["169.254.10.1", "2001:db8:f:10::1"]))
+    topo.silence(lab.world, "cloud-a")
+    try:
+        verdict = first(lab, "aws-dx1", "tag", None, "provider")
+    finally:
+        topo.silence(lab.world, "cloud-a", on=False)
+    check("no frame arrived for" in verdict["text"] and " 0 sent" not in verdict["text"] and "VLAN 101" in verdict["text"], verdict)
+    check("dxcon-fg31ab2c" in verdict["todo"] and "lintas.conf:" in verdict["todo"], verdict)
+    return verdict["text"]
+
+
+@test
+def probes_are_a_layer(lab):
+    """cloud-d is probed: good at first, and grey when frames are lost that nothing below sees."""
+    got = wait_for("probes answer", 40, lambda: (g := diagnose(lab, "md-dx1")) and states(g).get(("probe", "ipv4")) == "ok" and g)
+    check(states(got)["probe", "ipv6"] == "ok", states(got))
+    topo.lose(lab.world, "md1", 10)
+    try:
+        verdict = first(lab, "md-dx1", "probe", "ipv4", "provider", 60)
+    finally:
+        topo.lose(lab.world, "md1", 10, on=False)
+    check("grey" in verdict["text"] and "loss" in verdict["text"], verdict)
+    return verdict["text"]
 
 
 @test

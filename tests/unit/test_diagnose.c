@@ -3,6 +3,7 @@
  * tests/providers/test_diagnose.py. */
 #include <string.h>
 #include "control/diagnose.h"
+#include "control/probes.h"
 #include "unit.h"
 
 static struct config config = {
@@ -186,17 +187,57 @@ static void test_tags(void)
 	};
 	struct diag_layer l = { 0 };
 
-	diag_verdict_tag(&l, 5, 5, "VLAN 101", strays, 3);
+	struct diag_heard h = { .received = 5, .ever = 5, .sent = 6, .age_ms = 5000 };
+
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 3);
 	CU_ASSERT_EQUAL(l.state, DIAG_OK);
-	diag_verdict_tag(&l, 0, 5, "VLAN 101", strays, 3);
+	h.received = 0;
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 3);
 	CU_ASSERT_EQUAL(l.state, DIAG_FAIL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(l.text, "VLAN 102 (9 frames"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(l.text, "QinQ 300.41 (0x88a8)"));
 	CU_ASSERT_PTR_NULL(strstr(l.text, "untagged")); /* too long ago */
-	diag_verdict_tag(&l, 0, 5, "VLAN 101", strays, 0);
+	h.age_ms = 90; /* they came before ours ended, not instead of it */
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 3);
+	CU_ASSERT_EQUAL(l.state, DIAG_UNKNOWN); /* nobody was asked: it may be a quiet link */
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 0);
 	CU_ASSERT_EQUAL(l.state, DIAG_UNKNOWN);
-	diag_verdict_tag(&l, 0, 0, "VLAN 101", strays, 0);
+	h.asked = true;
+	h.age_ms = 37000;
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 0);
 	CU_ASSERT_EQUAL(l.state, DIAG_FAIL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(l.text, "no frame arrived for 37 s"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(l.text, "6 sent"));
+	h = (struct diag_heard){ .age_ms = -1 };
+	diag_verdict_tag(&l, &h, "VLAN 101", strays, 0);
+	CU_ASSERT_EQUAL(l.state, DIAG_FAIL);
+}
+
+static void test_probe(void)
+{
+	struct dp_probe conf = { .rate = 50 };
+	struct dp_probe_stats stats = { .sent = 100, .received = 90 };
+	struct estimate_report report = { .loss_1m_ppm = 100000, .p50_us = 1500 };
+	struct probes_info info = { .conf = &conf, .word = "good", .why = "" };
+	const struct diag_layer *l = &lane->layers[DIAG_PROBE];
+
+	begin(false);
+	ip_addr_parse("10.40.0.10", &conf.dst);
+	diag_verdict_probe(lane, &info, &report, &stats);
+	EXPECT(l, DIAG_OK, DIAG_NOBODY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(l->text, "90 answers to 100"));
+	info.word = "waiting";
+	diag_verdict_probe(lane, &info, &report, &stats);
+	EXPECT(l, DIAG_UNKNOWN, DIAG_NOBODY);
+	info = (struct probes_info){
+		.conf = &conf, .state = HEALTH_GREY, .word = "grey", .why = "loss"
+	};
+	diag_verdict_probe(lane, &info, &report, &stats);
+	EXPECT(l, DIAG_FAIL, DIAG_PROVIDER);
+	CU_ASSERT_PTR_NOT_NULL(strstr(l->text, "grey (loss)"));
+	info.problem = "no key";
+	diag_verdict_probe(lane, &info, &report, &stats);
+	CU_ASSERT_EQUAL(l->state, DIAG_UNKNOWN);
 }
 
 static void test_end(void)
@@ -212,6 +253,7 @@ void unit_diagnose(void)
 		{ "bgp", test_bgp },
 		{ "strange", test_strange },
 		{ "tags", test_tags },
+		{ "probe", test_probe },
 		{ "end", test_end },
 	};
 
