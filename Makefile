@@ -32,7 +32,7 @@ DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
 	counters worker optics port pool carrier lag punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log \
-	reload apply bring bring_routes adopt inventory kernel keeper_client \
+	reload apply bring bring_routes adopt inventory kernel keeper_client keeper_calls \
 	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \
 	mirror_late mirror_sweep rib legs hops tunnel audit mirror_view \
 	heard health estimate probes \

@@ -36,7 +36,7 @@ static struct conn conns[CONNS_MAX];
 static struct event *timer;
 static unsigned next_id;
 static uint64_t next_ns;
-static bool refused_said;
+static bool refused_said, asked; /* asked: the keeper will answer */
 static struct bfd_server_info info = { .state = "bfdd is not there, or runs without --dplaneaddr" };
 
 static struct conn *conn_by_id(unsigned id)
@@ -150,30 +150,32 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* ---- connections ---- */
-static bool conn_open(void)
+static void refused(int rc)
+{
+	bool away = rc == -ENOENT || rc == -ECONNREFUSED || rc == -EAGAIN;
+
+	if (!away && rc != -EPIPE && !refused_said)
+		log_event(LOG_LVL_WARN, "bfd", "bfdd's data-plane socket: %s", keeper_error());
+	refused_said = !away;
+	next_ns = now_ns() + (info.connections ? LOOK_NS : RETRY_NS);
+}
+
+static void conn_take(int fd)
 {
 	struct conn *c = NULL;
-	int fd, rc;
 
 	for (unsigned i = 0; i < CONNS_MAX && !c; i++)
 		if (!conns[i].id)
 			c = &conns[i];
-	if (!c)
-		return false;
-	rc = keeper_bfd(!info.connections, &fd);
-	if (rc) {
-		if (rc != -ENOENT && rc != -ECONNREFUSED && rc != -ENOTCONN && rc != -EAGAIN &&
-			!refused_said)
-			log_event(LOG_LVL_WARN, "bfd", "bfdd's data-plane socket: %s",
-				keeper_error());
-		refused_said = rc != -ENOENT && rc != -ECONNREFUSED && rc != -EAGAIN;
-		return false;
+	if (!c) {
+		close(fd);
+		return;
 	}
 	c->event = event_new(control.base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	if (!c->event || event_priority_set(c->event, 0) || event_add(c->event, NULL)) {
 		event_free(c->event);
 		close(fd);
-		return false;
+		return;
 	}
 	c->id = ++next_id ? next_id : ++next_id;
 	c->fd = fd;
@@ -182,7 +184,25 @@ static bool conn_open(void)
 	info.connections++;
 	info.connects++;
 	info.state = "bfdd's sessions run here";
-	return true;
+}
+
+static void on_conn(int status, int fd, void *arg)
+{
+	(void)arg;
+	asked = false;
+	if (status)
+		refused(status);
+	else
+		conn_take(fd); /* and the next tick asks for another */
+}
+
+/* The keeper is asked and left: however long it takes, sessions run. */
+static void conn_ask(uint64_t now)
+{
+	if (info.connections == CONNS_MAX || keeper_bfd(!info.connections, on_conn, &info))
+		next_ns = now + (info.connections ? LOOK_NS : RETRY_NS);
+	else
+		asked = true;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -191,8 +211,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what, (void)arg;
 	bfd_sessions_tick();
-	if (now >= next_ns && !conn_open())
-		next_ns = now + (info.connections ? LOOK_NS : RETRY_NS);
+	if (!asked && now >= next_ns)
+		conn_ask(now);
 }
 
 int bfd_server_start(void)
@@ -213,6 +233,8 @@ void bfd_server_stop(void)
 	for (unsigned i = 0; i < CONNS_MAX; i++)
 		if (conns[i].id)
 			conn_close(&conns[i], "lintasd ends");
+	keeper_forget(&info);
+	asked = false;
 	event_free(timer);
 	timer = NULL;
 }

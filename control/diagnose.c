@@ -2,8 +2,8 @@
  * fails: what was seen, and whose turn it is.
  *
  * One diagnosis of a link runs at a time; whoever asks meanwhile gets its answer. Each family is a
- * lane of its own, and a lane goes through a table of steps: a step opens sockets inside the VRF
- * (the keeper passes them), sends, and says what it saw when its time is over. FRR and the
+ * lane of its own, and a lane goes through a table of steps: a step asks the keeper for sockets
+ * inside the VRF, sends when they come, and says what it saw when its time is over. FRR and the
  * transceiver are asked at the start and answer whenever they do. Everything happens in callbacks
  * of the event loop that never wait, and DEADLINE_S ends it in any case. Nothing here changes
  * anything: probes go to the peer only, and a session that is established is not disturbed. A
@@ -339,21 +339,6 @@ void diag_timer(struct diag_lane *lane, unsigned ms)
 	evtimer_add(lane->timer, &tv);
 }
 
-int diag_socket(struct diag_lane *lane, enum keeper_socket kind)
-{
-	struct diag_io *io = &lane->io[lane->n_io];
-	int rc;
-
-	if (lane->n_io == DIAG_CONNECTS)
-		return -EMFILE;
-	rc = keeper_socket(lane->d->cfg->vrf->name, kind, lane->d->name, &io->fd);
-	if (rc)
-		return rc;
-	io->lane = lane;
-	io->event = NULL;
-	return (int)lane->n_io++;
-}
-
 int diag_watch(struct diag_lane *lane, unsigned i, short what)
 {
 	lane->io[i].event = event_new(control.base, lane->io[i].fd, what, on_lane_io, &lane->io[i]);
@@ -408,7 +393,7 @@ static void run_start(struct diag_run *run)
 	heard_age_ns(d->link); /* looked at now: what is silent from here on is known to be */
 	d->tx_packets = dp_link_tx(d->link->id).packets;
 	d->refused = dp_link_drop_count(d->link->id, DP_DROP_nd_bad);
-	diag_md5_read(d->cfg->vrf->name, &d->md5);
+	diag_ask_md5(run); /* answered before the sockets that come later */
 	diag_link(d);
 	sound = d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
 	diag_ask_optics(run);

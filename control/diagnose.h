@@ -63,7 +63,10 @@ struct diag_lane {
 		struct event *event;
 		struct diag_lane *lane;
 	} io[DIAG_CONNECTS];
-	unsigned n_io;
+	unsigned n_io, n_wanted;
+	enum keeper_socket kind;
+	void (*on_sockets)(struct diag_lane *lane, int rc);
+	struct diag_md5 md5; /* in the end */
 	void (*on_io)(struct diag_lane *lane, unsigned i);
 	void (*on_timer)(struct diag_lane *lane);
 	bool asking, answered; /* FRR about this peer */
@@ -119,8 +122,10 @@ void diag_say(struct diag_layer *layer, enum diag_state state, const char *fmt, 
 /* Makes it a FAIL, after diag_say. */
 void diag_turn(struct diag_layer *layer, enum diag_turn turn, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A socket of the lane's VRF, bound to the link; its place in io[] or -errno. */
-int diag_socket(struct diag_lane *lane, enum keeper_socket kind);
+/* So many sockets of the lane's VRF, bound to the link, in io[]: the keeper is asked, and then() is
+ * called with 0 or -errno when all are there. */
+void diag_sockets(struct diag_lane *lane, enum keeper_socket kind, unsigned n,
+	void (*then)(struct diag_lane *lane, int rc));
 int diag_watch(struct diag_lane *lane, unsigned i, short what); /* on_io */
 void diag_timer(struct diag_lane *lane, unsigned ms);		/* on_timer */
 void diag_step_done(struct diag_lane *lane);			/* sockets are closed */
@@ -143,6 +148,9 @@ void diag_ask_bfd(struct diag_run *run);
 void diag_ask_optics(struct diag_run *run);
 void diag_on_again(evutil_socket_t fd, short what, void *run);
 void diag_received_start(struct diag_lane *lane); /* a step */
+/* The VRF's MD5 counters, into the diagnosis (at its start) or the lane (then() follows). */
+void diag_ask_md5(struct diag_run *run);
+void diag_ask_md5_end(struct diag_lane *lane, void (*then)(struct diag_lane *lane, int rc));
 
 /* ---- diagnose_link.c: what both families stand on ---- */
 void diag_link(struct diag *d);	 /* shut, carrier */
@@ -158,10 +166,9 @@ void diag_verdict_tag(struct diag_layer *layer, const struct diag_heard *heard, 
 	const struct dp_stray *strays, unsigned n); /* pure */
 
 /* ---- the steps of a lane ---- */
-void diag_neigh_start(struct diag_lane *lane); /* diagnose_neigh.c */
-void diag_mtu_start(struct diag_lane *lane);   /* diagnose_mtu.c */
-void diag_tcp_start(struct diag_lane *lane);   /* diagnose_tcp.c */
-void diag_md5_read(const char *vrf, struct diag_md5 *ret_md5);
+void diag_neigh_start(struct diag_lane *lane);				    /* diagnose_neigh.c */
+void diag_mtu_start(struct diag_lane *lane);				    /* diagnose_mtu.c */
+void diag_tcp_start(struct diag_lane *lane);				    /* diagnose_tcp.c */
 void diag_md5_parse(const char *text, struct diag_md5 *ret_md5);	    /* pure */
 void diag_verdict_tcp(struct diag_lane *lane, const struct diag_md5 *seen); /* pure */
 void diag_bgp(struct diag_lane *lane); /* diagnose_bgp.c: bgp, bfd, prefixes; pure */

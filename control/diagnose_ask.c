@@ -1,10 +1,12 @@
-/* link diagnose: what FRR and the transceiver are asked, and what becomes of answers that come
- * late.
+/* link diagnose: what FRR, the keeper and the transceiver are asked, and what becomes of answers
+ * that come late.
  *
  * An answer may come after the diagnosis has ended: it is counted in `outstanding`, and the last
  * one frees what is left of it. FRR's tools are few and shared: a question that is refused, or not
  * answered, is asked again until FRR_GIVE_UP_NS. */
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "diagnose.h"
 #include "frr.h"
 
@@ -102,6 +104,106 @@ void diag_received_start(struct diag_lane *lane)
 	diag_timer(lane, 200); /* the other lane may ask the keeper too */
 }
 
+/* ---- the keeper ---- */
+static void socket_ask(struct diag_lane *lane);
+
+static void on_socket(int status, int fd, void *arg)
+{
+	struct diag_lane *lane = arg;
+	struct diag_run *run = diag_run(lane->d);
+
+	run->outstanding--;
+	if (!status && !run->finished) {
+		lane->io[lane->n_io++] = (struct diag_io){ .fd = fd, .lane = lane };
+	} else if (!status) {
+		close(fd);
+	}
+	if (run->finished)
+		return diag_release(run);
+	if (diag_stale(run))
+		return;
+	if (!status && lane->n_io < lane->n_wanted)
+		socket_ask(lane);
+	else
+		lane->on_sockets(lane, status);
+}
+
+static void socket_ask(struct diag_lane *lane)
+{
+	int rc = keeper_socket_ask(
+		lane->d->cfg->vrf->name, lane->kind, lane->d->name, on_socket, lane);
+
+	if (rc)
+		lane->on_sockets(lane, rc);
+	else
+		diag_run(lane->d)->outstanding++;
+}
+
+void diag_sockets(struct diag_lane *lane, enum keeper_socket kind, unsigned n,
+	void (*then)(struct diag_lane *lane, int rc))
+{
+	lane->kind = kind;
+	lane->n_wanted = n;
+	lane->on_sockets = then;
+	socket_ask(lane);
+}
+
+static void md5_take(int fd, struct diag_md5 *ret_md5)
+{
+	char text[16384];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	diag_md5_parse(text, ret_md5);
+}
+
+static void on_md5(int status, int fd, void *arg)
+{
+	struct diag_run *run = arg;
+
+	if (!status)
+		md5_take(fd, &run->d.md5);
+	run->outstanding--;
+	diag_release(run);
+}
+
+void diag_ask_md5(struct diag_run *run)
+{
+	run->outstanding += !keeper_socket_ask(
+		run->d.cfg->vrf->name, KEEPER_SOCKET_TCP_COUNTERS, NULL, on_md5, run);
+}
+
+static void on_md5_end(int status, int fd, void *arg)
+{
+	struct diag_lane *lane = arg;
+	struct diag_run *run = diag_run(lane->d);
+
+	if (!status)
+		md5_take(fd, &lane->md5);
+	run->outstanding--;
+	if (run->finished)
+		return diag_release(run);
+	if (!diag_stale(run))
+		lane->on_sockets(lane, status);
+}
+
+void diag_ask_md5_end(struct diag_lane *lane, void (*then)(struct diag_lane *lane, int rc))
+{
+	int rc = keeper_socket_ask(
+		lane->d->cfg->vrf->name, KEEPER_SOCKET_TCP_COUNTERS, NULL, on_md5_end, lane);
+
+	lane->md5 = (struct diag_md5){ .known = false };
+	lane->on_sockets = then;
+	if (rc)
+		then(lane, rc);
+	else
+		diag_run(lane->d)->outstanding++;
+}
+
+/* ---- the transceiver ---- */
 struct optics_job {
 	struct diag_run *run;
 	unsigned port;

@@ -188,27 +188,34 @@ static int prepare(struct diag_lane *lane)
 	return 0;
 }
 
-void diag_mtu_start(struct diag_lane *lane)
+static void on_sockets(struct diag_lane *lane, int rc)
 {
 	uint16_t mtu = lane->d->cfg->mtu, small = lane->af == AF_INET ? SMALL4 : SMALL6;
 	uint16_t first[2] = { small < mtu ? small : mtu, mtu };
-	int rc = mtu > SIZE_MAX_ ? -EMSGSIZE
-				 : diag_socket(lane, lane->af == AF_INET ? KEEPER_SOCKET_ICMP4
-									 : KEEPER_SOCKET_ICMP6);
 
-	if (rc >= 0)
+	if (!rc)
 		rc = prepare(lane);
-	lane->on_io = on_echo;
-	lane->on_timer = on_round;
-	lane->round = 0;
-	lane->passes = 0;
-	lane->fails = mtu;
-	if (rc < 0 || getrandom(&lane->echo_id, sizeof(lane->echo_id), 0) < 0 ||
-		diag_watch(lane, 0, EV_READ | EV_PERSIST)) {
-		diag_say(&lane->layers[DIAG_MTU], DIAG_UNKNOWN, "cannot ask: %s",
-			strerror(rc < 0 ? -rc : ENOMEM));
+	if (!rc && getrandom(&lane->echo_id, sizeof(lane->echo_id), 0) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = diag_watch(lane, 0, EV_READ | EV_PERSIST);
+	if (rc) {
+		diag_say(&lane->layers[DIAG_MTU], DIAG_UNKNOWN, "cannot ask: %s", strerror(-rc));
 		return diag_step_done(lane);
 	}
 	sizes_set(lane, first, 2);
 	diag_timer(lane, AGAIN_MS);
+}
+
+void diag_mtu_start(struct diag_lane *lane)
+{
+	lane->on_io = on_echo;
+	lane->on_timer = on_round;
+	lane->round = 0;
+	lane->passes = 0;
+	lane->fails = lane->d->cfg->mtu;
+	if (lane->fails > SIZE_MAX_)
+		return on_sockets(lane, -EMSGSIZE);
+	diag_sockets(lane, lane->af == AF_INET ? KEEPER_SOCKET_ICMP4 : KEEPER_SOCKET_ICMP6, 1,
+		on_sockets);
 }

@@ -169,24 +169,31 @@ static void on_round(struct diag_lane *lane)
 	diag_step_done(lane);
 }
 
-void diag_neigh_start(struct diag_lane *lane)
+static void on_sockets(struct diag_lane *lane, int rc)
 {
-	struct diag_layer *layer = &lane->layers[DIAG_NEIGH];
 	bool four = lane->af == AF_INET;
-	int rc;
 
-	if (!lane->on_link) {
-		diag_say(layer, DIAG_SKIPPED, "the peer is not in a subnet of this link");
-		return diag_step_done(lane);
-	}
-	rc = diag_socket(lane, four ? KEEPER_SOCKET_PACKET_ARP : KEEPER_SOCKET_ICMP6);
-	if (rc >= 0 && !four)
+	if (!rc && !four)
 		rc = nd_prepare(lane);
-	lane->on_io = four ? arp_heard : nd_heard;
-	lane->on_timer = on_round;
-	if (rc < 0 || diag_watch(lane, 0, EV_READ | EV_PERSIST)) {
-		diag_say(layer, DIAG_UNKNOWN, "cannot ask: %s", strerror(rc < 0 ? -rc : ENOMEM));
+	if (!rc)
+		rc = diag_watch(lane, 0, EV_READ | EV_PERSIST);
+	if (rc) {
+		diag_say(&lane->layers[DIAG_NEIGH], DIAG_UNKNOWN, "cannot ask: %s", strerror(-rc));
 		return diag_step_done(lane);
 	}
 	on_round(lane);
+}
+
+void diag_neigh_start(struct diag_lane *lane)
+{
+	bool four = lane->af == AF_INET;
+
+	if (!lane->on_link) {
+		diag_say(&lane->layers[DIAG_NEIGH], DIAG_SKIPPED,
+			"the peer is not in a subnet of this link");
+		return diag_step_done(lane);
+	}
+	lane->on_io = four ? arp_heard : nd_heard;
+	lane->on_timer = on_round;
+	diag_sockets(lane, four ? KEEPER_SOCKET_PACKET_ARP : KEEPER_SOCKET_ICMP6, 1, on_sockets);
 }

@@ -53,23 +53,6 @@ void diag_md5_parse(const char *text, struct diag_md5 *ret_md5)
 		.wrong = counter(names, values, "TCPMD5Failure") };
 }
 
-void diag_md5_read(const char *vrf, struct diag_md5 *ret_md5)
-{
-	char text[16384];
-	ssize_t n;
-	int fd;
-
-	*ret_md5 = (struct diag_md5){ .known = false };
-	if (keeper_socket(vrf, KEEPER_SOCKET_TCP_COUNTERS, NULL, &fd))
-		return;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	diag_md5_parse(text, ret_md5);
-}
-
 /* ---- what it means ---- */
 static void key_turn(struct diag_lane *lane, const char *what)
 {
@@ -215,13 +198,9 @@ static int connect_start(struct diag_lane *lane, unsigned which)
 	uint16_t port = which == DIAG_OTHER ? OTHER_PORT : BGP_PORT;
 	struct sockaddr_storage to;
 	socklen_t len = diag_sockaddr(lane, &lane->peer, port, &to);
-	int fd, rc = diag_socket(
-			lane, lane->af == AF_INET ? KEEPER_SOCKET_TCP4 : KEEPER_SOCKET_TCP6);
+	unsigned i = lane->bgp->key ? which : which - 1;
+	int fd = lane->io[i].fd, rc = as_bgp(lane, fd);
 
-	if (rc < 0)
-		return rc;
-	fd = lane->io[rc].fd;
-	rc = as_bgp(lane, fd);
 	if (!rc && which == DIAG_SIGNED && (rc = sign(lane, fd, &to))) {
 		diag_say(&lane->layers[DIAG_MD5], DIAG_FAIL, "the key cannot be used: %s",
 			strerror(-rc));
@@ -235,25 +214,42 @@ static int connect_start(struct diag_lane *lane, unsigned which)
 	if (connect(fd, (struct sockaddr *)&to, len) && errno != EINPROGRESS)
 		lane->connects[which] = outcome(errno);
 	else
-		return diag_watch(lane, lane->n_io - 1, EV_WRITE);
+		return diag_watch(lane, i, EV_WRITE);
 	return 0;
+}
+
+static void on_counters(struct diag_lane *lane, int rc)
+{
+	const struct diag_md5 *before = &lane->d->md5, *now = &lane->md5;
+	struct diag_md5 seen = { 0 };
+
+	if (!rc && now->known && before->known)
+		seen = (struct diag_md5){ .known = true,
+			.missing = now->missing - before->missing,
+			.unexpected = now->unexpected - before->unexpected,
+			.wrong = now->wrong - before->wrong };
+	diag_verdict_tcp(lane, &seen);
+	diag_step_done(lane);
+}
+
+static void nothing(struct diag_lane *lane)
+{
+	(void)lane;
+}
+
+static void nothing_io(struct diag_lane *lane, unsigned i)
+{
+	(void)lane, (void)i;
 }
 
 static void finish(struct diag_lane *lane)
 {
-	struct diag_md5 now, seen = { 0 };
-
 	for (unsigned i = 0; i < DIAG_CONNECTS; i++)
 		if (lane->connects[i] == DIAG_PENDING)
 			lane->connects[i] = DIAG_SILENT;
-	diag_md5_read(lane->d->cfg->vrf->name, &now);
-	if (now.known && lane->d->md5.known)
-		seen = (struct diag_md5){ .known = true,
-			.missing = now.missing - lane->d->md5.missing,
-			.unexpected = now.unexpected - lane->d->md5.unexpected,
-			.wrong = now.wrong - lane->d->md5.wrong };
-	diag_verdict_tcp(lane, &seen);
-	diag_step_done(lane);
+	lane->on_timer = nothing;
+	lane->on_io = nothing_io;
+	diag_ask_md5_end(lane, on_counters);
 }
 
 static void on_connect(struct diag_lane *lane, unsigned i)
@@ -269,7 +265,7 @@ static void on_connect(struct diag_lane *lane, unsigned i)
 		finish(lane);
 }
 
-/* One connection a turn of the loop: the keeper is asked for each socket. */
+/* One connection a turn of the loop. */
 static void on_open(struct diag_lane *lane)
 {
 	unsigned which = lane->round++;
@@ -291,6 +287,18 @@ static void on_open(struct diag_lane *lane)
 	diag_timer(lane, lane->round == DIAG_CONNECTS ? WAIT_MS : 0);
 }
 
+static void on_sockets(struct diag_lane *lane, int rc)
+{
+	if (rc) {
+		diag_say(&lane->layers[DIAG_TCP], DIAG_UNKNOWN, "cannot ask: %s", strerror(-rc));
+		return diag_step_done(lane);
+	}
+	lane->round = 0;
+	lane->on_io = on_connect;
+	lane->on_timer = on_open;
+	diag_timer(lane, 0);
+}
+
 /* What FRR knows of the session comes first. */
 static void on_wait(struct diag_lane *lane)
 {
@@ -302,10 +310,8 @@ static void on_wait(struct diag_lane *lane)
 			lane->bgp->key ? "the session is signed" : "no key is configured");
 		return diag_step_done(lane);
 	}
-	lane->round = 0;
-	lane->on_io = on_connect;
-	lane->on_timer = on_open;
-	diag_timer(lane, 0);
+	diag_sockets(lane, lane->af == AF_INET ? KEEPER_SOCKET_TCP4 : KEEPER_SOCKET_TCP6,
+		lane->bgp->key ? DIAG_CONNECTS : DIAG_CONNECTS - 1, on_sockets);
 }
 
 void diag_tcp_start(struct diag_lane *lane)

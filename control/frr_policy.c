@@ -22,8 +22,8 @@ const char *const frr_verdict_texts[FRR_VERDICTS] = {
 	[FRR_LOOP] = "our AS number is in its path",
 	[FRR_NEXT_HOP] = "its next hop cannot be reached",
 	[FRR_BACK] = "learned from this neighbour",
-	[FRR_KEPT] = "our filters pass it: its neighbour asked not to (no-export), or it is not "
-		     "told yet",
+	[FRR_KEPT] = ("our filters pass it: its neighbour asked not to (no-export), or it is not "
+		      "told yet"),
 };
 
 #define V4(a, b, l)          \

@@ -101,7 +101,9 @@ struct keeper_answer {
  * reconnects and hands the new one every TAP to hold. -EBUSY: *ret_pid holds the other lintasd's
  * pid. */
 int keeper_open(const char *socket_path, int *ret_pid);
-/* Synchronous (a keeper answers these within milliseconds; used at start and on reload). */
+/* Synchronous: at start and on reload, when something is made or removed. A keeper answers these
+ * within milliseconds; one that does not is waited for once, half a second at most, and after that
+ * each is -ETIMEDOUT at once until it has answered something. */
 int keeper_vrf(const char *vrf, bool *ret_adopted);
 int keeper_vrf_del(const char *vrf);
 /* *ret_held (may be NULL): the keeper had it already, with the carrier it had. */
@@ -111,12 +113,10 @@ int keeper_tap_del(const char *vrf, const char *name);
 /* The i-th TAP the keeper holds: -ENOENT past the last. */
 int keeper_list(unsigned i, char ret_vrf[CFG_NAME_MAX], char ret_name[CFG_NAME_MAX]);
 int keeper_netlink(const char *vrf, uint32_t rcvbuf, int *ret_fd);
-/* A connection that bfdd has sent something on, or (fresh) another. -EAGAIN: none has news;
- * -ENOENT, -ECONNREFUSED: bfdd is not there, or has no such socket. */
-int keeper_bfd(bool fresh, int *ret_fd);
 /* link: a name, or NULL for any. The descriptor is the caller's to close. */
 int keeper_socket(const char *vrf, enum keeper_socket kind, const char *link, int *ret_fd);
-/* What the keeper said about the last failure of the calls above, "" when it said nothing. */
+/* What the keeper said about the last failure of the calls above, or, inside a done() below, about
+ * its; "" when it said nothing. */
 const char *keeper_error(void);
 /* Asynchronous: done(status, output_fd, arg) from the event loop, once for each call that returned
  * 0; output_fd is closed after it returns. status: the tool's exit status, or -errno (output_fd may
@@ -127,6 +127,13 @@ int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
  * KEEPER_SHOW_LISTED. */
 int keeper_show_peer(enum keeper_show what, const char *vrf, const struct ip_addr *peer,
 	const char *link, void (*done)(int status, int output_fd, void *arg), void *arg);
+/* Asynchronous as well; done(0, fd, arg) owns fd, done(-errno, -1, arg) has none. A connection that
+ * bfdd has sent something on, or (fresh) another. -EAGAIN: none has news; -ENOENT, -ECONNREFUSED:
+ * bfdd is not there, or has no such socket. */
+int keeper_bfd(bool fresh, void (*done)(int status, int fd, void *arg), void *arg);
+int keeper_socket_ask(const char *vrf, enum keeper_socket kind, const char *link,
+	void (*done)(int status, int fd, void *arg), void *arg);
+void keeper_forget(const void *arg); /* nothing is delivered to it any more */
 void keeper_close(void);
 
 #endif

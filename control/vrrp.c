@@ -27,6 +27,7 @@
 #define FRAMES_STEP 16 /* a callback */
 #define ANNOUNCES   3
 #define END_MS	    50 /* how long the last words may take to leave */
+#define RETRY_MS    1000
 
 struct side {
 	struct link *link;
@@ -38,7 +39,7 @@ struct side {
 };
 
 static struct side *sides[DP_LINKS_MAX];
-static struct event *publish;
+static struct event *publish, *retry;
 
 static struct ip_prefix host(const struct ip_addr *addr)
 {
@@ -347,6 +348,23 @@ static void side_free(struct side *side)
 	free(side);
 }
 
+/* The keeper may have been busy for longer than anybody waits. */
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	vrrp_follow_all();
+}
+
+static void retry_later(void)
+{
+	const struct timeval later = { .tv_sec = RETRY_MS / 1000 };
+
+	if (!retry)
+		retry = event_new(control.base, -1, 0, on_retry, NULL);
+	if (retry)
+		event_add(retry, &later);
+}
+
 static struct side *side_new(struct link *link)
 {
 	struct side *side = calloc(1, sizeof(*side));
@@ -369,8 +387,10 @@ static struct side *side_new(struct link *link)
 	event_priority_set(side->due[1], 0);
 	return side;
 failed:
-	log_event(LOG_LVL_ERR, link->name, "VRRP does not run: %s", strerror(-rc));
+	log_event(LOG_LVL_ERR, link->name, "VRRP does not run, and is tried again: %s",
+		strerror(-rc));
 	side_free(side);
+	retry_later();
 	return NULL;
 }
 
@@ -534,7 +554,8 @@ void vrrp_end(void)
 		nanosleep(&moment, NULL);
 	}
 	event_free(publish);
-	publish = NULL;
+	event_free(retry);
+	publish = retry = NULL;
 }
 
 const struct vrrp_router *vrrp_router(const struct link *link, unsigned v6)

@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	unit_netlink();
 	unit_frr();
 	unit_keeper();
+	unit_keeper_client();
 	unit_optics();
 	unit_vrrp();
 	unit_diagnose();
