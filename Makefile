@@ -39,7 +39,7 @@ CONTROL_SRC := main notify privileges loop log \
 	bfd_message bfd_server bfd_sessions \
 	lacp_pdu lacp lag \
 	vrrp_packet vrrp_machine vrrp \
-	frr_policy frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard \
+	frr_policy frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard frr_guard_list \
 	api_socket api \
 	views views_args views_status views_link views_lag views_effective views_route views_get \
 	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \

@@ -10,8 +10,10 @@
  * adds the counter before, and takes it away after, everything else.
  *
  * Told by views_sessions.c at every look; asks FRR for two lists of a guarded session, one session
- * at a time. The walk through what waits goes in slices; sorting and deciding do not, which is tens
- * of milliseconds where a hundred thousand prefixes wait. Control thread only. */
+ * at a time. The walk through them goes in slices; sorting and deciding (frr_guard_list.c) are a
+ * helper thread's. A lintasd that starts takes over the lists that FRR runs with (frr_sync.c). What
+ * nobody holds: the seconds between 80 % and the next look, when FRR's counter decides. Control
+ * thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,6 @@
 #define ALARM	    80	  /* percent */
 #define CALM	    70
 #define SLICE	    200
-
-struct set {
-	struct ip_prefix *items; /* sorted once complete */
-	unsigned n;
-};
 
 struct guard {
 	TAILQ_ENTRY(guard) entry;
@@ -45,9 +42,9 @@ static uint8_t alarms[DP_LINKS_MAX][2][2]; /* by link id, family, direction: per
 static struct {
 	struct guard *guard; /* NULL: nothing under way */
 	const struct config *config;
-	json_t *listed, *told; /* FRR's answers */
-	struct set candidates, advertised;
-	void *at; /* iterator within the object that is walked */
+	json_t *listed, *told;	       /* FRR's answers */
+	struct frr_decision *decision; /* the sets that fill */
+	void *at, *at_told;	       /* iterators within the objects that are walked */
 	struct event *turn;
 	char peer[IP_STRLEN]; /* the last route's neighbour, and its link */
 	const struct cfg_link *from;
@@ -81,37 +78,6 @@ static void alarm_tell(const struct cfg_link *link, bool v6, bool out, unsigned 
 	*state = now;
 }
 
-/* ---- sets of prefixes ---- */
-static int prefix_order(const void *a, const void *b)
-{
-	return ip_prefix_compare(a, b);
-}
-
-static bool set_has(const struct set *set, const struct ip_prefix *prefix)
-{
-	return set->n && bsearch(prefix, set->items, set->n, sizeof(*prefix), prefix_order);
-}
-
-static int set_add(struct set *set, const struct ip_prefix *prefix)
-{
-	if ((set->n & (set->n - 1)) == 0) { /* doubles at 1, 2, 4 … */
-		struct ip_prefix *more =
-			realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		set->items = more;
-	}
-	set->items[set->n++] = *prefix;
-	return 0;
-}
-
-static void set_free(struct set *set)
-{
-	free(set->items);
-	*set = (struct set){ 0 };
-}
-
 /* ---- deciding ---- */
 static const struct cfg_link *link_of(const struct guard *guard)
 {
@@ -125,63 +91,68 @@ static void guard_free(struct guard *guard)
 	free(guard);
 }
 
-/* The list as it shall be: what it holds and is still there; then, if nothing left it, others. */
-static int list_next(const struct guard *guard, unsigned max, struct set *ret)
+static bool still_there(const struct guard *guard)
 {
-	const struct set old = { guard->order.items, guard->order.n };
-	const struct set *keep = guard->listed ? &old : &work.advertised;
-	unsigned room, both;
-	int rc = 0;
+	const struct cfg_link *link = link_of(guard);
 
-	for (unsigned i = 0; !rc && i < keep->n && ret->n < max; i++)
-		if (set_has(&work.candidates, &keep->items[i]))
-			rc = set_add(ret, &keep->items[i]);
-	both = guard->listed ? old.n : 0;
-	for (unsigned i = 0; i < work.advertised.n; i++)
-		both += !guard->listed || !set_has(&old, &work.advertised.items[i]);
-	room = both < max && (!guard->listed || ret->n == old.n) ? max - both : 0;
-	for (unsigned i = 0; !rc && room && i < work.candidates.n; i++) {
-		const struct ip_prefix *p = &work.candidates.items[i];
-
-		if (set_has(keep, p))
-			continue;
-		rc = set_add(ret, p);
-		room--;
-	}
-	if (ret->n)
-		qsort(ret->items, ret->n, sizeof(*ret->items), prefix_order);
-	return rc;
+	return work.config == control.running && link && frr_peer(link, guard->order.v6);
 }
 
-static void decide(struct guard *guard, const struct cfg_link *link)
+static void decided(struct guard *guard, const struct cfg_link *link, struct frr_decision *d)
 {
 	const struct cfg_bgp_peer *peer = frr_peer(link, guard->order.v6);
-	struct set next = { 0 };
-	unsigned n = guard->order.n;
 
-	if (work.candidates.n < (uint64_t)peer->max_out * CALM / 100) {
+	if (d->candidates.n < (uint64_t)peer->max_out * CALM / 100) {
 		if (guard->listed)
 			frr_sync();
 		guard_free(guard);
 		return;
 	}
-	if (list_next(guard, peer->max_out, &next)) {
-		set_free(&next);
+	guard->waiting = d->candidates.n > d->next.n ? d->candidates.n - d->next.n : 0;
+	if (d->same)
 		return;
-	}
-	guard->waiting = work.candidates.n > next.n ? work.candidates.n - next.n : 0;
-	if (guard->listed && next.n == n &&
-		(!n || !memcmp(next.items, guard->order.items, n * sizeof(*next.items)))) {
-		set_free(&next);
-		return;
-	}
 	log_event(LOG_LVL_INFO, link->name, "IPv%c: %u prefixes of at most %u are told, %u wait",
-		guard->order.v6 ? '6' : '4', next.n, peer->max_out, guard->waiting);
+		guard->order.v6 ? '6' : '4', d->next.n, peer->max_out, guard->waiting);
 	free(guard->order.items);
-	guard->order.items = next.items;
-	guard->order.n = next.n;
+	guard->order.items = d->next.items;
+	guard->order.n = d->next.n;
+	d->next = (struct frr_prefixes){ 0 };
 	guard->listed = true;
 	frr_sync();
+}
+
+static void work_end(void);
+
+static void decide_work(void *arg)
+{
+	frr_guard_decide(arg);
+}
+
+static void decide_done(void *arg)
+{
+	struct frr_decision *d = arg;
+	struct guard *guard = work.guard;
+
+	/* Else what FRR said may be older than what it was given. */
+	if (!d->rc && frr_settled() && still_there(guard))
+		decided(guard, link_of(guard), d);
+	work_end();
+}
+
+static void decide(struct guard *guard)
+{
+	struct frr_decision *d = work.decision;
+
+	d->listed = guard->listed;
+	d->max = frr_peer(link_of(guard), guard->order.v6)->max_out;
+	d->old.items = malloc((guard->order.n ? guard->order.n : 1) * sizeof(*d->old.items));
+	if (!d->old.items)
+		return work_end();
+	d->old.n = guard->order.n;
+	if (d->old.n)
+		memcpy(d->old.items, guard->order.items, d->old.n * sizeof(*d->old.items));
+	if (control_offload(decide_work, decide_done, d))
+		work_end(); /* the next look tries again */
 }
 
 /* ---- walking FRR's answers ---- */
@@ -192,8 +163,8 @@ static void work_end(void)
 	frr_answer_free(work.listed);
 	frr_answer_free(work.told);
 	work.listed = work.told = NULL;
-	set_free(&work.candidates);
-	set_free(&work.advertised);
+	frr_decision_free(work.decision);
+	work.decision = NULL;
 	work.guard = NULL;
 	work_next();
 }
@@ -238,7 +209,7 @@ static void candidate(const struct cfg_link *link, const char *name, const json_
 	if (!from && !frr_own_of(work.config, link->vrf, &prefix, &own, &zone))
 		return;
 	if (frr_judge_out(work.config, &orders, link, &prefix, own, zone) == FRR_PASSES)
-		set_add(&work.candidates, &prefix);
+		work.decision->rc |= frr_prefixes_add(&work.decision->candidates, &prefix);
 }
 
 /* A slice of both answers; true: both are through. */
@@ -247,58 +218,46 @@ static bool walk(const struct cfg_link *link)
 	json_t *listed = json_object_get(work.listed, "routes"),
 	       *told = json_object_get(work.told, "advertisedRoutes");
 	struct ip_prefix prefix;
+	unsigned i;
 
-	for (unsigned i = 0; i < SLICE; i++) {
-		const char *name = work.at ? json_object_iter_key(work.at) : NULL;
-
-		if (!name)
-			break;
-		candidate(link, name, json_object_iter_value(work.at));
+	for (i = 0; i < SLICE && work.at; i++) {
+		candidate(link, json_object_iter_key(work.at), json_object_iter_value(work.at));
 		work.at = json_object_iter_next(listed, work.at);
 	}
-	if (work.at)
-		return false;
-	for (void *at = json_object_iter(told); at; at = json_object_iter_next(told, at))
-		if (!ip_prefix_parse(json_object_iter_key(at), &prefix) &&
-			set_add(&work.advertised, &prefix))
-			return true;
-	return true;
+	for (; i < SLICE && work.at_told; i++) {
+		if (!ip_prefix_parse(json_object_iter_key(work.at_told), &prefix))
+			work.decision->rc |= frr_prefixes_add(&work.decision->advertised, &prefix);
+		work.at_told = json_object_iter_next(told, work.at_told);
+	}
+	return !work.at && !work.at_told;
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct guard *guard = work.guard;
-	const struct cfg_link *link = link_of(guard);
 
 	(void)fd, (void)what, (void)arg;
-	if (work.config != control.running || !link || !frr_peer(link, guard->order.v6)) {
+	if (!still_there(guard))
 		work_end();
-		return;
-	}
-	if (!walk(link)) {
+	else if (!walk(link_of(guard)))
 		event_active(work.turn, EV_TIMEOUT, 0);
-		return;
-	}
-	if (work.candidates.n)
-		qsort(work.candidates.items, work.candidates.n, sizeof(struct ip_prefix),
-			prefix_order);
-	if (work.advertised.n)
-		qsort(work.advertised.items, work.advertised.n, sizeof(struct ip_prefix),
-			prefix_order);
-	if (frr_settled()) /* else what FRR said may be older than what it was given */
-		decide(guard, link);
-	work_end();
+	else if (work.decision->rc) /* a set that is not whole decides nothing */
+		work_end();
+	else
+		decide(guard);
 }
 
 static void on_told(const json_t *json, void *arg)
 {
 	(void)arg;
-	if (!json) {
+	work.decision = json ? calloc(1, sizeof(*work.decision)) : NULL;
+	if (!work.decision) {
 		work_end();
 		return;
 	}
 	work.told = json_incref((json_t *)(uintptr_t)json);
 	work.at = json_object_iter(json_object_get(work.listed, "routes"));
+	work.at_told = json_object_iter(json_object_get(work.told, "advertisedRoutes"));
 	work.peer[0] = '\0';
 	event_active(work.turn, EV_TIMEOUT, 0);
 }
@@ -347,6 +306,42 @@ static struct guard *guard_find(const char *link, bool v6)
 	return NULL;
 }
 
+static struct guard *guard_new(const char *link, bool v6)
+{
+	struct guard *guard = calloc(1, sizeof(*guard));
+
+	if (!guard)
+		return NULL;
+	snprintf(guard->order.link, CFG_NAME_MAX, "%s", link);
+	guard->order.v6 = v6;
+	TAILQ_INSERT_TAIL(&guards, guard, entry);
+	return guard;
+}
+
+bool frr_guard_adopt(struct frr_guard *found, unsigned n)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct cfg_link *link = config_link(control.running, found[i].link);
+		const struct cfg_bgp_peer *peer = link ? frr_peer(link, found[i].v6) : NULL;
+		struct guard *guard;
+
+		if (!peer || !peer->max_out || peer->max_out > GUARDED_MAX ||
+			guard_find(link->name, found[i].v6) ||
+			!(guard = guard_new(link->name, found[i].v6)))
+			continue;
+		guard->order.items = found[i].items;
+		guard->order.n = found[i].n < peer->max_out ? found[i].n : peer->max_out;
+		guard->listed = any = true;
+		found[i].items = NULL;
+		log_event(LOG_LVL_INFO, link->name,
+			"IPv%c: %u prefixes were told under guard, and stay told",
+			found[i].v6 ? '6' : '4', guard->order.n);
+	}
+	return any;
+}
+
 void frr_guard_look(const struct cfg_link *link, bool v6, json_int_t received, json_int_t sent)
 {
 	const struct cfg_bgp_peer *peer = frr_peer(link, v6);
@@ -356,14 +351,8 @@ void frr_guard_look(const struct cfg_link *link, bool v6, json_int_t received, j
 	alarm_tell(link, v6, true, (unsigned)sent, peer->max_out);
 	if (!peer->max_out || peer->max_out > GUARDED_MAX)
 		return;
-	if (!guard && (uint64_t)sent * 100 >= (uint64_t)peer->max_out * ALARM) {
-		guard = calloc(1, sizeof(*guard));
-		if (!guard)
-			return;
-		memcpy(guard->order.link, link->name, CFG_NAME_MAX);
-		guard->order.v6 = v6;
-		TAILQ_INSERT_TAIL(&guards, guard, entry);
-	}
+	if (!guard && (uint64_t)sent * 100 >= (uint64_t)peer->max_out * ALARM)
+		guard = guard_new(link->name, v6);
 	if (guard)
 		guard->due = true;
 }

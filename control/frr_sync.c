@@ -45,6 +45,9 @@ static struct {
 	struct event *watch;
 	struct frr_status status;
 	struct frr_text rendered;
+	bool adopted; /* bgpd's lists of a former lintasd were looked at */
+	struct frr_guard *found;
+	unsigned n_found;
 	bool comparing; /* then `rendered` and `running` are the helper thread's */
 	struct frr_text running;
 	int commands; /* descriptor */
@@ -230,6 +233,8 @@ static void compare(void *arg)
 	struct secret s;
 
 	(void)arg;
+	if (sync_state.daemon == FRR_BGPD && !sync_state.adopted)
+		frr_guard_found(sync_state.running.bytes, &sync_state.found, &sync_state.n_found);
 	sync_state.rc = secret_open(&s);
 	if (sync_state.rc)
 		return;
@@ -241,6 +246,26 @@ static void compare(void *arg)
 		sync_state.rc = sync_state.commands;
 }
 
+/* Before anything is taken from bgpd: what a former lintasd had it tell. True: this round is over,
+ * because something else shall be rendered. */
+static bool guards_adopt(void)
+{
+	bool any;
+
+	if (sync_state.daemon != FRR_BGPD || sync_state.adopted)
+		return false;
+	sync_state.adopted = true;
+	any = frr_guard_adopt(sync_state.found, sync_state.n_found);
+	frr_guard_found_free(sync_state.found, sync_state.n_found);
+	sync_state.found = NULL;
+	sync_state.n_found = 0;
+	if (!any)
+		return false;
+	round_end();
+	frr_sync();
+	return true;
+}
+
 static void on_compared(void *arg)
 {
 	char what[180];
@@ -248,6 +273,8 @@ static void on_compared(void *arg)
 
 	(void)arg;
 	sync_state.comparing = false;
+	if (guards_adopt())
+		return;
 	if (rc) {
 		round_failed("comparing: ", rc);
 	} else if (sync_state.lines == 0) {

@@ -47,6 +47,7 @@ int main(int argc, char **argv)
 	unit_mirror_faults();
 	unit_netlink();
 	unit_frr();
+	unit_frr_guard();
 	unit_keeper();
 	unit_keeper_client();
 	unit_optics();

@@ -18,6 +18,7 @@ void unit_mirror(void);
 void unit_mirror_faults(void);
 void unit_netlink(void);
 void unit_frr(void);
+void unit_frr_guard(void);
 void unit_keeper(void);
 void unit_keeper_client(void);
 void unit_optics(void);
