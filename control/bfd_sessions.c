@@ -82,6 +82,8 @@ static void unset(struct bfd_peer *p)
 		dp_bfd_del(p->index);
 	p->set = p->was_up = false;
 	p->state = DP_BFD_DOWN;
+	if (p->hop)
+		mirror_hop_vouch(p->hop, false);
 	mirror_hop_put(p->hop);
 	p->hop = NULL;
 	revive(p);
@@ -274,6 +276,7 @@ void bfd_sessions_event(unsigned session)
 	down = info.downs != p->downs || (p->state == DP_BFD_UP && info.state != DP_BFD_UP);
 	p->downs = info.downs;
 	p->state = info.state;
+	mirror_hop_vouch(p->hop, info.state == DP_BFD_UP);
 	if (info.state == DP_BFD_UP) {
 		p->dead = false;
 		health_bfd(p->link, p->wanted.peer.af, true);

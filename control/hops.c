@@ -5,7 +5,9 @@
  * some seconds after an answer that we asked for did not come. Next hops of routes and tunnels are
  * kept resolved: the kernel is asked once when the first leg appears and, as long as it has no
  * answer, again with back-off; both are capped per link and second, so a routing table full of junk
- * next hops cannot make us flood a cloud. Control thread only. */
+ * next hops cannot make us flood a cloud. A neighbour whose BFD session is up is there (RFC 4861
+ * 7.3.1, RFC 5881): the kernel is told so when it doubts, and when it gives up all the same,
+ * because its questions were lost in an overload, the adjacency stays. Control thread only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +168,8 @@ static void wanted(const struct hop *hop, struct dp_adj *ret_adj)
 	if (neigh && neigh_valid(neigh)) {
 		ret_adj->kind = DP_ADJ_FORWARD;
 		memcpy(ret_adj->mac, neigh->mac, sizeof(ret_adj->mac));
+	} else if (hop->vouched && hop->now.kind == DP_ADJ_FORWARD) {
+		*ret_adj = hop->now; /* the kernel's questions or their answers were lost */
 	} else if (hop->failed && now_ns() < hop->failed_until_ns) {
 		ret_adj->kind = DP_ADJ_FAILED;
 	}
@@ -236,8 +240,21 @@ bool hops_flush(uint64_t end_ns)
 	return TAILQ_EMPTY(&renewing);
 }
 
+void hop_neigh_confirm(struct hop *hop)
+{
+	if (hop->now.kind == DP_ADJ_FORWARD && iface_usable(hop->iface) &&
+		neigh_may_ask(&hop->iface->gateways))
+		kernel_neigh_confirm(
+			hop->iface->mv->vrf, hop->iface->ifindex, &hop->key.nexthop, hop->now.mac);
+}
+
 void hop_neigh_failed(struct hop *hop)
 {
+	if (hop->vouched) {
+		hop_neigh_confirm(hop);
+		hop_ask(hop, hop->backoff_ms); /* should that be lost */
+		return;
+	}
 	if (!hop->asked)
 		return;
 	hop->failed_until_ns = now_ns() + FAILED_MS * MS;
@@ -348,6 +365,21 @@ void mirror_hop_put(struct hop *hop)
 uint32_t mirror_hop_adj(const struct hop *hop)
 {
 	return hop->adj;
+}
+
+/* Once it is not up any more, what the kernel thinks counts again. */
+void mirror_hop_vouch(struct hop *hop, bool up)
+{
+	const struct neigh *neigh = neigh_find(hop->iface, &hop->key.nexthop);
+
+	if (hop->vouched == up)
+		return;
+	hop->vouched = up;
+	if (up)
+		return;
+	hop_update(hop, false);
+	if (neigh && (neigh->state & NUD_FAILED))
+		hop_neigh_failed(hop);
 }
 
 bool mirror_hop_fits(const struct hop *hop, const struct link *link)

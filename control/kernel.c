@@ -309,12 +309,21 @@ bool kernel_neigh_pending(void)
 	return atomic_load(&asks_waiting);
 }
 
-int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed)
+static void neigh_begin(
+	struct ask *ask, int ifindex, const struct ip_addr *addr, uint16_t state, uint8_t flags)
 {
-	struct ask ask = { .fd = -1 };
 	struct ndmsg *msg =
-		begin(&ask.req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
-	uint32_t ext = NTF_EXT_MANAGED;
+		begin(&ask->req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
+
+	msg->ndm_family = addr->af;
+	msg->ndm_ifindex = ifindex;
+	msg->ndm_state = state;
+	msg->ndm_flags = flags;
+	put(&ask->req, NDA_DST, addr->bytes, ip_size(addr->af));
+}
+
+static int ask_send(struct vrf *vrf, struct ask *ask)
+{
 	int rc;
 
 	if (vrf->nl_request < 0)
@@ -322,24 +331,42 @@ int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, b
 	rc = ask_pipe < 0 ? ask_start() : 0;
 	if (rc < 0)
 		return rc;
-	msg->ndm_family = addr->af;
-	msg->ndm_ifindex = ifindex;
-	msg->ndm_state = NUD_NONE;
-	msg->ndm_flags = NTF_USE;
-	put(&ask.req, NDA_DST, addr->bytes, ip_size(addr->af));
-	if (managed)
-		put(&ask.req, NDA_FLAGS_EXT, &ext, sizeof(ext));
 	drain(vrf->nl_request);
-	ask.fd = fcntl(vrf->nl_request, F_DUPFD_CLOEXEC, 0);
-	if (ask.fd < 0)
+	ask->fd = fcntl(vrf->nl_request, F_DUPFD_CLOEXEC, 0);
+	if (ask->fd < 0)
 		return -errno;
 	atomic_fetch_add(&asks_waiting, 1);
-	if (write(ask_pipe, &ask, sizeof(ask)) == sizeof(ask))
+	if (write(ask_pipe, ask, sizeof(*ask)) == sizeof(*ask))
 		return 0;
 	rc = -errno;
 	atomic_fetch_sub(&asks_waiting, 1);
-	close(ask.fd);
+	close(ask->fd);
 	return rc;
+}
+
+int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed)
+{
+	struct ask ask = { .fd = -1 };
+	uint32_t ext = NTF_EXT_MANAGED;
+
+	neigh_begin(&ask, ifindex, addr, NUD_NONE, NTF_USE);
+	if (managed)
+		put(&ask.req, NDA_FLAGS_EXT, &ext, sizeof(ext));
+	return ask_send(vrf, &ask);
+}
+
+/* The kernel takes no state together with "managed", and without it forgets that it was: so that
+ * is said again. */
+int kernel_neigh_confirm(
+	struct vrf *vrf, int ifindex, const struct ip_addr *addr, const uint8_t mac[6])
+{
+	struct ask ask = { .fd = -1 };
+	int rc;
+
+	neigh_begin(&ask, ifindex, addr, NUD_REACHABLE, 0);
+	put(&ask.req, NDA_LLADDR, mac, 6);
+	rc = ask_send(vrf, &ask);
+	return rc ? rc : kernel_neigh_use(vrf, ifindex, addr, true);
 }
 
 /* ---- batches ---- */

@@ -38,6 +38,7 @@ struct hop {
 	bool failed;		  /* asked for and no answer: legs over it are dead */
 	bool asked;		  /* the kernel was asked to resolve it */
 	bool managed;		  /* and to keep it resolved */
+	bool vouched;		  /* BFD with it is up: it is there, whatever the kernel thinks */
 	bool waiting;		  /* in the queue of those to be asked for */
 	uint64_t failed_until_ns; /* packets are refused until then, held after */
 	uint64_t ask_ns;	  /* when to ask next */
@@ -60,6 +61,7 @@ bool hop_same(const struct dp_adj *a, const struct dp_adj *b);
 void hop_renew(struct hop *hop);  /* forced, by hops_flush */
 bool hops_flush(uint64_t end_ns); /* true: nothing is left */
 void hop_neigh_failed(struct hop *hop);
+void hop_neigh_confirm(struct hop *hop); /* BFD with it is up, and the kernel doubts it */
 void hop_ask(struct hop *hop, unsigned delay_ms);
 void hops_tick(void); /* every 100 ms: ask for what is due, let failed ones be tried again */
 /* Adjacency of DP_ADJ_NONE, LOCAL, BLACKHOLE, UNREACHABLE or PROHIBIT. */

@@ -32,6 +32,8 @@ struct hop;
 struct hop *mirror_hop_get(const struct link *link, const struct ip_addr *addr);
 void mirror_hop_put(struct hop *hop);
 uint32_t mirror_hop_adj(const struct hop *hop); /* the same for as long as it is held */
+/* Its BFD session is up, or is not any more. */
+void mirror_hop_vouch(struct hop *hop, bool up);
 bool mirror_hop_fits(const struct hop *hop, const struct link *link); /* still its interface */
 /* The adjacency toward a tunnel's remote end, for dp_link.underlay_adj; 0: unresolved. When the
  * answer or link->carrier of a tunnel changes the mirror calls control_publish() from the event
@@ -143,6 +145,9 @@ void kernel_batch_cancel(struct vrf *vrf);
 /* Ask the kernel to resolve a neighbour (NTF_USE), or to keep it resolved (NTF_EXT_MANAGED). No
  * answer, and no waiting: a thread sends it. -EAGAIN: too many wait already. */
 int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, bool managed);
+/* It is known to be there, at this address of its own (RFC 4861 7.3.1). */
+int kernel_neigh_confirm(
+	struct vrf *vrf, int ifindex, const struct ip_addr *addr, const uint8_t mac[6]);
 bool kernel_neigh_pending(void);		       /* some have not been sent yet */
 int kernel_ifindex(struct vrf *vrf, const char *name); /* > 0 or -errno */
 

@@ -111,6 +111,8 @@ static void settle(struct neigh *neigh, bool was_valid)
 	hop = hop_find(iface, &neigh->key.addr);
 	if (hop)
 		hop_update(hop, false);
+	if (hop && hop->vouched && (neigh->state & NUD_PROBE))
+		hop_neigh_confirm(hop);
 	review(neigh);
 	if (valid && !was_valid)
 		dp_hold_release(iface->link_id, &neigh->key.addr, forwarding(neigh));

@@ -433,7 +433,7 @@ struct dp_count dp_link_rx(uint16_t link); /* a row's sum, and what was punted o
 struct dp_count dp_link_tx(uint16_t link); /* a column's sum */
 
 enum dp_punt_class { /* order = priority */
-#define PUNT(name, text, budget) DP_PUNT_##name,
+#define PUNT(name, text, budget, ring) DP_PUNT_##name,
 #include "punt.def"
 #undef PUNT
 	DP_PUNT_COUNT
@@ -442,6 +442,7 @@ enum dp_punt_class { /* order = priority */
 struct dp_punt_desc {
 	const char *name, *text;
 	uint32_t budget_pps;
+	uint32_t ring; /* frames of one worker that may wait */
 };
 extern const struct dp_punt_desc dp_punt_desc[DP_PUNT_COUNT];
 struct dp_punt_stats {

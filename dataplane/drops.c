@@ -12,7 +12,7 @@ const struct dp_drop_desc dp_drop_desc[DP_DROP_COUNT] = {
 };
 
 const struct dp_punt_desc dp_punt_desc[DP_PUNT_COUNT] = {
-#define PUNT(name, text, budget) [DP_PUNT_##name] = { #name, text, budget },
+#define PUNT(name, text, budget, ring) [DP_PUNT_##name] = { #name, text, budget, ring },
 #include "punt.def"
 #undef PUNT
 };

@@ -4,10 +4,12 @@
  * tags off, one write to a ring of its own (one producer, one consumer), and a wake-up only when
  * the thread sleeps. Budgets come before the rings, so that junk of one link or class cannot fill
  * them; they are shared by all workers as one time of arrival per (link, class) (the generic cell
- * rate algorithm: no division, and a frame beyond the budget costs one load). Rings have two
- * priorities: BFD, BGP, LACP, VRRP, ARP and ND first. The thread takes turns: rings, neighbour
- * releases, kernel interfaces, timers; each part bounded, so that none starves another; nothing in
- * it can take long. It counts for itself (counters.h). */
+ * rate algorithm: no division, and a frame beyond the budget costs one load). Each
+ * class has a ring of its own: where the thread cannot follow, a flood of one loses no frame of
+ * another (a lost answer to ARP is a neighbour lost). The thread takes turns: rings, BFD, BGP,
+ * LACP, VRRP, ARP and ND first and more of them, neighbour releases, kernel interfaces, timers;
+ * each part bounded, so that none starves another; nothing in it can take long. It counts for
+ * itself (counters.h). */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,8 +27,8 @@
 #include "punt.h"
 #include "virtual.h"
 
-#define TURN_HIGH    256 /* frames a turn from a worker's ring */
-#define TURN_LOW     64
+#define TURN_HIGH    64 /* frames a turn from a worker's ring: bfd, bgp, lacp, vrrp, neigh */
+#define TURN_LOW     16
 #define TURN_HOLD    64
 #define TURN_RELEASE 256
 #define RELEASES     4096
@@ -51,7 +53,7 @@ _Static_assert(
 	sizeof(struct hold_item) % 4 == 0 && sizeof(struct release) % 4 == 0, "rte_ring elements");
 
 static struct {
-	struct rte_ring *high, *low, *hold; /* one worker's */
+	struct rte_ring *class[DP_PUNT_COUNT], *hold; /* one worker's */
 } queues[DP_WORKERS_MAX];
 static struct rte_ring *releases;
 static struct worker self; /* only its counters are used */
@@ -143,9 +145,7 @@ void punt_send(struct worker *w, struct rte_mbuf *m, uint16_t link, enum dp_punt
 	}
 	mbuf_meta(m)->link = link;
 	mbuf_meta(m)->class = class;
-	struct rte_ring *ring =
-		class <= DP_PUNT_neigh ? queues[w->index].high : queues[w->index].low;
-	if (rte_ring_sp_enqueue(ring, m)) {
+	if (rte_ring_sp_enqueue(queues[w->index].class[class], m)) {
 		punt_refuse(w, m, link, class, DP_DROP_punt_full);
 		return;
 	}
@@ -163,7 +163,7 @@ void punt_slow(struct worker *w, struct rte_mbuf *m, uint16_t member)
 		return punt_refuse(w, m, 0, DP_PUNT_lacp, DP_DROP_punt_limited);
 	mbuf_meta(m)->link = member;
 	mbuf_meta(m)->class = DP_PUNT_lacp;
-	if (rte_ring_sp_enqueue(queues[w->index].high, m))
+	if (rte_ring_sp_enqueue(queues[w->index].class[DP_PUNT_lacp], m))
 		return punt_refuse(w, m, 0, DP_PUNT_lacp, DP_DROP_punt_full);
 	bell_ring();
 }
@@ -233,10 +233,10 @@ static unsigned turn_rings(uint64_t now)
 {
 	unsigned n = tap_update();
 
-	for (unsigned i = 0; i < port_workers; i++)
-		n += take_frames(queues[i].high, TURN_HIGH);
-	for (unsigned i = 0; i < port_workers; i++)
-		n += take_frames(queues[i].low, TURN_LOW);
+	for (unsigned c = 0; c < DP_PUNT_COUNT; c++)
+		for (unsigned i = 0; i < port_workers; i++)
+			n += take_frames(
+				queues[i].class[c], c <= DP_PUNT_neigh ? TURN_HIGH : TURN_LOW);
 	for (unsigned i = 0; i < port_workers; i++)
 		n += take_holds(queues[i].hold, now);
 	return n + take_releases();
@@ -246,9 +246,11 @@ static bool rings_empty(void)
 {
 	bool empty = rte_ring_empty(releases);
 
-	for (unsigned i = 0; i < port_workers && empty; i++)
-		empty = rte_ring_empty(queues[i].high) && rte_ring_empty(queues[i].low) &&
-			rte_ring_empty(queues[i].hold);
+	for (unsigned i = 0; i < port_workers && empty; i++) {
+		empty = rte_ring_empty(queues[i].hold);
+		for (unsigned c = 0; c < DP_PUNT_COUNT && empty; c++)
+			empty = rte_ring_empty(queues[i].class[c]);
+	}
 	return empty;
 }
 
@@ -378,10 +380,17 @@ static bool rings_create(void)
 {
 	releases = ring_new("release", 0, sizeof(struct release), RELEASES);
 	for (unsigned i = 0; i < port_workers; i++) {
-		queues[i].high = ring_new("punt_high", i, sizeof(void *), PUNT_HIGH_RING);
-		queues[i].low = ring_new("punt_low", i, sizeof(void *), PUNT_LOW_RING);
+		char name[RTE_RING_NAMESIZE / 2];
+
+		for (unsigned c = 0; c < DP_PUNT_COUNT; c++) {
+			snprintf(name, sizeof(name), "punt_%s_", dp_punt_desc[c].name);
+			queues[i].class[c] =
+				ring_new(name, i, sizeof(void *), dp_punt_desc[c].ring);
+			if (!queues[i].class[c])
+				return false;
+		}
 		queues[i].hold = ring_new("hold", i, sizeof(struct hold_item), PUNT_HOLD_RING);
-		if (!queues[i].high || !queues[i].low || !queues[i].hold)
+		if (!queues[i].hold)
 			return false;
 	}
 	return releases;
@@ -432,11 +441,12 @@ static void rings_free(void)
 	struct rte_mbuf *m;
 
 	for (unsigned i = 0; i < DP_WORKERS_MAX; i++) {
-		struct rte_ring *frames[] = { queues[i].high, queues[i].low };
-		for (unsigned k = 0; k < RTE_DIM(frames); k++) {
-			while (frames[k] && !rte_ring_dequeue(frames[k], (void **)&m))
+		for (unsigned c = 0; c < DP_PUNT_COUNT; c++) {
+			struct rte_ring *ring = queues[i].class[c];
+
+			while (ring && !rte_ring_dequeue(ring, (void **)&m))
 				rte_pktmbuf_free(m);
-			rte_ring_free(frames[k]);
+			rte_ring_free(ring);
 		}
 		while (queues[i].hold &&
 			!rte_ring_dequeue_elem(queues[i].hold, &item, sizeof(item)))

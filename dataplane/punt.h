@@ -5,12 +5,15 @@
 #include "port.h"
 #include "worker.h"
 
-#define PUNT_HIGH_RING 512 /* a worker's frames for the kernel: bfd, bgp, lacp, neigh */
-#define PUNT_LOW_RING  512 /* the other classes */
 #define PUNT_HOLD_RING 256 /* a worker's packets for unknown neighbours */
-#define PUNT_RINGS     (PUNT_HIGH_RING + PUNT_LOW_RING + PUNT_HOLD_RING)
-#define PUNT_INJECT    1024 /* frames and released packets for a worker */
-#define WORKER_INBOX   2048 /* frames from other workers for a port this one owns */
+enum {			   /* all of a worker's rings */
+	PUNT_RINGS = PUNT_HOLD_RING
+#define PUNT(name, text, budget, ring) +(ring)
+#include "punt.def"
+#undef PUNT
+};
+#define PUNT_INJECT  1024 /* frames and released packets for a worker */
+#define WORKER_INBOX 2048 /* frames from other workers for a port this one owns */
 
 /* What a worker does with an mbuf from its inject ring: mbuf_meta()->class holds it. */
 enum inject { INJECT_FRAME, INJECT_RESUME, INJECT_FAIL };

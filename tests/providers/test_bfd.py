@@ -109,6 +109,22 @@ def timers_live(lab):
 
 
 @test
+def kernel_gives_up(lab):
+    """The kernel's questions to a peer are lost, as in an overload, and it gives the neighbour up: the session stays up,
+    and the kernel is told who is there."""
+    before = wait_for("four sessions are up", 15, lambda: up(lab))
+    for link, peer in WANTED:
+        lab.world.run("prod", "ip", "neigh", "change", peer, "dev", link, "nud", "failed")
+    wait_for("the kernel believes it", 5, lambda: all(
+        lab.world.json("prod", "ip", "-j", "neigh", "show", peer, "dev", link)[0]["state"] == ["REACHABLE"]
+        for link, peer in WANTED))
+    after = wait_for("each has sent for a detection time", 5, lambda: (lambda s: s and all(
+        s[w]["tx"] >= before[w]["tx"] + 5 for w in WANTED) and s)(show(lab)))
+    check(all(after[w]["downs"] == before[w]["downs"] and after[w].get("unsent") == before[w].get("unsent")
+              for w in WANTED), before, after)
+
+
+@test
 def bfdd_restart(lab):
     """bfdd is killed and comes back with other numbers: sessions go on, their peers notice nothing."""
     before = wait_for("four sessions are up", 15, lambda: up(lab))

@@ -4,8 +4,7 @@
 64 links (VLANs of one port), a session a family, against bfdpeer.c, which was written apart from lintasd. bfdd's peers
 are configured at vtysh (routing = "external"), because FRR takes minutes for the policy of 128 BGP peers. The load:
 routed traffic at 90 % of what passes without loss, and a flood of everything that is for the kernel, of at most
-FLOOD_MAX a second: at 60,000, and at 200 ms x 3 already at 15,000, some peers miss our packets: an open fault. At 300 ms x 3 and at 200 ms x 3, 20 s each,
-half for either load; --proof: 10 minutes each."""
+FLOOD_MAX a second. At 300 ms x 3 and at 200 ms x 3, 20 s each, half for either load; --proof: 10 minutes each."""
 import ipaddress
 import os
 import re
@@ -28,7 +27,7 @@ import topo  # noqa: E402
 LINKS, VLAN = 64, 500
 PEERS = [p for i in range(LINKS) for p in (f"10.200.{i}.1", str(ipaddress.ip_address(f"2001:db8:200:{i:x}::1")))]
 OURS = topo.mac("gw colo0")
-FLOOD_MAX = 15000
+FLOOD_MAX = 60000
 MUST_PUNT = ("bfd", "bgp", "neigh", "ike", "icmp", "other")  # and slow protocols, TTL, unknown neighbours: dropped
 
 
@@ -219,12 +218,14 @@ def counters(rig):
             {d["name"]: d["packets"] for d in data["drops"]}, data)
 
 
-overloaded = []  # what was lost while the wire itself lost frames
+overloaded = []  # sessions lost while the wire itself lost frames
 
 
 def once(rig, interval, name, frames, rate, seconds):
     """(sessions called dead, frames of the load that never reached the port, what to say)"""
     before = wait_for("128 sessions with these timers: " + rig.not_up(interval), 30, lambda: rig.all_up(interval))
+    if any(s["downs"] for s in before.values()):
+        overloaded.append(0)  # while a rate without loss was looked for, beyond it
     had = received(rig)
     sent, took = fed(rig.feed(frames, name, rate, seconds), seconds)
     measure.pause(0.1)
@@ -333,8 +334,7 @@ def main():
     rig = Rig(folder, args.build)
     try:
         test = Test(rig.up(), 600 if proof else 20)
-        # flood_200 is known to fail: peers miss our packets, though none of theirs is lost. Not claimed; in the proof.
-        for name in ("all_up", "traffic", "flood_300", "timers_200", "traffic_200", *(["flood_200"] if proof else []), "peer_agrees"):
+        for name in ("all_up", "traffic", "flood_300", "timers_200", "traffic_200", "flood_200", "peer_agrees"):
             failed += not harness.one(test, f"bfd_many/{name}", lambda t, n=name: getattr(t, n)())
     except Exception as e:
         print(f"FAIL bfd_many: {reason(e)}")
