@@ -98,6 +98,8 @@ static void tags(const struct parse *p, const struct cfg_link *link)
 	const struct cfg_circuit *circuit = link->circuit;
 	char path[80];
 
+	if (!link->vlan && parse_given(p, AT("vlan")))
+		is = NULL; /* what was meant is not known: it has been complained about */
 	for (unsigned i = 0; i < profile->encaps.n; i++)
 		may = pool_printf(p->work, "%s%s%s", may, i ? ", " : "", profile->encaps.items[i]);
 	if (is && profile->encaps.n && !unsayable(&profile->encaps) &&
@@ -308,6 +310,24 @@ static void levers(const struct parse *p, const struct cfg_profile *profile)
 	}
 }
 
+/* The big clouds' interconnects know of no static routes. */
+static void without_bgp(const struct parse *p, const struct cfg_link *link)
+{
+	static const char *const all[] = { "aws", "azure", "gcp", "oci" };
+	const struct cfg_profile *profile = link->profile;
+	char path[80], key[80];
+
+	if (profile->kind != CFG_KIND_INTERCONNECT || !profile->provider || link->bgp.v4.present ||
+		link->bgp.v6.present || parse_given(p, at(key, sizeof(key), link, "bgp")))
+		return;
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (!strcmp(profile->provider, all[i]))
+			prov_report(p, PROV_NO_BGP, AT(""),
+				"%s routes by BGP only: add bgp = { v4 = { peer = \"...\"; asn = "
+				"\"...\"; }; };",
+				profile->name);
+}
+
 static void check_one(const struct parse *p, const struct cfg_link *link)
 {
 	char path[80];
@@ -319,6 +339,7 @@ static void check_one(const struct parse *p, const struct cfg_link *link)
 	if (!link->centre && !(link->zone && link->zone->centre))
 		prov_report(p, PROV_NO_CENTRE, AT(""), "who pays? Give centre = \"...\"; here%s",
 			link->zone ? " or to its zone" : "");
+	without_bgp(p, link);
 	prov_check_bgp(p, link);
 }
 

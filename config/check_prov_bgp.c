@@ -33,10 +33,14 @@ static void asns(const struct parse *p, const struct session *s)
 	uint32_t own = s->peer->local_as ? s->peer->local_as : p->config->gateway.asn;
 	char path[80];
 
-	if (own && profile_has_asn(&s->profile->asn_reserved, own))
+	if (own && profile_has_asn(&s->profile->asn_reserved, own) && s->peer->local_as)
 		prov_report(p, PROV_ASN_RESERVED, AT("local_as"),
-			"%s keeps AS %u for itself: show it another with local_as",
-			s->profile->name, own);
+			"%s keeps AS %u for itself: show it another", s->profile->name, own);
+	else if (own && profile_has_asn(&s->profile->asn_reserved, own))
+		prov_report(p, PROV_ASN_RESERVED, "gateway.asn",
+			"%s keeps AS %u for itself: choose another, or show this neighbour one "
+			"with links.%s.bgp.v%c.local_as",
+			s->profile->name, own, s->link->name, s->v6 ? '6' : '4');
 	if (s->peer->asn && s->profile->asn_theirs.n &&
 		!profile_has_asn(&s->profile->asn_theirs, s->peer->asn))
 		prov_report(p, PROV_ASN_THEIRS, AT("asn"),
@@ -236,13 +240,31 @@ static void own_prefixes(const struct parse *p, const struct cfg_link *link, con
 				link->profile->name);
 }
 
+/* Was reach, or the zone's list, misspelt? That has been said, and nothing follows from it. */
+static bool reach_broken(const struct parse *p)
+{
+	for (unsigned i = 0; i < p->config->n_reach; i++)
+		if (!p->config->reach[i].between[0] || !p->config->reach[i].between[1])
+			return true;
+	return parse_given(p, "reach") && !p->config->n_reach && p->errors->n_fatal;
+}
+
+static bool zone_broken(const struct parse *p, const struct cfg_zone *zone)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s.%s.prefixes", zone->partner ? "partners" : "clouds",
+		zone->name);
+	return !zone->prefixes.n && p->errors->n_fatal && parse_given(p, path);
+}
+
 static void exports(const struct parse *p, const struct cfg_link *link)
 {
 	const struct cfg_filter_list *list = &link->bgp.announce;
 	char path[80], text[IP_STRLEN];
 
 	snprintf(path, sizeof(path), "links.%s.bgp.announce", link->name);
-	if (!list->n && !config_given(&link->given, "bgp.announce"))
+	if (!list->n && !config_given(&link->given, "bgp.announce") && !reach_broken(p))
 		prov_report(p, PROV_NO_EXPORT, path,
 			"nothing is announced: give announce = [ ... ]; or let reach open it; "
 			"announce = [ ]; if that is meant");
@@ -268,7 +290,7 @@ static void imports(const struct parse *p, const struct cfg_link *link)
 
 	snprintf(path, sizeof(path), "links.%s.bgp.accept", link->name);
 	if (!list->n && link->zone && link->profile->kind != CFG_KIND_PARTNER &&
-		!config_given(&link->given, "bgp.accept"))
+		!config_given(&link->given, "bgp.accept") && !zone_broken(p, link->zone))
 		prov_report(p, PROV_NO_IMPORT, path,
 			"nothing is accepted: give '%s' its prefixes, or accept = [ ... ]; here; "
 			"accept = [ ]; if that is meant",

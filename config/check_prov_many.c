@@ -16,7 +16,8 @@ static const char *at(char *buf, size_t size, const struct cfg_link *link, const
 	return buf;
 }
 
-#define AT(key) at(path, sizeof(path), link, key)
+#define AT(key)	      at(path, sizeof(path), link, key)
+#define PAIR_LOOKBACK 16 /* links of one cloud that are compared: a circuit has two */
 
 /* ---- links of one connection ---- */
 
@@ -96,6 +97,44 @@ static void unequal(
 			first->name);
 }
 
+/* The peering has one inner tag on both ends of an ExpressRoute circuit; the outer tags, or the
+ * ports, tell primary and secondary apart. Two links are the ends of one circuit when they share
+ * an id or our circuit, and when the cloud has no others. */
+static bool ends_of_one(const struct cfg_link *a, const struct cfg_link *b, unsigned n)
+{
+	if (a->id && b->id)
+		return !strcmp(a->id, b->id);
+	if (!a->circuit || !b->circuit)
+		return false;
+	if (a->circuit == b->circuit || n == 2)
+		return true;
+	return a->circuit->id && b->circuit->id && !strcmp(a->circuit->id, b->circuit->id);
+}
+
+static void pair_tags(const struct parse *p, const struct cfg_link *const *links, unsigned n)
+{
+	const struct cfg_profile *profile = links[0]->profile;
+	char path[80];
+
+	if (profile->kind != CFG_KIND_INTERCONNECT || !profile->provider ||
+		strcmp(profile->provider, "azure"))
+		return;
+	for (unsigned i = 1; i < n; i++)
+		for (unsigned j = 0; j < i && j < PAIR_LOOKBACK; j++) {
+			const struct cfg_link *link = links[i], *other = links[i - 1 - j];
+
+			if (!link->vlan || !other->vlan || link->vlan == other->vlan ||
+				!ends_of_one(other, link, n))
+				continue;
+			prov_report(p, PROV_PAIR_TAGS, AT("vlan"),
+				"%u, link '%s' has %u: primary and secondary of a circuit carry a "
+				"peering with the same tag: set both alike, each over a circuit "
+				"(port or stag) of its own",
+				link->vlan, other->name, other->vlan);
+			break;
+		}
+}
+
 static void connections(const struct parse *p, const struct cfg_link **links, unsigned n)
 {
 	unsigned first = 0;
@@ -107,8 +146,10 @@ static void connections(const struct parse *p, const struct cfg_link **links, un
 			unequal(p, links[first], links[i]);
 			continue;
 		}
-		if (links[first]->zone)
+		if (links[first]->zone) {
 			alone(p, links[first], i - first);
+			pair_tags(p, links + first, i - first);
+		}
 		first = i;
 	}
 }
@@ -194,6 +235,38 @@ static void tier(const struct parse *p, const struct cfg_path *path, unsigned t)
 				run, used[i - 1]->name, t + 1, used[i - 1]->ecmp_max);
 		run = 0;
 	}
+}
+
+/* Tunnels have none: one way into the internet may be all there is. */
+static const struct cfg_port *port_of(const struct cfg_link *link)
+{
+	return link->circuit ? link->circuit->port : NULL;
+}
+
+/* Is every link of the path, in several tiers, lost with one port? */
+static void one_port(const struct parse *p, const struct cfg_path *path)
+{
+	const struct cfg_port *port = NULL;
+	bool profiled = false;
+	char where[64];
+
+	if (path->n_tiers < 2)
+		return;
+	for (unsigned t = 0; t < path->n_tiers; t++)
+		for (unsigned i = 0; i < path->tiers[t].n; i++) {
+			const struct cfg_link *link = path->tiers[t].links[i];
+
+			if (!port_of(link) || (port && port_of(link) != port))
+				return;
+			port = port_of(link);
+			profiled |= !!link->profile;
+		}
+	snprintf(where, sizeof(where), "paths.%s.tiers", path->name);
+	if (port && profiled && !port->lag.n)
+		prov_report(p, PROV_ONE_PORT, where,
+			"every link of it is on port '%s': what takes the primary takes the backup "
+			"too: put one of them on another port",
+			port->name);
 }
 
 /* ---- AS numbers ---- */
@@ -341,5 +414,7 @@ void prov_check_many(const struct parse *p)
 	for (unsigned i = 0; i < config->n_paths; i++)
 		for (unsigned t = 0; t < config->paths[i].n_tiers; t++)
 			tier(p, &config->paths[i], t);
+	for (unsigned i = 0; i < config->n_paths; i++)
+		one_port(p, &config->paths[i]);
 	as_loops(p);
 }

@@ -68,6 +68,22 @@ static void by_room(const struct walk *w, char *origin, size_t size)
 		snprintf(origin, size, "underlay %s", link->underlay->name);
 }
 
+/* "off: BFD is on (lintas.conf:12)": the profile's graceful restart does not hold beside BFD. */
+static void by_bfd(const struct walk *w, char *origin, size_t size)
+{
+	const struct cfg_source *src;
+	char key[24];
+
+	snprintf(key, sizeof(key), "%.6s.bfd", w->path);
+	src = config_given(&w->link->given, key);
+	if (!src && w->link->profile)
+		src = profile_said(w->link->profile, "bfd", NULL);
+	if (src)
+		snprintf(origin, size, "BFD is on (%s:%u)", src->file ? src->file : "?", src->line);
+	else
+		snprintf(origin, size, "BFD is on");
+}
+
 static void derived(const struct walk *w, const struct key *key, char *origin, size_t size)
 {
 	const struct cfg_link *link = w->link;
@@ -87,6 +103,10 @@ static void derived(const struct walk *w, const struct key *key, char *origin, s
 		snprintf(origin, size, "reach");
 	else if (!strcmp(k, "bgp.inbound") && path)
 		snprintf(origin, size, "path %s, tier %u", path->name, tier + 1);
+	else if (!strcmp(k, "bgp.inbound"))
+		snprintf(origin, size, "default: in no path");
+	else if (strstr(k, ".graceful_restart") && link->profile)
+		by_bfd(w, origin, size);
 	else if (!strcmp(k, "probe") && !path)
 		snprintf(origin, size, "static.via");
 	else if (!strncmp(k, "probing.source", 14))

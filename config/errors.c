@@ -109,7 +109,7 @@ void cfg_errors_print(const struct cfg_errors *errors, FILE *out)
 			fprintf(out, "%s:%u: ", error->file, error->line);
 		else if (error->file)
 			fprintf(out, "%s: ", error->file);
-		fprintf(out, "%s", error->warning ? "warning: " : "");
+		fprintf(out, "%s", error->warning ? "warning: " : "error: ");
 		if (error->key)
 			fprintf(out, "%s: ", error->key);
 		fprintf(out, "%s\n", error->text);

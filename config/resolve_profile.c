@@ -175,7 +175,9 @@ bool resolve_by_profile(const struct cfg_link *link, const char *key)
 	key += strlen("bgp.v4.");
 	if (!strcmp(key, "multihop"))
 		return profile->multihop && !said(link, family, "gtsm");
-	if (!strcmp(key, "graceful_restart") || !strcmp(key, "bfd"))
+	if (!strcmp(key, "graceful_restart")) /* with BFD it is off, whatever the profile says */
+		return !(v6 ? &link->bgp.v6 : &link->bgp.v4)->bfd.enabled;
+	if (!strcmp(key, "bfd"))
 		return true;
 	if ((!strcmp(key, "keepalive") || !strcmp(key, "hold")) &&
 		(said(link, family, "keepalive") || said(link, family, "hold")))

@@ -368,22 +368,22 @@ static void test_json(void)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{ "{ \"schema\": 1,\n \"gateway\": { \"name\": }", "j.json:2: unexpected token" },
-		{ "[ 1 ]", "j.json: must be one object" },
+		{ "{ \"schema\": 1,\n \"gateway\": { \"name\": }", "j.json:2: error: unexpected token" },
+		{ "[ 1 ]", "j.json: error: must be one object" },
 		{ "{ \"a\": 1, \"a\": 2 }", "duplicate object key" },
-		{ "{ \"a b\": 1 }", "j.json: a b: is not a name" },
+		{ "{ \"a b\": 1 }", "j.json: error: a b: is not a name" },
 		{ "{ \"schema\": 1, \"gateway\": { \"name\": \"g\", \"workers\": \"1\", \"poll\": "
 		  "null } }",
-			"j.json: poll: null is no value" },
+			"j.json: error: poll: null is no value" },
 		{ "{ \"schema\": 1, \"gateway\": { \"name\": \"g\", \"workers\": \"1\", \"asn\": "
 		  "65010 } }",
-			"j.json: gateway.asn: must be an AS number" },
+			"j.json: error: gateway.asn: must be an AS number" },
 		{ "{ \"schema\": 1, \"gateway\": { \"name\": \"g\", \"workers\": \"1\" },"
 		  " \"ports\": { \"p\": { \"device\": \"net_tap0\", \"mtu\": 99999999999 } } }",
-			"j.json: ports.p.mtu: 99999999999 is out of range" },
+			"j.json: error: ports.p.mtu: 99999999999 is out of range" },
 		{ "{ \"schema\": 1, \"gateway\": { \"name\": \"g\", \"workers\": \"1\" }, "
 		  "\"vrfs\": { \"v\": { \"lopback\": 1 } } }",
-			"j.json: vrfs.v.lopback: unknown key: did you mean 'loopback'?" },
+			"j.json: error: vrfs.v.lopback: unknown key: did you mean 'loopback'?" },
 	};
 	struct cfg_errors errors;
 	char *text;

@@ -338,7 +338,9 @@ static void test_origins(void)
 		{ "centre", "\"x\"", "cloud aws", false },
 		{ "profile.out_beyond", "\"down\"", "profiles/2026.11/aws.conf", false },
 		{ "profile.levers.high.communities", "[ \"7224:7300\" ]", "aws.conf", false },
-		{ "profile.max_out_v4", "50", "p.conf:10)", false }, { NULL, NULL, NULL, false } };
+		{ "profile.max_out_v4", "50", "p.conf:10)", false },
+		{ "bgp.v4.graceful_restart", "\"off\"", "BFD is on", false },
+		{ NULL, NULL, NULL, false } };
 	struct cfg_errors errors;
 	struct config *c;
 
@@ -354,6 +356,60 @@ static void test_origins(void)
 	}
 	cfg_errors_free(&errors);
 	config_free(c);
+	confdir_clean();
+}
+
+/* ---- one mistake, one complaint ---- */
+
+/* What follows from a typo is not said as well; and each is said where it was written. */
+static void test_follow_on(void)
+{
+	static const struct {
+		const char *vlan, *peer, *reach, *expected;
+	} rows[] = {
+		{ "5000", "aws", "", "links.l.vlan: 5000 is out of range" },
+		{ "40", "awss", "", "reach.z.between: no cloud 'awss'" },
+		{ "40", "aws", "local_as = \"65515\"; ", "links.l.bgp.v4.local_as: PROV-38" },
+	};
+	char text[1200], *all;
+	struct cfg_errors errors;
+	struct config *config;
+	size_t len;
+
+	confdir_make();
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			"profiles = \"2026.11\"; schema = 1;\n"
+			"gateway = { name = \"g\"; workers = \"1\"; asn = \"65010\"; router_id = "
+			"\"10.0.0.1\"; };\n"
+			"ports = { p = { device = \"net_tap0\"; }; }; vrfs = { v = { }; };\n"
+			"circuits = { c = { port = \"p\"; }; };\n"
+			"clouds = { aws = { prefixes = [ \"10.40.0.0/16\" ]; };\n"
+			" azure = { prefixes = [ \"10.70.0.0/16\" ]; centre = \"x\"; }; };\n"
+			"reach = { z = { between = [ \"%s\", \"azure\" ]; }; };\n"
+			"links = { l = { circuit = \"c\"; vlan = %s; vrf = \"v\"; cloud = "
+			"\"azure\"; "
+			"profile = \"azure-er-private\";\n"
+			" address = [ \"10.250.0.1/30\" ]; bgp = { v4 = { peer = \"10.250.0.2\"; "
+			"asn = \"12076\"; %s}; }; }; };\n",
+			rows[i].peer, rows[i].vlan, rows[i].reach);
+		confdir_write("p.conf", text, strlen(text));
+		config = config_load(confdir_path("p.conf"), &errors);
+		CU_ASSERT_PTR_NULL(config);
+		CU_ASSERT_EQUAL(errors.n_fatal, 1);
+		CU_ASSERT_EQUAL(errors.n, 2); /* and PROV-41: one link only */
+		all = NULL;
+		FILE *out = open_memstream(&all, &len);
+		cfg_errors_print(&errors, out);
+		fclose(out);
+		CU_ASSERT_PTR_NOT_NULL(strstr(all, rows[i].expected));
+		CU_ASSERT_PTR_NOT_NULL(strstr(all, "error: "));
+		if (errors.n != 2 || !strstr(all, rows[i].expected))
+			printf("expected %s, got %s\n", rows[i].expected, all);
+		free(all);
+		cfg_errors_free(&errors);
+		config_free(config);
+	}
 	confdir_clean();
 }
 
@@ -563,6 +619,7 @@ void unit_providers(void)
 		{ "rules", test_rules },
 		{ "golden", test_golden },
 		{ "effective", test_effective },
+		{ "follow_on", test_follow_on },
 		{ "origins", test_origins },
 		{ "custom", test_custom },
 		{ "diff", test_diff },
