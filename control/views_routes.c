@@ -6,14 +6,21 @@
  * every route that is missing, and what they let pass was stopped by BGP itself: our AS number in
  * the path, a next hop nobody can reach, a route of the neighbour's own. The three lists of each
  * family are asked for one after the other, then walked as a stream, as fast as the client reads.
+ * What FRR prints as told is what its route map made of a route, so prepending and MED are in it;
+ * it lacks what is put on when the packet is written: our AS number, our address as next hop. Those
+ * are put on here by the same rules, and the communities are those of the lever that is rendered:
+ * FRR does not print them. Of what others' routes are not told only the number is shown, by reason,
+ * unless `all` is asked for.
  * A reload meanwhile ends the answer: its reasons would be another configuration's. */
 #include <stdlib.h>
 #include <string.h>
 #include "frr.h"
+#include "frr_maps.h"
 #include "frr_own.h"
 #include "views.h"
 
-#define ROWS 100
+#define ROWS	 100
+#define PATH_LEN 4096 /* beyond it a path is shown as FRR has it */
 
 enum direction { RECEIVED, ADVERTISED, REJECTED, DIRECTIONS };
 static const char *const directions[DIRECTIONS] = { "received", "advertised", "rejected" };
@@ -28,7 +35,8 @@ struct routes {
 	struct frr_orders orders;	   /* of the step that runs */
 	unsigned part; /* what is walked: family * 2 + (0: inward, 1: outward) */
 	void *at;
-	bool entered;
+	bool entered, all;
+	unsigned untold[2][FRR_VERDICTS]; /* by family: rejected outward, where not all is shown */
 };
 
 static const struct cfg_link *link_of(const struct routes *r)
@@ -144,6 +152,54 @@ static enum frr_verdict judge_told(struct routes *r, const struct cfg_link *link
 		       : FRR_KEPT;
 }
 
+/* ---- as told ---- */
+/* Whom the neighbour sends to: our address in its subnet, else the link's first. */
+static bool own_address(const struct cfg_link *link, const struct ip_addr *peer, char *text)
+{
+	struct ip_addr addr, own = { 0 };
+
+	for (unsigned i = 0; i < link->n_address; i++) {
+		addr = ip_prefix_addr(&link->address[i]);
+		if (addr.af != peer->af)
+			continue;
+		if (!own.af || ip_prefix_contains(&link->address[i], peer))
+			own = addr;
+		if (ip_prefix_contains(&link->address[i], peer))
+			break;
+	}
+	return own.af && ip_addr_format(&own, text);
+}
+
+static json_t *communities_of(const struct routes *r, const struct cfg_link *link)
+{
+	enum frr_conduct conduct = frr_conduct_of(r->config, &r->orders, link);
+	const struct cfg_words *words = &link->bgp.levers[frr_inbound(link, conduct)].communities;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < words->n; i++)
+		json_array_append_new(list, json_string(words->items[i]));
+	return list;
+}
+
+/* What the packet says: FRR's route with what it puts on last. */
+static void as_told(const struct routes *r, const struct cfg_link *link, bool v6, json_t *row)
+{
+	const struct cfg_bgp_peer *peer = frr_peer(link, v6);
+	const char *path = json_string_value(json_object_get(row, "path")),
+		   *hop = json_string_value(json_object_get(row, "next_hop"));
+	uint32_t own = frr_local_as(r->config, peer);
+	char text[PATH_LEN], address[IP_STRLEN];
+
+	if (peer->asn != r->config->gateway.asn && path && strlen(path) < sizeof(text) - 12) {
+		snprintf(text, sizeof(text), "%u%s%s", own, *path ? " " : "", path);
+		json_object_set_new(row, "path", json_string(text));
+	}
+	if (hop && (!strcmp(hop, "0.0.0.0") || !strcmp(hop, "::")) &&
+		own_address(link, &peer->peer, address))
+		json_object_set_new(row, "next_hop", json_string(address));
+	json_object_set_new(row, "communities", communities_of(r, link));
+}
+
 /* ---- rows ---- */
 static json_t *row_of(const struct cfg_link *link, const char *prefix, bool inward,
 	const json_t *route, enum frr_verdict verdict, const char *from)
@@ -159,10 +215,10 @@ static json_t *row_of(const struct cfg_link *link, const char *prefix, bool inwa
 	where(link, v6, inward, verdict, source, sizeof(source));
 	if (verdict == FRR_UNLISTED || verdict == FRR_NO_POLICY)
 		snprintf(list, sizeof(list), " (%s)", inward ? "accept" : "announce");
-	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:s?, s:b, s:o, s:s?}", "family",
+	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:O?, s:s?, s:b, s:o, s:s?}", "family",
 		v6 ? "ipv6" : "ipv4", "prefix", prefix, "direction", inward ? "in" : "out",
-		"next_hop", hop, "path", path, "med", json_integer_value(med), "from",
-		from && *from ? from : NULL, "passes", verdict == FRR_PASSES, "reason",
+		"next_hop", hop, "path", path, "med", med, "from", from && *from ? from : NULL,
+		"passes", verdict == FRR_PASSES, "reason",
 		verdict == FRR_PASSES ? json_null()
 				      : json_sprintf("%s%s", frr_verdict_texts[verdict], list),
 		"where", *source ? source : NULL);
@@ -192,7 +248,10 @@ static void outward_row(struct routes *r, const struct cfg_link *link, const cha
 	if (ip_prefix_parse(name, &prefix))
 		return;
 	if (r->direction == ADVERTISED) {
-		json_array_append_new(rows, row_of(link, name, false, route, FRR_PASSES, NULL));
+		json_t *row = row_of(link, name, false, route, FRR_PASSES, NULL);
+
+		as_told(r, link, prefix.af == AF_INET6, row);
+		json_array_append_new(rows, row);
 		return;
 	}
 	told = json_object_get(
@@ -200,9 +259,23 @@ static void outward_row(struct routes *r, const struct cfg_link *link, const cha
 	if (json_object_get(told, name))
 		return;
 	verdict = judge_told(r, link, &prefix, route, from);
-	if (verdict != FRR_BACK)
+	if (verdict != FRR_BACK && !r->all)
+		r->untold[prefix.af == AF_INET6][verdict]++;
+	else if (verdict != FRR_BACK)
 		json_array_append_new(
 			rows, row_of(link, name, false, path_from(route, NULL), verdict, from));
+}
+
+/* A row for each reason, at the end of a family's outward walk. */
+static void untold_rows(const struct routes *r, bool v6, json_t *rows)
+{
+	for (unsigned i = 0; i < FRR_VERDICTS; i++)
+		if (r->untold[v6][i])
+			json_array_append_new(
+				rows, json_pack("{s:s, s:n, s:s, s:b, s:i, s:s}", "family",
+					      v6 ? "ipv6" : "ipv4", "prefix", "direction", "out",
+					      "passes", 0, "count", (int)r->untold[v6][i], "reason",
+					      frr_verdict_texts[i]));
 }
 
 /* What part of the answers is walked; NULL: not at all. */
@@ -244,6 +317,8 @@ static json_t *step(void *state)
 			(r->part % 2 ? outward_row : inward_row)(r, link,
 				json_object_iter_key(r->at), json_object_iter_value(r->at), rows);
 		}
+		if (r->part % 2 && !r->all)
+			untold_rows(r, r->part / 2, rows);
 	}
 	return rows;
 }
@@ -297,8 +372,10 @@ void view_bgp_routes(struct api_request *request, const json_t *args)
 {
 	const char *text = NULL;
 	struct link *link = NULL;
+	bool all = false;
 	struct view_arg table[] = { { "name", VIEW_LINK, &link, true, 0, 0 },
-		{ "direction", VIEW_STRING, &text, true, 0, 0 } };
+		{ "direction", VIEW_STRING, &text, true, 0, 0 },
+		{ "all", VIEW_BOOL, &all, false, 0, 0 } };
 	unsigned direction = 0;
 	struct routes *r;
 
@@ -317,6 +394,7 @@ void view_bgp_routes(struct api_request *request, const json_t *args)
 	else {
 		r->request = request;
 		r->config = control.running;
+		r->all = all;
 		r->direction = (enum direction)direction;
 		memcpy(r->link, link->name, CFG_NAME_MAX);
 		ask_next(r);

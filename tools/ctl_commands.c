@@ -161,13 +161,15 @@ const struct ctl_command ctl_commands[] = {
 		.verb = "routes",
 		.api = "bgp routes",
 		.args = { { CTL_TEXT, NULL, "name", "NAME", true, "link" },
-			{ CTL_TEXT, NULL, "direction", "received|advertised|rejected", true,
-				NULL } },
+			{ CTL_TEXT, NULL, "direction", "received|advertised|rejected", true, NULL },
+			{ CTL_FLAG, "all", "all", NULL, false, NULL } },
 		.item = print_bgp_route,
-		.columns = "PREFIX|DIR|NEXT HOP|PATH|>MED|FROM|REASON|WHERE",
+		.columns = "PREFIX|DIR|NEXT HOP|PATH|>MED|COMMUNITIES|FROM|REASON|WHERE",
 		.empty = "no such routes",
-		.help = "routes of a link's neighbours: as received before any filter, as told, "
-			"or those refused, and why" },
+		.help = "routes of a link's neighbours: as received before any filter, as they are "
+			"told, "
+			"or those refused, and why; rejected counts what is not told to them, all "
+			"lists it" },
 	{ .object = "bfd",
 		.verb = "show",
 		.api = "bfd show",

@@ -1,4 +1,5 @@
 /* Tables of objects: ports, links, VRFs, routes, neighbours, path groups, BGP sessions, VRRP. */
+#include <stdlib.h>
 #include <string.h>
 #include "ctl.h"
 
@@ -300,17 +301,49 @@ static void cell_discarded(struct table *t, const json_t *discarded)
 	table_cell(t, text);
 }
 
+/* Of a neighbour that says nothing there are no timers, only what RFC 5880 has us assume. */
+static void cell_remote(struct table *t, const json_t *session)
+{
+	const char *state = get_str(session, "state", "?");
+
+	if (!strcmp(state, "up") || !strcmp(state, "init"))
+		cell_timers(t, json_object_get(session, "remote"));
+	else
+		table_cell(t, "-");
+}
+
+static int by_link(const void *x, const void *y)
+{
+	const json_t *a = *(json_t *const *)x, *b = *(json_t *const *)y;
+	int order = strcmp(get_str(a, "link", ""), get_str(b, "link", ""));
+
+	return order ? order : strcmp(get_str(a, "peer", ""), get_str(b, "peer", ""));
+}
+
+/* Sorted; the caller frees it, not what it points to. */
+static json_t **by_links(const json_t *list)
+{
+	size_t n = json_array_size(list);
+	json_t **all = calloc(n + 1, sizeof(*all));
+
+	for (size_t i = 0; all && i < n; i++)
+		all[i] = json_array_get(list, i);
+	if (all)
+		qsort(all, n, sizeof(*all), by_link);
+	return all;
+}
+
 void print_bfd(struct ctl_print *print, const json_t *bfd)
 {
 	const json_t *s, *sessions = json_object_get(bfd, "sessions");
+	json_t **sorted = by_links(sessions);
 	struct table *t;
 	char buf[FORMAT_LEN];
-	size_t i;
 
 	t = table_new(print->out,
 		"LINK|PEER|STATE|>SINCE|LOCAL ms|REMOTE ms|>DETECT ms|>LONGEST ms|"
 		">RX|>TX|>DOWNS|DISCARDED|DIAGNOSTIC");
-	json_array_foreach(sessions, i, s) {
+	for (unsigned i = 0; sorted && (s = sorted[i]); i++) {
 		const char *why = get_str(s, "why", NULL);
 
 		table_cell(t, get_str(s, "link", "?"));
@@ -318,7 +351,7 @@ void print_bfd(struct ctl_print *print, const json_t *bfd)
 		table_cell(t, get_str(s, "state", "?"));
 		table_cell(t, format_duration(get_int(s, "since_ms") / 1000, buf));
 		cell_timers(t, json_object_get(s, "local"));
-		cell_timers(t, json_object_get(s, "remote"));
+		cell_remote(t, s);
 		table_cellf(t, "%g", (double)get_int(s, "detect_us") / 1000);
 		table_cellf(t, "%.1f", (double)get_int(s, "longest_silence_us") / 1000);
 		table_cell(t, format_count((uint64_t)get_int(s, "rx"), buf));
@@ -329,6 +362,7 @@ void print_bfd(struct ctl_print *print, const json_t *bfd)
 		table_row(t);
 	}
 	table_free(t);
+	free(sorted);
 	if (!json_array_size(sessions))
 		fprintf(stderr, "no BFD sessions: %s\n", get_str(bfd, "bfdd", "?"));
 }
@@ -359,13 +393,24 @@ void print_vrrp(struct ctl_print *print, const json_t *r)
 
 void print_bgp_route(struct ctl_print *print, const json_t *r)
 {
+	const json_t *count = json_object_get(r, "count"),
+		     *words = json_object_get(r, "communities");
 	struct table *t = print->table;
+	char text[512];
 
-	table_cell(t, get_str(r, "prefix", "?"));
+	if (count) /* of those not told: how many, by reason */
+		table_cellf(t, "%lld %s not told", (long long)json_integer_value(count),
+			get_str(r, "family", ""));
+	else
+		table_cell(t, get_str(r, "prefix", "?"));
 	table_cell(t, get_str(r, "direction", "?"));
 	table_cell(t, get_str(r, "next_hop", "-"));
 	table_cell(t, get_str(r, "path", "-"));
-	table_cellf(t, "%lld", (long long)get_int(r, "med"));
+	if (json_is_integer(json_object_get(r, "med")))
+		table_cellf(t, "%lld", (long long)get_int(r, "med"));
+	else
+		table_cell(t, "-");
+	table_cell(t, json_array_size(words) ? join(words, " ", text, sizeof(text)) : "-");
 	table_cell(t, get_str(r, "from", "-"));
 	table_cell(t, get_str(r, "reason", "passes"));
 	table_cell(t, get_str(r, "where", "-"));

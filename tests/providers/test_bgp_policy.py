@@ -84,7 +84,19 @@ def golden(lab, intent):
             except LabError:
                 raise AssertionError(f"{name}/{f} {intent}: {[lab.routes(f'{name}/{f}').get(p) for p in DC[f]]}, want {expected}") from None
             told.append(f"{name}/{f}")
+        shown_as_told(lab, name)
     return told
+
+
+def shown_as_told(lab, name):
+    """`bgp routes NAME advertised` shows what the neighbour got: path, MED, communities, and our address."""
+    x = lab.settings.link(name)
+    for row in lab.gateway.json("bgp", "routes", name, "advertised"):
+        f = 6 if row["family"] == "ipv6" else 4
+        got = lab.routes(f"{name}/{f}").get(row["prefix"])
+        check(got and row["path"] == " ".join(map(str, got["path"])) and row["med"] == got.get("med")
+              and sorted(row["communities"]) == sorted(got.get("communities", [])) and row["next_hop"] == x.us[f],
+              f"{name} is told {row['prefix']} {got}, shown:", row)
 
 
 @test
@@ -120,7 +132,7 @@ def transit_only_by_reach(lab):
     feed(lab, ["10.140.0.0/16", "2001:db8:140::/48"], "aws1")
     wait_for("dc1 hears it: there is a reach", 15, lambda: "10.140.0.0/16" in lab.routes("dc1/4") and "2001:db8:140::/48" in lab.routes("dc1/6"))
     check("10.140.0.0/16" not in lab.routes("az1/4") and "2001:db8:140::/48" not in lab.routes("az1/6"), "Azure heard of AWS without reach")
-    why = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "az1", "rejected") if r["direction"] == "out"}
+    why = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "az1", "rejected", "all") if r["direction"] == "out"}
     check("no reach" in why["10.140.0.0/16"]["reason"] and ":" in why["10.140.0.0/16"]["where"], why.get("10.140.0.0/16"))
     lab.settings.reach.append(("aws", "azure"))
     lab.apply()
@@ -178,12 +190,14 @@ def reasons_given(lab):
         check(text in why.get(p, {}).get("reason", ""), p, why.get(p))
     check(re.search(r"lintas\.conf:\d+$", why["192.168.3.0/24"]["where"] or ""), why["192.168.3.0/24"])
     check("10.90.0.0/24" not in why, why)
-    out = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "gcp1", "rejected") if r["direction"] == "out"}
+    out = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "gcp1", "rejected", "all") if r["direction"] == "out"}
     check("not in the list (announce)" in out["10.90.1.0/24"]["reason"] and "10.90.0.0/24" not in out, out)
-    out = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "az1", "rejected") if r["direction"] == "out"}
+    out = {r["prefix"]: r for r in lab.gateway.json("bgp", "routes", "az1", "rejected", "all") if r["direction"] == "out"}
     check("RFC 8212" in out["2001:db8:90::/48"]["reason"], out["2001:db8:90::/48"])
     told = {r["prefix"] for r in lab.gateway.json("bgp", "routes", "gcp1", "advertised")}
     check(told == {"10.90.0.0/24"}, told)
+    some = [r for r in lab.gateway.json("bgp", "routes", "gcp1", "rejected") if r["direction"] == "out"]
+    check(some and all(r["count"] and r["reason"] and not r["prefix"] for r in some), "not counted by reason:", some)
     table = lab.gateway.ctl("bgp", "routes", "dc1", "rejected").stdout
     check("192.168.3.0/24" in table and "not in the list" in table, table)
 
@@ -205,7 +219,7 @@ def prefix_flood(lab):
     events = json.dumps(lab.gateway.json("events", "aws1"))
     check("the limit is 100" in events and "the rest waits" in events, events[-600:])
     check(shown(lab)["max_out"] == 100 and shown(lab)["sent"] == 100, shown(lab))
-    why = {r["prefix"]: r["reason"] for r in lab.gateway.json("bgp", "routes", "aws1", "rejected") if r["direction"] == "out"}
+    why = {r["prefix"]: r["reason"] for r in lab.gateway.json("bgp", "routes", "aws1", "rejected", "all") if r["direction"] == "out"}
     check(all("over max_out" in why.get(p, "") for p in set(flood) - first), why)
     # a change of attributes takes nobody's place
     stay = sorted(first & set(flood))[:5]
