@@ -35,7 +35,7 @@ static void say(const struct compare *c, enum against_code code, bool warning, c
 		.src = given		  ? *given
 		       : src && src->file ? *src
 					  : c->link->src,
-		.file = c->view->file,
+		.file = at ? cloud_file_of(c->against->cloud, c->view, at) : c->view->file,
 		.at = at ? at : c->view->at };
 	va_list args;
 

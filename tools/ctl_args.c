@@ -81,7 +81,8 @@ static int usage_error(const struct ctl_command *command, const char *what, cons
 	return -1;
 }
 
-/* All words up to the next option, added to the list that is there already. */
+/* All words up to the next option or keyword, added to the list that is there already. A file that
+ * is called like a keyword is "./name". */
 static int take_list(const struct ctl_command *command, const struct ctl_arg *arg, json_t *args,
 	int argc, char **argv)
 {
@@ -92,7 +93,8 @@ static int take_list(const struct ctl_command *command, const struct ctl_arg *ar
 		list = json_array();
 		json_object_set_new(args, arg->key, list);
 	}
-	for (; used < argc && strncmp(argv[used], "--", 2); used++) {
+	for (; used < argc && strncmp(argv[used], "--", 2) && !find_keyword(command, argv[used]);
+		used++) {
 		value = value_of(arg, argv[used]);
 		if (!value)
 			return -1;

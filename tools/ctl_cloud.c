@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "config/pool.h"
+#define uthash_malloc(size)    pool_alloc(cloud->pool, size)
+#define uthash_free(ptr, size) ((void)(ptr), (void)(size))
+#include <uthash.h>
 #include "ctl_cloud.h"
 
 static const struct {
@@ -219,6 +223,56 @@ static bool is_called(const struct cloud_view *view, const char *name)
 	       (view->name && !strcasecmp(view->name, name));
 }
 
+/* By the address of the path, which no two values share. */
+struct cloud_moved {
+	const char *at, *file;
+	UT_hash_handle hh;
+};
+
+/* A value's place is shown with its own document; parts of parts keep the first. */
+static void moved(struct cloud *cloud, const char *at, const char *file)
+{
+	struct cloud_moved *m;
+
+	HASH_FIND_PTR(cloud->moved, &at, m);
+	if (m || !at)
+		return;
+	m = pool_alloc(cloud->pool, sizeof(*m));
+	m->at = at;
+	m->file = file;
+	HASH_ADD_PTR(cloud->moved, at, m);
+}
+
+const char *cloud_file_of(const struct cloud *cloud, const struct cloud_view *view, const char *at)
+{
+	struct cloud_moved *m;
+
+	HASH_FIND_PTR(cloud->moved, &at, m);
+	return m ? m->file : view->file;
+}
+
+/* What a part says of one family, with its document noted. */
+static void moved_session(struct cloud *cloud, const struct cloud_session *s, const char *file)
+{
+	const char *const all[] = { s->at, s->ours.at, s->theirs.at, s->our_asn.at, s->their_asn.at,
+		s->key.at, s->bfd.at, s->bfd_waits.at, s->bfd_ms.at, s->bfd_multiplier.at,
+		s->keepalive_s.at, s->announced.at, s->state.at };
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		moved(cloud, all[i], file);
+}
+
+static void moved_part(struct cloud *cloud, const struct cloud_view *v)
+{
+	const char *const all[] = { v->vlan.at, v->stag.at, v->mtu.at, v->jumbo.at, v->enabled.at,
+		v->bgp.at, v->allowed.at, v->state.at };
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		moved(cloud, all[i], v->file);
+	moved_session(cloud, &v->s[0], v->file);
+	moved_session(cloud, &v->s[1], v->file);
+}
+
 #define TAKE(field)                              \
 	do {                                     \
 		if (!to->field.at)               \
@@ -265,8 +319,10 @@ static void join_sessions(struct cloud_view *to, const struct cloud_view *from)
 	}
 }
 
-static void join_part(struct cloud_view *to, struct cloud_view *from)
+static void join_part(struct cloud *cloud, struct cloud_view *to, struct cloud_view *from)
 {
+	if (to->file != from->file)
+		moved_part(cloud, from);
 	join_sessions(to, from);
 	TAKE(vlan);
 	TAKE(stag);
@@ -303,7 +359,7 @@ static void join_rank(struct cloud *cloud, unsigned rank)
 				strcasecmp(view->parent, part->parent))
 				continue;
 			if (each || (part->part_of && is_called(view, part->part_of)))
-				join_part(view, part);
+				join_part(cloud, view, part);
 		}
 	}
 }

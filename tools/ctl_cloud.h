@@ -82,9 +82,12 @@ struct cloud_view {
 	bool used;		  /* has found its view */
 };
 
+struct cloud_moved;
+
 struct cloud {
 	struct cfg_pool *pool;
-	struct cloud_view *views; /* CLOUD_VIEWS_MAX */
+	struct cloud_moved *moved; /* values that came from a document other than their view's */
+	struct cloud_view *views;  /* CLOUD_VIEWS_MAX */
 	unsigned n;
 	struct {
 		const char *file, *at, *text;
@@ -101,14 +104,17 @@ void cloud_read(struct cloud *cloud, const char *path);
 void cloud_parse(struct cloud *cloud, const char *name, const char *text, size_t len);
 /* When all is read: parts join their views. */
 void cloud_join(struct cloud *cloud);
+/* The document that a value of the view was read in; at: the value's. */
+const char *cloud_file_of(const struct cloud *cloud, const struct cloud_view *view, const char *at);
 void cloud_errors_print(const struct cloud *cloud, FILE *out);
 const char *cloud_provider_name(enum cloud_provider provider); /* "AWS" */
 int cloud_provider_find(const char *name); /* of "aws", -1 when it is none of them */
 
 /* ---- ctl_import.c ---- */
-/* Writes an entry for each view; config may be NULL, as may name and id. How many were written. */
-unsigned import_views(
-	struct cloud *cloud, struct config *config, const char *name, const char *id, FILE *out);
+/* Writes an entry for each view that no link of config is already (*ret_there: how many are);
+ * config may be NULL, as may name and id. How many were written. */
+unsigned import_views(struct cloud *cloud, struct config *config, const char *name, const char *id,
+	FILE *out, unsigned *ret_there);
 
 /* ---- ctl_cloud_doc.c: one object of a document, looked at with care ---- */
 struct node {

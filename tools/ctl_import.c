@@ -23,7 +23,7 @@ struct import {
 	const char *name, *id; /* as given; NULL: not given */
 	FILE *out;
 	const char **names; /* used so far */
-	unsigned n_names, n_written, n_passed;
+	unsigned n_names, n_written, n_passed, n_there;
 };
 
 static const struct {
@@ -301,11 +301,43 @@ static void pass(struct import *im, const struct cloud_view *v, const char *why)
 	im->n_passed++;
 }
 
+/* A link of the configuration that is this object already: by its id, of two ends of one id the one
+ * with the address; or by tag and both addresses. */
+static const struct cfg_link *there_already(const struct import *im, const struct cloud_view *v)
+{
+	for (unsigned i = 0; im->config && i < im->config->n_links; i++) {
+		const struct cfg_link *link = &im->config->links[i];
+		const struct cfg_bgp_peer *peers[] = { &link->bgp.v4, &link->bgp.v6 };
+		bool same_id = link->id && v->id && !strcasecmp(link->id, v->id), same = false;
+
+		for (unsigned f = 0; f < 2; f++) {
+			struct ip_addr theirs = ip_prefix_addr(&v->s[f].theirs.p);
+
+			same |= complete(&v->s[f]) && peers[f]->present &&
+				ip_addr_equal(&peers[f]->peer, &theirs);
+		}
+		if ((same_id && (!v->side || same)) ||
+			(same && !link->id && v->vlan.at && link->vlan == v->vlan.n))
+			return link;
+	}
+	return NULL;
+}
+
 static void import_view(struct import *im, const struct cloud_view *v)
 {
+	const struct cfg_link *link;
+
 	if (!wanted(im, v))
 		return;
-	if (v->is == CLOUD_GONE)
+	link = there_already(im, v);
+	if (link) {
+		pass(im, v,
+			pool_printf(im->cloud->pool,
+				"link '%s' has it already, not written: compare with `lintasctl "
+				"check --against`",
+				link->name));
+		im->n_there++;
+	} else if (v->is == CLOUD_GONE)
 		pass(im, v, "is going away, not written");
 	else if (v->tunnel)
 		pass(im, v, "an IPsec tunnel, which this version does not make: not written");
@@ -321,10 +353,10 @@ static void import_view(struct import *im, const struct cloud_view *v)
 
 /* ---- the command ---- */
 
-unsigned import_views(
-	struct cloud *cloud, struct config *config, const char *name, const char *id, FILE *out)
+unsigned import_views(struct cloud *cloud, struct config *config, const char *name, const char *id,
+	FILE *out, unsigned *ret_there)
 {
-	struct import im = { cloud, config, name, id, out, NULL, 0, 0, 0 };
+	struct import im = { cloud, config, name, id, out, NULL, 0, 0, 0, 0 };
 
 	im.names = pool_array(cloud->pool, cloud->n + 1, sizeof(*im.names));
 	if (!config)
@@ -335,12 +367,14 @@ unsigned import_views(
 		import_view(&im, &cloud->views[i]);
 	if (id && !im.n_written && !im.n_passed)
 		fprintf(stderr, "lintasctl: nothing here has the id or name \"%s\"\n", id);
+	*ret_there = im.n_there;
 	return im.n_written;
 }
 
 static int import_all(struct cloud *cloud, struct config *config, const json_t *args)
 {
 	json_t *with;
+	unsigned there;
 	size_t n;
 
 	cloud_read(cloud, get_str(args, "file", ""));
@@ -351,8 +385,9 @@ static int import_all(struct cloud *cloud, struct config *config, const json_t *
 		return CTL_ERROR;
 	}
 	cloud_join(cloud);
-	if (import_views(
-		    cloud, config, get_str(args, "name", NULL), get_str(args, "id", NULL), stdout))
+	if (import_views(cloud, config, get_str(args, "name", NULL), get_str(args, "id", NULL),
+		    stdout, &there) ||
+		there)
 		return CTL_OK;
 	fprintf(stderr, "lintasctl: nothing that can be written as a link\n");
 	return CTL_ERROR;

@@ -123,17 +123,33 @@ static void layer2(struct sheet *s)
 
 /* ---- BGP ---- */
 
-/* Of the two links over one circuit the one with the lower network is the primary. */
+/* Two links are the ends of one circuit when they share its id, and when the cloud has no others.
+ */
+static bool is_pair(const struct config *config, const struct cfg_link *a, const struct cfg_link *b)
+{
+	const char *ids[] = { a->circuit ? a->circuit->id : NULL,
+		b->circuit ? b->circuit->id : NULL };
+	unsigned n = 0;
+
+	if (a == b || a->zone != b->zone || a->profile != b->profile || !a->circuit || !b->circuit)
+		return false;
+	if (a->id && b->id)
+		return !strcasecmp(a->id, b->id);
+	if (ids[0] && ids[1] && !strcasecmp(ids[0], ids[1]))
+		return true;
+	for (unsigned i = 0; i < config->n_links; i++)
+		n += config->links[i].zone == a->zone && config->links[i].profile == a->profile;
+	return n == 2;
+}
+
+/* Of the two the one with the lower network is the primary. */
 static bool is_secondary(const struct sheet *s, const struct ip_prefix *net)
 {
 	const struct config *config = s->half.config;
-	const struct cfg_circuit *circuit = s->link->circuit;
 
 	for (unsigned i = 0; i < config->n_links; i++) {
 		const struct cfg_link *other = &config->links[i];
-		bool pair = other->zone == s->link->zone && other->vlan == s->link->vlan &&
-			    other != s->link && other->circuit && circuit && other->circuit->id &&
-			    circuit->id && !strcasecmp(other->circuit->id, circuit->id);
+		bool pair = is_pair(config, s->link, other);
 
 		for (unsigned j = 0; pair && j < other->n_address; j++)
 			if (other->address[j].af == net->af &&
