@@ -14,7 +14,7 @@ static void counts(char *buf, size_t size, const struct probes_info *info,
 	size_t len = (size_t)snprintf(buf, size, "to %s, %u a second: %llu answers to %llu",
 		ip_addr_format(&info->conf->dst, target), info->conf->rate,
 		(unsigned long long)stats->received,
-		(unsigned long long)(stats->sent - stats->unsent));
+		(unsigned long long)(stats->sent - stats->unsent - r->before_first));
 
 	if (!*info->why && r->loss_1m_ppm >= 0 && len < size)
 		len += (size_t)snprintf(buf + len, size - len, ", %.2f %% lost in the last minute",

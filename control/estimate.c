@@ -360,6 +360,8 @@ static double percent(const struct track *t, uint64_t now, uint64_t seconds)
 	return judged ? 100.0 * (double)lost / (double)judged : -1;
 }
 
+static int64_t quantile(const struct track *t, double q);
+
 static void explain(struct estimate *e, const struct track *t, uint64_t now)
 {
 	char where[16] = "";
@@ -373,13 +375,16 @@ static void explain(struct estimate *e, const struct track *t, uint64_t now)
 		snprintf(e->why, sizeof(e->why), "%sloss %.2f %% in the last minute", where,
 			percent(t, now, 60));
 	else if (t->risen)
-		snprintf(e->why, sizeof(e->why), "%sround trip %.1f ms, usually %.1f ms", where,
-			t->median_us / 1000.0, t->usual_us / 1000.0);
+		snprintf(e->why, sizeof(e->why),
+			"%sround trip %.1f ms in the last %.0f s, usually %.1f ms", where,
+			t->median_us / 1000.0, (double)e->window_ns / 1e9, t->usual_us / 1000.0);
 	else if (t->late.alarm)
-		snprintf(e->why, sizeof(e->why), "%sp99 over %u ms", where, e->conf.slo.p99_ms);
+		snprintf(e->why, sizeof(e->why),
+			"%sp99 over %u ms: %.1f ms in the last 1 to 2 minutes", where,
+			e->conf.slo.p99_ms, (double)quantile(t, 0.99) / 1e3);
 	else
-		snprintf(e->why, sizeof(e->why), "%sjitter over %u ms", where,
-			e->conf.slo.jitter_ms);
+		snprintf(e->why, sizeof(e->why), "%sjitter over %u ms in windows of %.0f s", where,
+			e->conf.slo.jitter_ms, (double)e->window_ns / 1e9);
 }
 
 /* As the probes see it now, without memory. */

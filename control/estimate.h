@@ -34,6 +34,7 @@ struct estimate_report {
 	int64_t p50_us, p99_us;		   /* of one to two minutes; < 0: no answer */
 	uint32_t jitter_us, usual_us;	   /* usual: the median's own past; 0: not known yet */
 	uint64_t since_ns;		   /* the link's verdict holds since then */
+	uint64_t before_first; /* probes.c's: sent before anything answered, and lost: not judged */
 };
 void estimate_report(const struct estimate *e, uint8_t bucket, uint64_t now_ns,
 	struct estimate_report *ret_report);

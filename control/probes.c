@@ -41,6 +41,8 @@ struct stream {
 	uint32_t cursor;
 	unsigned looks;
 	uint64_t deaf_until_ns; /* outcomes of probes from before are still to come */
+	uint64_t first_ns;	/* of the first answer; 0: none yet */
+	uint64_t before_first[DP_PROBE_BUCKETS_MAX]; /* lost until then: the way was not there */
 	struct estimate *estimate;
 	const char *problem;
 };
@@ -369,6 +371,16 @@ static void suspect_target(const struct stream *s)
 	dead_paths.told[at][v6] = bad == n;
 }
 
+/* What was on its way when the first answer came is told as lost within the timeout after it. */
+static void count_early(struct stream *s, const struct dp_probe_outcome *o, uint64_t now)
+{
+	if (o->fate == DP_PROBE_ANSWERED && !s->first_ns)
+		s->first_ns = now;
+	else if (o->fate != DP_PROBE_ANSWERED && o->bucket < DP_PROBE_BUCKETS_MAX &&
+		 (!s->first_ns || now - s->first_ns <= (s->timeout_ms + 200) * 1000000ull))
+		s->before_first[o->bucket]++;
+}
+
 static void read_outcomes(struct stream *s, unsigned index, uint64_t now)
 {
 	struct dp_probe_outcome outcomes[READ_MAX];
@@ -381,6 +393,8 @@ static void read_outcomes(struct stream *s, unsigned index, uint64_t now)
 				stats.sent > stats.unsent ? stats.sent - stats.unsent : 0);
 	do {
 		n = dp_probe_read(index, &s->cursor, outcomes, READ_MAX);
+		for (unsigned i = 0; i < n; i++)
+			count_early(s, &outcomes[i], now);
 		for (unsigned i = 0; i < n && now >= s->deaf_until_ns; i++)
 			if (outcomes[i].fate == DP_PROBE_ANSWERED)
 				estimate_answer(
@@ -512,9 +526,12 @@ void probes_bucket(const struct link *link, uint8_t af, uint8_t bucket,
 		return;
 	estimate_report(s->estimate, bucket, now_ns(), ret_report);
 	if (bucket != ESTIMATE_LINK) {
+		ret_report->before_first = s->first_ns ? s->before_first[bucket] : 0;
 		dp_probe_stats(index, bucket, ret_stats);
 		return;
 	}
+	for (uint8_t b = 0; s->first_ns && b < s->conf.buckets; b++)
+		ret_report->before_first += s->before_first[b];
 	ret_stats->quiet_ns = UINT64_MAX;
 	for (uint8_t b = 0; b < s->conf.buckets && !dp_probe_stats(index, b, &one); b++) {
 		ret_stats->sent += one.sent;

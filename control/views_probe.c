@@ -20,7 +20,7 @@ static json_t *measured(
 	json_t *object, const struct estimate_report *r, const struct dp_probe_stats *s)
 {
 	json_t *more = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-				 " s:I, s:o}",
+				 " s:I, s:I, s:o}",
 		"loss_1m", ratio(r->loss_1m_ppm), "loss_10m", ratio(r->loss_10m_ppm), "p50_ms",
 		milliseconds(r->p50_us), "p99_ms", milliseconds(r->p99_us), "jitter_ms",
 		milliseconds(r->jitter_us), "usual_ms",
@@ -28,7 +28,8 @@ static json_t *measured(
 		"unsent", (json_int_t)s->unsent, "answered", (json_int_t)s->received, "lost",
 		(json_int_t)s->lost, "late", (json_int_t)s->late, "duplicate",
 		(json_int_t)s->duplicate, "reordered", (json_int_t)s->reordered, "refused",
-		(json_int_t)s->refused, "last_answer_s",
+		(json_int_t)s->refused, "before_first", (json_int_t)r->before_first,
+		"last_answer_s",
 		s->received + s->late ? json_real((double)s->quiet_ns / 1e9) : json_null());
 
 	json_object_update(object, more);

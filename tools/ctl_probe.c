@@ -24,7 +24,8 @@ static void cell_ms(struct table *t, const json_t *object, const char *key)
 
 static void cells_measured(struct table *t, const json_t *m)
 {
-	static const char *const counts[] = { "sent", "answered", "late", "reordered" };
+	static const char *const counts[] = { "answered", "late", "reordered" };
+	int64_t sent = get_int(m, "sent") - get_int(m, "unsent") - get_int(m, "before_first");
 	char buf[FORMAT_LEN];
 
 	cell_ratio(t, m, "loss_1m");
@@ -32,6 +33,8 @@ static void cells_measured(struct table *t, const json_t *m)
 	cell_ms(t, m, "p50_ms");
 	cell_ms(t, m, "p99_ms");
 	cell_ms(t, m, "jitter_ms");
+	/* since there was a way: what left before the first answer came is no loss */
+	table_cell(t, format_count(sent > 0 ? (uint64_t)sent : 0, buf));
 	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		table_cell(t, format_count((uint64_t)get_int(m, counts[i]), buf));
 }

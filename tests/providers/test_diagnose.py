@@ -142,8 +142,10 @@ def silent(lab):
 @test
 def probes_are_a_layer(lab):
     """cloud-d is probed: good at first, and grey when frames are lost that nothing below sees."""
-    got = wait_for("probes answer", 40, lambda: (g := diagnose(lab, "md-dx1")) and states(g).get(("probe", "ipv4")) == "ok" and g)
-    check(states(got)["probe", "ipv6"] == "ok", states(got))
+    def answered():
+        have = states(diagnose(lab, "md-dx1"))
+        return all(have.get(("probe", f)) == "ok" for f in ("ipv4", "ipv6"))
+    wait_for("probes answer", 40, answered)
     topo.lose(lab.world, "md1", 10)
     try:
         verdict = first(lab, "md-dx1", "probe", "ipv4", "provider", 60)
