@@ -182,7 +182,8 @@ const struct key profile_keys[] = {
 	{ "graceful_restart", KEY_ENUM, 0, AT(graceful_restart), .words = restarts,
 		.text = "Of sessions without BFD." },
 	{ "restart_time", KEY_TIME, 0, AT(restart_s), .min = 1000, .max = 4095000, .unit_ms = 1000,
-		.text = "The provider keeps our routes so long while we restart." },
+		.text = "The provider keeps our routes so long while we restart. FRR asks for one "
+			"time a VRF: the shortest of its links with graceful_restart = \"full\"." },
 	{ "far_passive", KEY_BOOL, 0, AT(far_passive),
 		.text = "The provider waits for us to connect." },
 	{ "max_in_v4", KEY_NUMBER, 0, AT(max_in[0]), .min = 0, .max = 4000000, .unit = "prefixes",

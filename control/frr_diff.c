@@ -100,9 +100,9 @@ static size_t key_len(const char *text)
 		const char *start;
 		unsigned words;
 	} keyed[] = { { "bgp router-id ", 2 }, { "bgp graceful-restart select-defer-time ", 3 },
-		{ "bgp route-map delay-timer ", 3 }, { "maximum-paths ibgp ", 2 },
-		{ "maximum-paths ", 1 }, { "network ", 2 }, { "set metric ", 2 },
-		{ "set community ", 2 }, { "set large-community ", 2 },
+		{ "bgp graceful-restart restart-time ", 3 }, { "bgp route-map delay-timer ", 3 },
+		{ "maximum-paths ibgp ", 2 }, { "maximum-paths ", 1 }, { "network ", 2 },
+		{ "set metric ", 2 }, { "set community ", 2 }, { "set large-community ", 2 },
 		{ "set as-path prepend ", 3 }, { "match large-community ", 2 },
 		{ "match ip address prefix-list ", 4 }, { "match ipv6 address prefix-list ", 4 },
 		{ "detect-multiplier ", 1 }, { "transmit-interval ", 1 },

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "control.h"
+#include "config/profile.h"
 #include "frr.h"
 #include "frr_maps.h"
 
@@ -30,7 +31,8 @@
  * all, or this long; by its default 360 s, for which one neighbour that flaps holds up all others.
  */
 #define SELECT_DEFER_S 10
-#define ALLOWAS_IN     3 /* FRR's default, which it does not print */
+#define RESTART_S      120 /* FRR's default */
+#define ALLOWAS_IN     3   /* FRR's default, which it does not print */
 
 #define MAX_IN_RESTART 5 /* minutes a session rests that brought too much */
 
@@ -434,15 +436,40 @@ static void family_write(const struct frr_render *r, const struct cfg_vrf *vrf, 
 		PATHS);
 }
 
-static bool restarts(const struct config *config, const struct cfg_vrf *vrf)
+/* FRR has one restart time an instance, which is a VRF's: the shortest for which one of its
+ * providers keeps our routes, so that all still have them when the time is over. 0: nobody is asked
+ * to keep any. */
+static uint16_t restart_time(const struct config *config, const struct cfg_vrf *vrf)
 {
-	for (unsigned i = 0; i < config->n_links * 2; i++) {
-		const struct cfg_bgp_peer *peer = frr_peer(&config->links[i / 2], i % 2);
+	uint16_t shortest = 0;
 
-		if (peer && config->links[i / 2].vrf == vrf && restart_of(peer) == CFG_RESTART_FULL)
-			return true;
+	for (unsigned i = 0; i < config->n_links * 2; i++) {
+		const struct cfg_link *link = &config->links[i / 2];
+		const struct cfg_bgp_peer *peer = frr_peer(link, i % 2);
+		uint16_t s = link->profile ? link->profile->restart_s : 0;
+
+		if (!peer || link->vrf != vrf || restart_of(peer) != CFG_RESTART_FULL)
+			continue;
+		s = s ? s : RESTART_S;
+		if (!shortest || s < shortest)
+			shortest = s;
 	}
-	return false;
+	return shortest;
+}
+
+static void restarts_write(const struct frr_render *r, const struct cfg_vrf *vrf)
+{
+	uint16_t time = restart_time(r->config, vrf);
+
+	if (!time)
+		return;
+	if (time != RESTART_S) /* FRR does not print its own */
+		fprintf(r->out, " bgp graceful-restart restart-time %u\n", time);
+	/* zebra keeps the routes (-K), and says so */
+	fprintf(r->out,
+		" bgp graceful-restart select-defer-time %u\n"
+		" bgp graceful-restart preserve-fw-state\n",
+		SELECT_DEFER_S);
 }
 
 static void vrf_write(const struct frr_render *r, const struct cfg_vrf *vrf)
@@ -458,11 +485,7 @@ static void vrf_write(const struct frr_render *r, const struct cfg_vrf *vrf)
 	fprintf(r->out, "router bgp %u vrf %s\n bgp router-id %s\n", r->config->gateway.asn,
 		vrf->name, ip_addr_format(&r->config->gateway.router_id, text));
 	fprintf(r->out, " no bgp default ipv4-unicast\n");
-	if (restarts(r->config, vrf)) /* zebra keeps the routes (-K), and says so */
-		fprintf(r->out,
-			" bgp graceful-restart select-defer-time %u\n"
-			" bgp graceful-restart preserve-fw-state\n",
-			SELECT_DEFER_S);
+	restarts_write(r, vrf);
 	fprintf(r->out, " bgp bestpath as-path multipath-relax\n");
 	for (unsigned i = 0; i < r->config->n_links * 2; i++) {
 		const struct cfg_link *link = &r->config->links[i / 2];
