@@ -146,7 +146,8 @@ static void socket_check(const struct keeper_request *request, struct keeper_ans
 		keeper_say(answer, -EINVAL, "no kind of socket %u", request->tool);
 	else if (named && !name_ok(request->name))
 		keeper_say(answer, -EINVAL, "link name outside [a-z][a-z0-9-]{0,14}");
-	else if (!named && request->tool == KEEPER_SOCKET_PACKET_ARP)
+	else if (!named && (request->tool == KEEPER_SOCKET_PACKET_ARP ||
+				   request->tool == KEEPER_SOCKET_PACKET_VRRP))
 		keeper_say(answer, -EINVAL, "a packet socket is of one link");
 	else if (named && request->tool == KEEPER_SOCKET_TCP_COUNTERS)
 		keeper_say(answer, -EINVAL, "counters are of a VRF, not of a link");

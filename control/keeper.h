@@ -14,7 +14,7 @@
 #include "config/config.h"
 
 #define KEEPER_SOCKET	  "/run/lintas/keeper.sock"
-#define KEEPER_PROTOCOL	  2
+#define KEEPER_PROTOCOL	  3
 #define KEEPER_BFD_SOCKET "bfdd_dplane.sock"
 
 enum keeper_op {
@@ -72,6 +72,7 @@ enum keeper_socket {	     /* non-blocking, close-on-exec */
 	KEEPER_SOCKET_PACKET_ARP,   /* whole frames of one link, which must be given: receives ARP,
 				       sends what it is told */
 	KEEPER_SOCKET_TCP_COUNTERS, /* no socket: /proc/net/netstat of the namespace, to be read */
+	KEEPER_SOCKET_PACKET_VRRP,  /* as PACKET_ARP, of IP protocol 112 */
 	KEEPER_SOCKET_COUNT,
 };
 

@@ -2,15 +2,20 @@
  * enum keeper_socket, for probing a neighbour as the kernel would, for VRRP and for ARP.
  *
  * The kind decides domain, type and protocol; lintasd can choose the VRF and one of the links held
- * there to be bound to, nothing else. Raw and TCP sockets are bound to their link here, for good. A
- * packet socket (PACKET_ARP) is not: the kernel lets its holder bind it to any interface of the VRF
- * again, and vrrp.c does so for another protocol. One kind is a file: the namespace's TCP counters,
- * which /proc shows only to who is inside. */
+ * there to be bound to, nothing else. Raw and TCP sockets are bound to their link here, for good:
+ * without CAP_NET_RAW nobody takes a device from a socket again. A packet socket could be bound
+ * anew by its holder, so it gets its filter here, locked, and joins a fanout group of its own,
+ * which the kernel lets nobody in it leave or bind out of: it hears its one protocol on its one
+ * link. (A kernel before 6.13 makes no group on an interface that is down; such a socket stays
+ * bindable.) What it sends can still be addressed to any interface of the VRF, frame by frame:
+ * nothing in the kernel forbids that. One kind is a file: the namespace's TCP counters, which /proc
+ * shows only to who is inside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -37,6 +42,7 @@ static const struct kind {
 	[KEEPER_SOCKET_VRRP4] = { AF_INET, SOCK_RAW, PROTO_VRRP },
 	[KEEPER_SOCKET_VRRP6] = { AF_INET6, SOCK_RAW, PROTO_VRRP },
 	[KEEPER_SOCKET_PACKET_ARP] = { AF_PACKET, SOCK_RAW, 0 },
+	[KEEPER_SOCKET_PACKET_VRRP] = { AF_PACKET, SOCK_RAW, 0 },
 };
 
 static int failed(struct ns_call *call, const char *what)
@@ -62,15 +68,58 @@ static int netlink_in_ns(struct ns_call *call)
 }
 
 /* ---- the list ---- */
+/* What comes in: nothing that this host sends. */
+static int filter_arp(int fd)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 2048),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+/* IPv4 and IPv6 of protocol 112, the same way. */
+static int filter_vrrp(int fd)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 8, 0),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 2),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 9),
+		BPF_JUMP(BPF_JMP | BPF_JA, 2, 0, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 6),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PROTO_VRRP, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 2048),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
 /* Nothing is received before it is bound: the protocol comes with the bind. */
 static int packet_bind(struct ns_call *call)
 {
+	bool arp = call->request->tool == KEEPER_SOCKET_PACKET_ARP;
 	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ARP),
+		.sll_protocol = htons(arp ? ETH_P_ARP : ETH_P_ALL),
 		.sll_ifindex = (int)if_nametoindex(call->request->name) };
+	int on = 1, group = (PACKET_FANOUT_LB | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
 
+	if ((arp ? filter_arp(call->fd) : filter_vrrp(call->fd)) ||
+		setsockopt(call->fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)))
+		return failed(call, "cannot filter a packet socket");
 	if (!addr.sll_ifindex || bind(call->fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return failed(call, "cannot bind a packet socket to its link");
+	if (setsockopt(call->fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) &&
+		errno != EINVAL) /* down, and an old kernel */
+		return failed(call, "cannot tie a packet socket to its link");
 	return 0;
 }
 

@@ -4,15 +4,14 @@
  * frames and time and does what it says: addresses come and go in the kernel, and with them in
  * mirror and fast path; the fast path is told whose virtual MAC is ours (control_publish, once a
  * turn of the loop); advertisements and announcements leave by a packet socket on the link's TAP,
- * from the virtual MAC. The first three advertisements of a new active router announce the
- * addresses again, for a bridge may have lost one.
+ * from the virtual MAC; the keeper has tied it to the link and filters what comes. The first three
+ * advertisements of a new active router announce the addresses again, for a bridge may have lost
+ * one.
  *
  * lintasd dies: nobody advertises, no packet reaches the TAP that the keeper holds, the others take
  * over; whoever starts next removes the addresses before the fast path has the link, and comes back
  * as backup. Ends in order: priority 0, and the others take over at once. Control thread only. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -295,47 +294,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* ---- coming and going ---- */
-/* Of all that the kernel sees on the link: IPv4 and IPv6 of protocol 112. */
-static int socket_filter(int fd)
-{
-	static struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0800, 0, 2),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 9),
-		BPF_JUMP(BPF_JMP | BPF_JA, 2, 0, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x86dd, 0, 3),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 6),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 112, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 2048),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
-	int on = 1;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ||
-		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)))
-		return -errno;
-	return 0;
-}
-
-/* The keeper's packet socket of the link, turned from ARP to VRRP. */
-static int socket_open(const struct link *link)
-{
-	struct sockaddr_ll addr = { .sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = link->ifindex };
-	int fd = -1, rc;
-
-	rc = keeper_socket(link->vrf->name, KEEPER_SOCKET_PACKET_ARP, link->name, &fd);
-	if (!rc)
-		rc = socket_filter(fd);
-	if (!rc && bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		rc = -errno;
-	if (rc && fd >= 0)
-		close(fd);
-	return rc ? rc : fd;
-}
-
 static void side_free(struct side *side)
 {
 	if (!side)
@@ -374,8 +332,9 @@ static struct side *side_new(struct link *link)
 		goto failed;
 	side->link = link;
 	side->vrid = link->cfg->vrrp.id;
-	side->fd = rc = socket_open(link);
-	if (rc < 0)
+	side->fd = -1;
+	rc = keeper_socket(link->vrf->name, KEEPER_SOCKET_PACKET_VRRP, link->name, &side->fd);
+	if (rc)
 		goto failed;
 	rc = -ENOMEM;
 	side->readable = event_new(control.base, side->fd, EV_READ | EV_PERSIST, on_readable, side);
