@@ -3,12 +3,13 @@
  * Start and reload are the same thing: at start the configuration before is none. A change goes
  * through phases, each in steps that the event loop may spread (no step is long, and what is urgent
  * comes between): prepare  new VRFs and links are made: namespaces, sockets, TAPs; nothing that
- * exists is touched publish  the fast path gets the new set of links by one store; if it refuses,
- * what prepare made is taken back and nothing has changed commit   the kernel follows, link by
- * link; then what left goes; then mirror and FRR are told An unchanged file is no difference, and
- * no difference is no step at all. What only a restart can change (workers, memory, ports) is left
- * as it was, said in the log and in control.needs_restart; links on a port that is not there yet
- * wait with it. Control thread; reload.c drives it. */
+ * exists is touched resign   virtual routers that end say so, while their frames still leave
+ * publish  the fast path gets the new set of links by one store; if it refuses, what prepare made
+ * is taken back and nothing has changed commit   the kernel follows, link by link; then what left
+ * goes; then mirror and FRR are told An unchanged file is no difference, and no difference is no
+ * step at all. What only a restart can change (workers, memory, ports) is left as it was, said in
+ * the log and in control.needs_restart; links on a port that is not there yet wait with it. Control
+ * thread; reload.c drives it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -422,6 +423,15 @@ static int step_list(struct apply *a)
 	return rc;
 }
 
+/* What is refused later has resigned for nothing, and comes back as backup. */
+static void resign(struct apply *a)
+{
+	for (struct link *link = link_next(NULL); link; link = link_next(link))
+		if (!plans[link->id].fresh && vrrp_resign(link, plans[link->id].next))
+			a->resigned_ns = now_ns() + VRRP_WORDS_MS * 1000000ull;
+	phase_next(a);
+}
+
 static void step_inventory(struct apply *a)
 {
 	struct link *link = a->link;
@@ -454,7 +464,9 @@ int apply_step(struct apply *a)
 
 	if (a->phase == PREPARE_VRFS || a->phase == PREPARE_LINKS || a->phase == COMMIT_VRFS)
 		rc = step_list(a);
-	else if (a->phase == PUBLISH && !(rc = publish(a)))
+	else if (a->phase == RESIGN)
+		resign(a);
+	else if (a->phase == PUBLISH && now_ns() >= a->resigned_ns && !(rc = publish(a)))
 		phase_next(a);
 	else if (a->phase > COMMIT_VRFS && a->phase < DONE)
 		step_inventory(a);

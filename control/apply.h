@@ -8,6 +8,7 @@
 enum apply_phase {
 	PREPARE_VRFS,
 	PREPARE_LINKS,
+	RESIGN,
 	PUBLISH,
 	COMMIT_VRFS,
 	COMMIT_LINKS,
@@ -22,6 +23,7 @@ struct apply {
 	const struct config *before; /* NULL at start */
 	unsigned i;		     /* in the phase's list */
 	struct link *link;
+	uint64_t resigned_ns; /* until then last words may be on their way */
 	struct cfg_diff diff;
 };
 

@@ -338,6 +338,21 @@ uint64_t lacp_run(struct lacp *l, uint64_t now)
 	return at;
 }
 
+void lacp_leave(struct lacp *l, uint64_t now)
+{
+	for (unsigned i = 0; i < l->n; i++) {
+		struct lacp_member *m = &l->member[i];
+
+		if (!m->enabled)
+			continue;
+		m->selected = false;
+		m->mux = LACP_DETACHED;
+		set_state(&m->actor,
+			LACP_AGGREGATION | LACP_SYNC | LACP_COLLECTING | LACP_DISTRIBUTING, false);
+		transmit(l, i, now);
+	}
+}
+
 static uint32_t mask(const struct lacp *l, enum lacp_mux least)
 {
 	uint32_t bits = 0;

@@ -76,6 +76,9 @@ void lacp_enable(struct lacp *l, unsigned member, bool enabled);
 void lacp_receive(struct lacp *l, unsigned member, const struct lacp_pdu *pdu, uint64_t now);
 /* Everything that time or the above has brought about; returns when to be called at the latest. */
 uint64_t lacp_run(struct lacp *l, uint64_t now);
+/* The last word: each member leaves the LAG, so that the partner stops using it now and not when it
+ * has heard nothing for long. Nothing else is to be called after it. */
+void lacp_leave(struct lacp *l, uint64_t now);
 uint32_t lacp_collecting(const struct lacp *l); /* bit = member */
 uint32_t lacp_distributing(const struct lacp *l);
 const char *lacp_why_not(const struct lacp_member *m); /* it does not distribute; NULL: it does */

@@ -8,8 +8,10 @@
  * restart only, like any port's. Control thread. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include "lag.h"
 
+#define LEAVE_MS    10
 #define FRAMES_STEP 64 /* frames a callback handles before others get their turn */
 
 static struct lag lags[DP_PORTS_MAX];
@@ -245,6 +247,22 @@ int lag_start(const struct config *config)
 	event_priority_set(frames, 0);
 	run_all();
 	return 0;
+}
+
+/* Partners would send to us until they had missed three of our frames. */
+void lag_leave(void)
+{
+	const struct timespec moment = { .tv_nsec = LEAVE_MS * 1000000 };
+	bool said = false;
+
+	for (unsigned i = 0; i < n_lags; i++) {
+		if (lags[i].mode == CFG_LACP_OFF)
+			continue;
+		lacp_leave(&lags[i].lacp, now_ns());
+		said = true;
+	}
+	if (said)
+		nanosleep(&moment, NULL); /* a worker takes them to the wire */
 }
 
 void lag_stop(void)

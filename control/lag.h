@@ -20,6 +20,7 @@ struct lag {
 };
 
 int lag_start(const struct config *config); /* the fast path runs */
+void lag_leave(void); /* the daemon ends: partners are told; dp_stop() follows */
 void lag_stop(void);
 void lag_member_carrier(unsigned port, unsigned member, bool up);
 /* Next one after `after` (NULL = first); NULL at the end. */

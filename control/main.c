@@ -398,6 +398,7 @@ static void stop(void)
 	heard_stop();
 	frr_guard_stop();
 	bring_stop();
+	lag_leave();
 	lag_stop();
 	for (unsigned i = 0; i < n_events; i++)
 		event_free(events[i]);

@@ -482,6 +482,19 @@ void vrrp_disown(const struct link *link, const struct cfg_link *cfg)
 		kernel_addr_del(link->vrf, link->ifindex, &cfg->vrrp.address.items[i]);
 }
 
+bool vrrp_resign(struct link *link, const struct cfg_link *next)
+{
+	struct side *side = sides[link->id];
+	bool active = false;
+
+	if (!side || (next && !next->shut && next->vrrp.present && next->vrrp.id == side->vrid))
+		return false;
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		active |= side->router[v6].machine.state == VRRP_ACTIVE;
+	side_stop(side, "the configuration changes");
+	return active;
+}
+
 void vrrp_gone(struct link *link)
 {
 	side_free(sides[link->id]);

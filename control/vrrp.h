@@ -29,6 +29,11 @@ void vrrp_follow_all(void);
 void vrrp_disown(const struct link *link, const struct cfg_link *cfg);
 /* What the fast path shall know. */
 void vrrp_shape(const struct link *link, struct dp_link *shape);
+/* Before the fast path loses the link, or the link its virtual routers: priority 0, and the others
+ * take over at once. next: what it shall be, NULL: it leaves. True: something was said, and needs
+ * VRRP_WORDS_MS to leave. */
+#define VRRP_WORDS_MS 10
+bool vrrp_resign(struct link *link, const struct cfg_link *next);
 void vrrp_gone(struct link *link); /* the link leaves */
 void vrrp_end(void);		   /* the daemon ends: the others shall know */
 /* NULL: none of that family runs there. */

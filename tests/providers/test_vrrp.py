@@ -232,6 +232,37 @@ def reload_priority(s):
     return str(asking)
 
 
+def resigns(s, text):
+    """A reload with this file: both families say priority 0 on the wire, and the other takes over."""
+    with open(s.conf) as f:
+        before = f.read()
+    tap = subprocess.Popen(["tshark", "-n", "-i", "br0", "-a", "duration:15", "-c", "2", "-f",
+                            "(ip proto 112 and ip[22] = 0) or (ip6 proto 112 and ip6[42] = 0)", "-T", "fields", "-e", "eth.src"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in tap.stderr:
+        if "Capturing" in line:
+            break
+    with open(s.conf, "w") as f:
+        f.write(text(before))
+    s.text("reload")
+    s.peer_has()
+    said, _ = tap.communicate(timeout=20)
+    check(set(said.split()) == {VMAC4, VMAC6}, f"priority 0 came from {said.split()}")
+    with open(s.conf, "w") as f:
+        f.write(before)
+    s.text("reload")
+    s.both("active", 10)
+    s.peer_has(False)
+
+
+@test
+def reload_removes(s):
+    """A reload that takes the link away, its group, or shuts it: priority 0 leaves first."""
+    resigns(s, lambda text: re.sub(r"(?m)^  lout0 = .*\n.*\n", "", text))
+    resigns(s, lambda text: re.sub(r"(?m)^   vrrp = .*$", "};", text))
+    resigns(s, lambda text: re.sub(r'(lout0 = .*?state = )"up"', r'\1"shut"', text))
+
+
 @test
 def we_resign(s):
     """lintasd stops in order: priority 0, the other is active at once; we return and preempt."""
