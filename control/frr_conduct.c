@@ -13,8 +13,8 @@
 #include "views.h"
 
 static struct {
-	uint8_t *now;
-	unsigned n;
+	uint8_t *now;	     /* by index of the configuration of that generation */
+	uint64_t generation; /* another one's links are others, however many there are */
 } conduct;
 
 /* Does this one carry what the other would not get any more? */
@@ -72,15 +72,15 @@ const uint8_t *frr_conduct_now(const struct config *config)
 	}
 	free(conduct.now);
 	conduct.now = now;
-	conduct.n = now ? config->n_links : 0;
+	conduct.generation = control.generation;
 	return now;
 }
 
 bool frr_conduct_changed(const struct config *config)
 {
-	if (conduct.n != config->n_links)
+	if (!conduct.now || conduct.generation != control.generation)
 		return false; /* a reload asks for a sync itself */
-	for (unsigned i = 0; i < conduct.n; i++)
+	for (unsigned i = 0; i < config->n_links; i++)
 		if (conduct.now[i] != conduct_of(config, &config->links[i]))
 			return true;
 	return false;
@@ -88,7 +88,7 @@ bool frr_conduct_changed(const struct config *config)
 
 void frr_orders_now(struct frr_orders *orders)
 {
-	bool same = conduct.n == control.running->n_links;
+	bool same = conduct.generation == control.generation;
 
 	*orders = (struct frr_orders){ .conduct = same ? conduct.now : NULL };
 	frr_guard_orders(orders);

@@ -381,6 +381,8 @@ static int start(void)
 		part = "the CLI's socket";
 	if (!rc && (rc = privileges_drop()))
 		part = "to give up privileges";
+	if (!rc && (rc = privileges_close()))
+		part = "to forbid core files";
 	if (!rc)
 		return 0;
 	return cannot(part, strerror(-rc), "see the lines above");

@@ -9,10 +9,11 @@
  *
  * Capabilities belong to threads and only a thread can drop its own, so each is asked by a signal;
  * what it does in the handler is two system calls, a few microseconds, once. As root without
- * capabilities lintasd still opens what root owns: its configuration and the keys. It stays
- * dumpable, so that a crash leaves a core; BGP's keys exist in memory only while frr_render.c
- * writes them and are wiped at once, but what authenticates STAMP (probe.c, reflector.c) stays as
- * long as its stream: forbid cores (LimitCORE=0) where that matters. */
+ * capabilities lintasd still opens what root owns: its configuration and the keys.
+ * BGP's keys exist in memory only while frr_render.c writes them and are wiped at once, but what
+ * authenticates STAMP (probe.c, reflector.c) stays as long as its stream: so a crash leaves no core
+ * file and nobody without CAP_SYS_PTRACE looks inside, unless LINTAS_DUMPABLE=1 is in the
+ * environment. */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/capability.h>
@@ -110,6 +111,15 @@ static int threads_ask(unsigned *ret_n, unsigned *ret_deaf)
 	}
 	closedir(dir);
 	return 0;
+}
+
+int privileges_close(void)
+{
+	const char *open = getenv("LINTAS_DUMPABLE");
+
+	if (open && !strcmp(open, "1"))
+		return 0;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? -errno : 0;
 }
 
 int privileges_drop(void)

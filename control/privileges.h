@@ -6,5 +6,7 @@
 int privileges_lock(void);
 /* Last thing of the start: every thread gives up what it no longer needs. */
 int privileges_drop(void);
+/* After it: no core file, no ptrace but root's, unless LINTAS_DUMPABLE=1 is in the environment. */
+int privileges_close(void);
 
 #endif
