@@ -48,7 +48,7 @@ CONTROL_SRC := main notify privileges loop log \
 	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_show ctl_effective ctl_profile ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
 	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \

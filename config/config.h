@@ -66,7 +66,9 @@ static inline unsigned cfg_filter_low(const struct cfg_filter *filter)
 
 static inline unsigned cfg_filter_high(const struct cfg_filter *filter)
 {
-	return filter->le ? filter->le : filter->ge ? ip_bits(filter->prefix.af) : filter->prefix.len;
+	return filter->le   ? filter->le
+	       : filter->ge ? ip_bits(filter->prefix.af)
+			    : filter->prefix.len;
 }
 
 struct cfg_filter_list {
@@ -352,6 +354,9 @@ const struct cfg_source *config_given(const struct cfg_given_list *list, const c
  * "default"); then what the profile demands, its keys with "profile." in front. 0 or -ENOMEM. */
 typedef void config_effective_fn(void *arg, const char *key, const char *value, const char *origin);
 int config_effective(const struct config *config, const struct cfg_link *link,
+	config_effective_fn *callback, void *arg);
+/* All that a profile says; keys begin with "profile.". */
+int config_profile_values(const struct config *config, const struct cfg_profile *profile,
 	config_effective_fn *callback, void *arg);
 
 /* Write the configuration as it is in force, defaults filled in, secrets named but never shown. */

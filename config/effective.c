@@ -252,3 +252,14 @@ int config_effective(const struct config *config, const struct cfg_link *link,
 		profile_group(&w, profile_keys, (const char *)link->profile);
 	return w.oom ? -ENOMEM : 0;
 }
+
+int config_profile_values(const struct config *config, const struct cfg_profile *profile,
+	config_effective_fn *callback, void *arg)
+{
+	const struct cfg_link link = { .profile = profile };
+	struct walk w = { .config = config, .link = &link, .callback = callback, .arg = arg };
+
+	snprintf(w.path, sizeof(w.path), "profile");
+	profile_group(&w, profile_keys, (const char *)profile);
+	return w.oom ? -ENOMEM : 0;
+}

@@ -162,6 +162,9 @@ struct config *config_for(const char *path);
 #define CTL_EFFECTIVE_COLUMNS "KEY|FROM|VALUE"
 int run_effective(const json_t *args, bool as_json);
 
+/* ---- ctl_profile.c ---- */
+int run_profile(const json_t *args, bool as_json);
+
 /* ---- the cloud's half; see ctl_cloud.h ---- */
 /* ctl_against_run.c: `check --against`; path is the configuration's */
 int run_against(const json_t *args, const char *path, bool as_json);

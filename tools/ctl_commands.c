@@ -70,6 +70,12 @@ const struct ctl_command ctl_commands[] = {
 		.run = run_import,
 		.help = "entries for lintas.conf from what a provider's command or terraform "
 			"printed; needs no daemon" },
+	{ .object = "profile",
+		.verb = "show",
+		.args = { NAME(NULL), CONFIG },
+		.run = run_profile,
+		.help = "the providers' profiles with source and date; one: all that it says, and "
+			"on which line; needs no daemon" },
 	{ .object = "cloud",
 		.verb = "show",
 		.api = "cloud show",

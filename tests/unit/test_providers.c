@@ -164,6 +164,13 @@ static void golden(const char *name)
 	config_free(again);
 }
 
+/* What `profile show NAME` prints. */
+static void count_value(void *arg, const char *key, const char *value, const char *origin)
+{
+	CU_ASSERT(!strncmp(key, "profile.", 8) && *value && strstr(origin, "profiles/2026.11/"));
+	++*(unsigned *)arg;
+}
+
 static void test_golden(void)
 {
 	struct cfg_errors errors;
@@ -186,6 +193,9 @@ static void test_golden(void)
 			fclose(file);
 		CU_ASSERT(p->title && p->provider && p->where_from && p->date && p->conduct.n);
 		CU_ASSERT(p->encaps.n > 0);
+		unsigned n_values = 0;
+		CU_ASSERT_EQUAL(config_profile_values(config, p, count_value, &n_values), 0);
+		CU_ASSERT(n_values >= 8); /* title, source, conduct … */
 		CU_ASSERT_STRING_EQUAL(p->version, "2026.11");
 		CU_ASSERT(p->src.line > 0 && strstr(p->src.file, "profiles/2026.11/"));
 	}
