@@ -25,12 +25,12 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	resolve resolve_profile resolve_path \
 	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
 	diff print effective man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local \
+DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \
 	decap policy rewrite meter tx pipeline \
 	stray icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
-	counters worker optics port pool carrier lag punt tap hold event memory dp
+	counters worker optics port pool carrier missed lag punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log \
 	reload apply bring bring_routes adopt inventory kernel keeper_client keeper_calls \
 	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \

@@ -170,6 +170,23 @@ static void on_reclaim(evutil_socket_t fd, short what, void *arg)
 	dp_reclaim();
 }
 
+/* port: or, behind the configured ones, a member of a LAG. */
+static void shed_told(unsigned port, bool on)
+{
+	struct dp_port_info info;
+	const char *name = dp_port_info(port, &info) ? "port" : info.name;
+
+	if (on)
+		log_event(LOG_LVL_ERR, name,
+			"overloaded: it loses frames; data is dropped early (shed), so that BFD, "
+			"BGP and neighbours survive");
+	else
+		log_event(LOG_LVL_NOTICE, name,
+			"not overloaded any more: %lu packets were shed "
+			"since the start",
+			(unsigned long)dp_drop_count(DP_DROP_shed));
+}
+
 static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct dp_event event;
@@ -188,6 +205,10 @@ static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 		case DP_EV_MEMBER_UP:
 		case DP_EV_MEMBER_DOWN:
 			lag_member_carrier(event.port, event.link, event.kind == DP_EV_MEMBER_UP);
+			break;
+		case DP_EV_SHED_ON:
+		case DP_EV_SHED_OFF:
+			shed_told(event.port, event.kind == DP_EV_SHED_ON);
 			break;
 		case DP_EV_NEIGH_MISS:
 			link = link_by_id(event.link);

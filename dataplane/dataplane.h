@@ -319,6 +319,8 @@ enum dp_event_kind {
 	DP_EV_MEMBER_UP, /* the carrier of a LAG's member */
 	DP_EV_MEMBER_DOWN,
 	DP_EV_BFD,
+	DP_EV_SHED_ON, /* the port loses frames: data is dropped early, control survives */
+	DP_EV_SHED_OFF,
 };
 
 struct dp_event {

@@ -278,6 +278,7 @@ static void dp_undo(void)
 	worker_join();
 	punt_stop();
 	carrier_stop();
+	missed_stop();
 	port_stop();
 	worker_free();
 	bfd_stop();
@@ -316,8 +317,10 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 		ret = port_setup(err);
 	if (!ret)
 		ret = port_start(err);
-	if (!ret)
+	if (!ret) {
+		missed_start();
 		ret = carrier_start(err);
+	}
 	if (!ret)
 		ret = punt_start(err);
 	if (!ret)

@@ -471,7 +471,7 @@ static int device_info(unsigned p, struct dp_port_info *ret_info)
 		.tx_queues = port->n_txq,
 		.rx_packets = stats.ipackets,
 		.rx_bytes = stats.ibytes,
-		.rx_missed = stats.imissed,
+		.rx_missed = missed_count(p, &stats),
 		.rx_errors = stats.ierrors,
 		.rx_nombuf = stats.rx_nombuf,
 		.tx_packets = stats.opackets,

@@ -90,13 +90,19 @@ struct rte_mempool *pool_scratch(unsigned worker);
 struct rte_mempool *pool_punt(void);
 unsigned pool_in_use(void); /* buffers out of all of them */
 
+/* missed.c */
+struct rte_eth_stats;
+void missed_start(void); /* ports are started */
+void missed_stop(void);
+/* Of that device, whose statistics those are. Any thread. */
+uint64_t missed_count(unsigned p, const struct rte_eth_stats *stats);
+
 /* carrier.c */
 int carrier_start(struct dp_err *err); /* ports are started: initial state, subscriptions */
 void carrier_stop(void);
 int carrier_fd(void);	  /* rtnetlink socket for the punt thread to wait on, or -1 */
 void carrier_read(void);  /* punt thread: fd is readable */
-void carrier_poll(void);  /* punt thread: every CARRIER_POLL_MS */
+void carrier_poll(void);  /* punt thread: every SHED_LOOK_MS */
 bool carrier_polls(void); /* some port must be polled */
-#define CARRIER_POLL_MS 100
 
 #endif

@@ -25,6 +25,7 @@
 #include "hold.h"
 #include "lag.h"
 #include "punt.h"
+#include "shed.h"
 #include "virtual.h"
 
 #define TURN_HIGH    64 /* frames a turn from a worker's ring: bfd, bgp, lacp, vrrp, neigh */
@@ -261,13 +262,13 @@ static int turn_timers(uint64_t now)
 
 	if (wait < 0 || wait > WAIT_MAX_MS)
 		wait = WAIT_MAX_MS;
-	if (!carrier_polls())
-		return wait;
 	if (now >= next_poll) {
-		carrier_poll();
-		next_poll = now + rte_get_tsc_hz() * CARRIER_POLL_MS / 1000;
+		if (carrier_polls())
+			carrier_poll();
+		shed_look();
+		next_poll = now + rte_get_tsc_hz() * SHED_LOOK_MS / 1000;
 	}
-	return RTE_MIN(wait, CARRIER_POLL_MS);
+	return RTE_MIN(wait, SHED_LOOK_MS);
 }
 
 static unsigned turn_events(int wait)
@@ -423,6 +424,7 @@ int punt_start(struct dp_err *err)
 	counters_register(&self.ctr, COUNTERS_PUNT);
 	budgets_init();
 	hold_init();
+	shed_init();
 	bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (bell_fd < 0 || epoll_fd < 0 || watch(bell_fd, WATCH_BELL) ||

@@ -8,6 +8,7 @@
 #include "lag.h"
 #include "pipeline.h"
 #include "port.h"
+#include "shed.h"
 
 #define SAMPLE_EVERY 256
 
@@ -58,6 +59,19 @@ static void rx_vector(
 	sample_end(w, n, begin, end);
 }
 
+/* A full vector: what is left of it when its port is overloaded. */
+static inline unsigned rx_full(struct worker *w, unsigned port, struct rte_mbuf **pkts)
+{
+	unsigned share = atomic_load_explicit(&shed_share[port], memory_order_relaxed), n;
+
+	w->backlog = true;
+	if (likely(!share))
+		return VECTOR_MAX;
+	n = shed_vector(w, pkts, VECTOR_MAX, share);
+	count_add(&w->ctr.stats.packets, VECTOR_MAX - n);
+	return n;
+}
+
 /* The same for members of LAGs: as received by the LAG, what it does not want taken out. */
 static unsigned rx_members(struct worker *w, const struct port_worker *pw)
 {
@@ -70,8 +84,9 @@ static unsigned rx_members(struct worker *w, const struct port_worker *pw)
 		w->sample = sampled(w->ctr.stats.vectors);
 		uint64_t begin = w->sample ? rte_rdtsc() : 0;
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
-		w->backlog |= n == VECTOR_MAX;
 		total += n;
+		if (n == VECTOR_MAX)
+			n = rx_full(w, rx->member, pkts);
 		n = n ? lag_collect(w, rx->port, rx->member, pkts, n) : 0;
 		if (n)
 			rx_vector(w, rx->port, pkts, n, begin);
@@ -94,9 +109,10 @@ unsigned rx_poll(struct worker *w)
 		unsigned n = rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, VECTOR_MAX);
 		if (!n)
 			continue;
-		w->backlog |= n == VECTOR_MAX;
-		rx_vector(w, rx->port, pkts, n, begin);
 		total += n;
+		if (n == VECTOR_MAX)
+			n = rx_full(w, rx->port, pkts);
+		rx_vector(w, rx->port, pkts, n, begin);
 	}
 	if (unlikely(pw->n_member_rx))
 		total += rx_members(w, pw);
