@@ -287,10 +287,19 @@ static void enter(FILE *out, const struct line *context)
 	fprintf(out, "%*s%s\n", (int)context->depth, "", context->text);
 }
 
+/* bgpd commits its tree of route maps and lists when a command comes that is not of it, and `exit`
+ * is none: a hundred maps would be a hundred commits, each of everything. What follows a map leaves
+ * it by itself. */
+static void close_context(struct writer *w, const char *text, int indent)
+{
+	if (!starts(text, "route-map "))
+		fprintf(w->out, "%*sexit\n", indent, "");
+}
+
 static void leave(struct writer *w)
 {
 	for (const struct line *l = w->context; l; l = l->parent)
-		fprintf(w->out, "%*sexit\n", (int)l->depth, "");
+		close_context(w, l->text, (int)l->depth);
 	w->context = NULL;
 }
 
@@ -311,7 +320,7 @@ static void command(
 	}
 	fprintf(w->out, "%*s%s%.*s\n", indent, "", no, (int)len, text);
 	if (!*no && is_context(text))
-		fprintf(w->out, "%*sexit\n", indent, "");
+		close_context(w, text, indent);
 	if (w->n++ == 0 && w->first_size) {
 		if (starts(text, "neighbor ") && word_is(text, 2, "password"))
 			len = words(text, 3);

@@ -496,11 +496,12 @@ static void test_cap_order(void)
 	free(back);
 }
 
+/* No `exit` behind a route map: bgpd would commit everything at each. */
 static void test_prepend_goes(void)
 {
 	expect(FRR_BGPD, "route-map a permit 10\n set as-path prepend 1 1\n set metric 5\nexit\n",
 		"route-map a permit 10\nexit\n", 2,
-		"route-map a permit 10\n no set as-path prepend\n no set metric 5\nexit\n");
+		"route-map a permit 10\n no set as-path prepend\n no set metric 5\n");
 }
 
 static void test_restart_time_changes(void)
