@@ -9,7 +9,8 @@ void probes_stop(void); /* before the mirror closes: probes hold hops */
 /* control.running was replaced: streams come, go and change. */
 void probes_config_changed(void);
 void probes_link_gone(struct link *link);
-/* The link's family is back (BFD): what was lost while it was away is BFD's matter and not judged. */
+/* The link's family is back (BFD): what was lost while it was away is BFD's matter and not judged.
+ */
 void probes_anew(struct link *link, uint8_t af);
 
 /* ---- for views ---- */
