@@ -61,12 +61,15 @@ static void shape_vxlan(const struct link *link, const struct cfg_link *cfg, str
 	const struct vrf *vrf = vrf_by_name(cfg->underlay->vrf->name);
 
 	d->encap = DP_ENCAP_VXLAN;
-	d->underlay_vrf = vrf ? vrf->id : link->vrf->id;
-	d->vni = cfg->vni;
-	d->local = cfg->local;
-	d->remote = cfg->remote;
-	d->udp_port = cfg->udp_port;
-	d->underlay_adj = mirror_underlay_adj(link);
+	d->tunnel = (struct dp_tunnel){
+		.underlay_vrf = vrf ? vrf->id : link->vrf->id,
+		.vni = cfg->vni,
+		.local = cfg->local,
+		.remote = cfg->remote,
+		.udp_port = cfg->udp_port,
+		.inner_ether = true,
+		.underlay_adj = mirror_underlay_adj(link),
+	};
 }
 
 static void shape(const struct link *link, const struct cfg_link *cfg, struct dp_link *ret_shape)

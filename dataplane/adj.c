@@ -49,7 +49,7 @@ static void build_ether(struct adj *a, const struct link *l)
 
 static void build_tunnel(struct adj *a, const struct link *l)
 {
-	const struct adj *u = adj_table[l->conf.underlay_adj];
+	const struct adj *u = adj_table[l->conf.tunnel.underlay_adj];
 	uint8_t *h;
 
 	a->outer_ip_off = a->header_len =
@@ -59,16 +59,16 @@ static void build_tunnel(struct adj *a, const struct link *l)
 	a->header_len = (uint8_t)(u->header_len + overhead(l));
 	h = a->header + HEADER_MAX - a->header_len;
 	memcpy(h, u->header + HEADER_MAX - u->header_len, u->header_len);
-	h[u->header_len - 2] = l->conf.local.af == AF_INET ? 0x08 : 0x86;
-	h[u->header_len - 1] = l->conf.local.af == AF_INET ? 0x00 : 0xdd;
+	h[u->header_len - 2] = l->conf.tunnel.local.af == AF_INET ? 0x08 : 0x86;
+	h[u->header_len - 1] = l->conf.tunnel.local.af == AF_INET ? 0x00 : 0xdd;
 	h += u->header_len;
 	memcpy(h, l->tun, l->tun_len);
-	a->outer_sum = l->conf.local.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
+	a->outer_sum = l->conf.tunnel.local.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
 	h += l->tun_len;
 	memcpy(h, l->l2, l->l2_len);
 	memcpy(h, a->conf.mac, sizeof(a->conf.mac));
 	a->outer_ip_off = u->header_len;
-	a->outer_af = l->conf.local.af;
+	a->outer_af = l->conf.tunnel.local.af;
 	a->underlay_link = u->link;
 	a->port = u->port;
 	if (l->conf.up)

@@ -136,7 +136,39 @@ bool dp_slow_next(struct dp_slow *ret_slow);
 int dp_slow_send(const struct dp_slow *slow);
 
 /* ---- snapshot: links ---- */
-enum dp_encap { DP_ENCAP_ETHER, DP_ENCAP_VXLAN };
+enum dp_encap {
+	DP_ENCAP_ETHER,
+	DP_ENCAP_VXLAN,	 /* RFC 7348: Ethernet inside UDP */
+	DP_ENCAP_GENEVE, /* RFC 8926: Ethernet or IP inside UDP */
+	DP_ENCAP_GRE,	 /* RFC 2784, 2890: IP inside IP protocol 47 */
+	DP_ENCAP_IPIP,	 /* RFC 2003, 2473, 4213: IP inside IP */
+	DP_ENCAP_ESP,	 /* RFC 4303, tunnel mode; keys: dp_sa_set */
+};
+
+enum dp_df { DP_DF_SET, DP_DF_COPY, DP_DF_CLEAR }; /* of an outer IPv4 header */
+
+#define DP_DSCP_COPY 0xff
+
+/* A tunnel link (any encap but ETHER): found by (underlay VRF, local, remote) and, by kind, UDP
+ * port and VNI, or GRE's key. Its inner packets are Ethernet frames (VXLAN; GENEVE with
+ * inner_ether) or plain IP: then the link's kernel interface is a TUN, it has no neighbours, and a
+ * FORWARD adjacency needs no MAC. */
+struct dp_tunnel {
+	uint16_t underlay_vrf;
+	struct ip_addr local, remote; /* of one family */
+	uint32_t underlay_adj; /* adjacency toward remote; 0 = unresolved: packets are dropped by
+				  name */
+	uint32_t vni;	       /* VXLAN, GENEVE; GRE: its key, if keyed */
+	uint16_t udp_port;     /* VXLAN, GENEVE */
+	bool inner_ether;      /* VXLAN: true */
+	bool keyed;    /* GRE: RFC 2890's key; what comes must have exactly this one, or none */
+	bool checksum; /* GRE: the optional checksum is sent; UDP over IPv6: a checksum instead of
+			  0; what comes with a checksum is verified in any case */
+	uint8_t ttl;   /* of outer packets; 0 = 64 */
+	uint8_t dscp;  /* of outer packets, or DP_DSCP_COPY; ECN follows RFC 6040 in any case */
+	uint8_t df;    /* enum dp_df */
+	uint16_t mss4, mss6; /* TCP's MSS is lowered to this, both directions; 0 = left alone */
+};
 
 struct dp_link {
 	uint16_t id; /* 1..DP_LINKS_MAX-1, stable for as long as the link exists: counters hang on
@@ -163,14 +195,12 @@ struct dp_link {
 	bool active[2];
 	uint8_t n_virtual;
 	struct ip_addr virtual_addr[DP_VIRTUAL_MAX];
-	/* VXLAN links (RFC 7348): matched by (underlay VRF, local, remote, udp_port, vni) */
-	uint16_t underlay_vrf;
-	uint32_t vni;
-	struct ip_addr local, remote;
-	uint16_t udp_port;
-	uint32_t underlay_adj; /* adjacency toward remote; 0 = unresolved: frames are dropped by
-				  name */
+	struct dp_tunnel tunnel; /* any encap but ETHER */
 };
+
+/* What fits into a tunnel now: the link's MTU, or less where a router of the underlay said so (RFC
+ * 1191, 8201); forgotten after ten minutes. 0: no such tunnel, or unresolved. */
+uint16_t dp_tunnel_mtu(uint16_t link);
 
 /* Replace the set of links. The array is copied. -EINVAL and nothing changed when two links claim
  * the same packets, an id repeats or an index is out of range. Counters of ids that vanish are
@@ -321,6 +351,8 @@ enum dp_event_kind {
 	DP_EV_BFD,
 	DP_EV_SHED_ON, /* the port loses frames: data is dropped early, control survives */
 	DP_EV_SHED_OFF,
+	DP_EV_SA,  /* session: the SA whose state is no longer LIVE */
+	DP_EV_MTU, /* link: a tunnel whose underlay carries less than thought: see dp_tunnel_mtu */
 };
 
 struct dp_event {
@@ -433,6 +465,57 @@ struct dp_count dp_pair_count(
 	uint16_t in, uint16_t out);	   /* the matrix; link 0 = this router itself */
 struct dp_count dp_link_rx(uint16_t link); /* a row's sum, and what was punted or dropped */
 struct dp_count dp_link_tx(uint16_t link); /* a column's sum */
+
+/* ---- IPsec: security associations (RFC 4303, tunnel mode, UDP encapsulation of RFC 3948) ----
+ * Each is worked on by one worker, its owner; others hand packets over. A link sends by the SA that
+ * dp_sa_use names; without one nothing leaves (tun_no_sa), never in clear. Inbound SAs of a link
+ * may be several: what arrives is accepted by (underlay VRF, local, SPI) until the SA is deleted.
+ */
+#define DP_SAS_MAX     4096
+#define DP_SA_KEY_MAX  36 /* AES-256-GCM with its salt */
+#define DP_SA_AUTH_MAX 64
+#define DP_REPLAY_MAX  4096
+
+enum dp_cipher { DP_CIPHER_AES_GCM, DP_CIPHER_AES_CBC, DP_CIPHER_NULL };
+enum dp_auth { DP_AUTH_NONE, DP_AUTH_SHA1, DP_AUTH_SHA256, DP_AUTH_SHA384, DP_AUTH_SHA512 };
+
+struct dp_sa {
+	uint16_t link; /* an ESP link: the packets' own link */
+	bool inbound;
+	uint32_t spi;			/* host order; 0 is refused */
+	uint16_t udp_local, udp_remote; /* NAT-T: ports; 0 = plain ESP */
+	uint8_t cipher, auth;		/* GCM: auth NONE; GCM's ICV: 16 octets */
+	uint8_t key_len, auth_len;	/* octets; GCM: key and 4 octets of salt */
+	uint8_t key[DP_SA_KEY_MAX], auth_key[DP_SA_AUTH_MAX];
+	bool esn;
+	uint16_t replay; /* window, packets: 0 = not checked, else 64 to DP_REPLAY_MAX */
+	uint64_t seq;	 /* outbound: last number used; inbound: top of the window */
+	/* News (DP_EV_SA) when this much has passed; 0 = never. Hard: the SA stops working. */
+	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
+};
+
+/* At an index below DP_SAS_MAX, which is free or holds the same SA (spi, direction, keys): then
+ * limits and ports are replaced. Keys are copied and wiped on delete. -EEXIST: another inbound SA
+ * has this (VRF, local, SPI); -ENOTSUP: algorithm; -ENOENT: no such link. Ends are those of the
+ * link. */
+int dp_sa_set(unsigned sa, const struct dp_sa *conf);
+int dp_sa_del(unsigned sa);
+/* The outbound SA of a link from the next vector on; -1: none. -EINVAL: not one of this link. */
+int dp_sa_use(uint16_t link, int sa);
+
+enum dp_sa_state { DP_SA_LIVE, DP_SA_SOFT, DP_SA_HARD }; /* HARD: a limit or the sequence ended */
+
+struct dp_sa_info {
+	struct dp_sa conf; /* keys are left out */
+	unsigned worker;
+	uint8_t state;
+	struct dp_count through; /* IP bytes inside */
+	uint64_t seq;		 /* last sent, or highest received */
+	uint64_t used_ns;	 /* since the last packet; UINT64_MAX: never */
+	uint64_t bad_icv, replayed, bad_pad, wrapped;
+};
+
+int dp_sa_info(unsigned sa, struct dp_sa_info *ret_info); /* -ENOENT */
 
 enum dp_punt_class { /* order = priority */
 #define PUNT(name, text, budget, ring) DP_PUNT_##name,

@@ -300,7 +300,7 @@ static void frame_flow(const uint8_t *d, unsigned len, uint8_t *ret_tos, uint32_
 static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct link *l)
 {
 	const struct adj *u =
-		atomic_load_explicit(&adj_table[l->conf.underlay_adj], memory_order_acquire);
+		atomic_load_explicit(&adj_table[l->conf.tunnel.underlay_adj], memory_order_acquire);
 	unsigned len = rte_pktmbuf_data_len(m), total = l->tun_len + len;
 	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), tos;
 	uint32_t hash;
@@ -309,14 +309,15 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 		return drop(w, m, 0, DP_DROP_tun_down);
 	if (total > u->mtu)
 		return drop(w, m, 0,
-			l->conf.local.af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
+			l->conf.tunnel.local.af == AF_INET ? DP_DROP_ip4_too_big
+							   : DP_DROP_ip6_too_big);
 	frame_flow(d, len, &tos, &hash);
 	d = (uint8_t *)rte_pktmbuf_prepend(m, l->tun_len);
 	if (!d)
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	memcpy(d, l->tun, l->tun_len);
-	rewrite_outer(d, l->conf.local.af, total, tos, hash);
-	if (!rewrite_push(m, d, (uint16_t)total, l->conf.local.af, u, hash))
+	rewrite_outer(d, l->conf.tunnel.local.af, total, tos, hash);
+	if (!rewrite_push(m, d, (uint16_t)total, l->conf.tunnel.local.af, u, hash))
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
 	meter_count(w, 0, u->link, 1, total);

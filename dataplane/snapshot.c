@@ -96,6 +96,8 @@ bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, co
 
 static bool conf_valid(const struct dp_link *l)
 {
+	const struct dp_tunnel *t = &l->tunnel;
+
 	if (!l->id || l->id >= DP_LINKS_MAX || l->vrf >= DP_VRFS_MAX || l->mtu < MTU_MIN ||
 		!memchr(l->name, 0, sizeof(l->name)) || !ether_is_unicast(l->mac) ||
 		l->n_virtual > DP_VIRTUAL_MAX || (l->vrid && l->encap != DP_ENCAP_ETHER))
@@ -103,9 +105,9 @@ static bool conf_valid(const struct dp_link *l)
 	if ((l->src4.af && l->src4.af != AF_INET) || (l->src6.af && l->src6.af != AF_INET6))
 		return false;
 	if (l->encap == DP_ENCAP_VXLAN)
-		return l->underlay_vrf < DP_VRFS_MAX && l->vni < 1u << 24 && l->udp_port &&
-		       l->underlay_adj < DP_ADJS_MAX && l->local.af == l->remote.af &&
-		       (l->local.af == AF_INET || l->local.af == AF_INET6);
+		return t->underlay_vrf < DP_VRFS_MAX && t->vni < 1u << 24 && t->udp_port &&
+		       t->underlay_adj < DP_ADJS_MAX && t->local.af == t->remote.af &&
+		       (t->local.af == AF_INET || t->local.af == AF_INET6);
 	if (l->encap != DP_ENCAP_ETHER || l->port >= DP_PORTS_MAX || l->n_tags > 2)
 		return false;
 	for (unsigned i = 0; i < l->n_tags; i++) /* a second tag is always 802.1Q's */
@@ -124,7 +126,7 @@ static void put_be16(uint8_t *p, uint16_t x)
 /* RFC 7348 5. DF on an IPv4 underlay: the tunnel's MTU is what fits. TTL 64. */
 static void build_tunnel(struct link *l)
 {
-	const struct dp_link *c = &l->conf;
+	const struct dp_tunnel *c = &l->conf.tunnel;
 	uint8_t *h = l->tun, *udp;
 
 	if (c->local.af == AF_INET) {
@@ -201,7 +203,7 @@ static int claim_tags(struct snapshot *s, const struct link *l)
 static int claim_vxlan(struct snapshot *s, const struct link *l)
 {
 	static const uint8_t any[16];
-	const struct dp_link *c = &l->conf;
+	const struct dp_tunnel *c = &l->conf.tunnel;
 	const uint8_t *local = c->local.bytes, *remote = c->remote.bytes;
 	uint8_t af = c->local.af;
 	struct vxlan_key keys[KEYS_PER_LINK] = {

@@ -73,15 +73,16 @@ static int link_get(const json_t *in, struct dp_link *l)
 	l->zone = int_get(in, "zone", 0);
 	l->reach[0] = (uint64_t)int_get(in, "reach", 1);
 	l->mtu = int_get(in, "mtu", 1500);
-	l->underlay_vrf = int_get(in, "underlay_vrf", 0);
-	l->vni = int_get(in, "vni", 0);
-	l->udp_port = int_get(in, "udp_port", 4789);
-	l->underlay_adj = int_get(in, "underlay_adj", 0);
+	l->tunnel.underlay_vrf = int_get(in, "underlay_vrf", 0);
+	l->tunnel.vni = int_get(in, "vni", 0);
+	l->tunnel.udp_port = int_get(in, "udp_port", 4789);
+	l->tunnel.underlay_adj = int_get(in, "underlay_adj", 0);
+	l->tunnel.inner_ether = true;
 	l->tap = -1;
 	if ((ret = mac_get(in, l->mac)) || (ret = addr_get(in, "src4", &l->src4)) ||
 		(ret = addr_get(in, "src6", &l->src6)) ||
-		(ret = addr_get(in, "local", &l->local)) ||
-		(ret = addr_get(in, "remote", &l->remote)) || (ret = tags_get(in, l)) ||
+		(ret = addr_get(in, "local", &l->tunnel.local)) ||
+		(ret = addr_get(in, "remote", &l->tunnel.remote)) || (ret = tags_get(in, l)) ||
 		(ret = virtual_get(in, l)))
 		return ret;
 	taps[l->id].known = true;
