@@ -68,6 +68,7 @@ static void shape_vxlan(const struct link *link, const struct cfg_link *cfg, str
 		.remote = cfg->remote,
 		.udp_port = cfg->udp_port,
 		.inner_ether = true,
+		.dscp = DP_DSCP_COPY,
 		.underlay_adj = mirror_underlay_adj(link),
 	};
 }

@@ -3,11 +3,11 @@
  *
  * Control sets them by index; each is built whole, immutable once published, replaced by one store
  * and freed through reclaim.h. On an Ethernet link the header is the neighbour's MAC, ours and the
- * tags; on a VXLAN link it is the underlay's Ethernet header, outer IP, UDP, VXLAN and the inner
- * Ethernet header, so that a packet into a tunnel needs no second lookup. Fields that depend on the
- * packet are zero here and patched by rewrite.c. An adjacency whose link is shut or whose tunnel
- * has no resolved underlay keeps its kind but has MTU 0: no packet fits, so rewrite.c looks and
- * drops by name. */
+ * tags; on a tunnel's link it is the underlay's Ethernet header, outer IP and the tunnel's own
+ * (encap.c), and the inner Ethernet header if there is one, so that a packet into a tunnel needs no
+ * second lookup. Fields that depend on the packet are zero here and patched by rewrite.c. An
+ * adjacency whose link is shut or whose tunnel has no resolved underlay keeps its kind but has MTU
+ * 0: no packet fits, so rewrite.c looks and drops by name. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,10 +19,9 @@
 #include "route.h"
 #include "worker.h"
 
-#define ADJ_ALIGN 64 /* a cache line; kind to tail share the first */
+#define ADJ_ALIGN 64 /* a cache line; kind to encap share the first */
 
-_Static_assert(
-	offsetof(struct adj, tail) + ADJ_TAIL <= ADJ_ALIGN, "the straight line reads one line");
+_Static_assert(offsetof(struct adj, conf) <= ADJ_ALIGN, "the straight line reads one line");
 
 const struct adj adj_none = { .kind = DP_ADJ_NONE, .port = DP_NONE };
 const struct adj *_Atomic adj_table[DP_ADJS_MAX];
@@ -53,22 +52,25 @@ static void build_tunnel(struct adj *a, const struct link *l)
 	uint8_t *h;
 
 	a->outer_ip_off = a->header_len =
-		RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
+		RTE_ETHER_HDR_LEN;	   /* a tunnel, even while it leads nowhere */
+	if (l->conf.encap == DP_ENCAP_ESP) /* never in clear */
+		return;
 	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || u->mtu <= overhead(l))
 		return;
 	a->header_len = (uint8_t)(u->header_len + overhead(l));
 	h = a->header + HEADER_MAX - a->header_len;
 	memcpy(h, u->header + HEADER_MAX - u->header_len, u->header_len);
-	h[u->header_len - 2] = l->conf.tunnel.local.af == AF_INET ? 0x08 : 0x86;
-	h[u->header_len - 1] = l->conf.tunnel.local.af == AF_INET ? 0x00 : 0xdd;
+	h[u->header_len - 2] = l->encap.af == AF_INET ? 0x08 : 0x86;
+	h[u->header_len - 1] = l->encap.af == AF_INET ? 0x00 : 0xdd;
 	h += u->header_len;
 	memcpy(h, l->tun, l->tun_len);
-	a->outer_sum = l->conf.tunnel.local.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
+	a->outer_sum = l->encap.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
 	h += l->tun_len;
 	memcpy(h, l->l2, l->l2_len);
-	memcpy(h, a->conf.mac, sizeof(a->conf.mac));
+	if (!l->plain)
+		memcpy(h, a->conf.mac, sizeof(a->conf.mac));
 	a->outer_ip_off = u->header_len;
-	a->outer_af = l->conf.tunnel.local.af;
+	a->encap = l->encap;
 	a->underlay_link = u->link;
 	a->port = u->port;
 	if (l->conf.up)
@@ -101,7 +103,7 @@ int dp_adj_set(uint32_t adj, const struct dp_adj *conf)
 		if (!l)
 			return -ENOENT;
 	}
-	if (conf->kind == DP_ADJ_FORWARD && !ether_is_unicast(conf->mac))
+	if (conf->kind == DP_ADJ_FORWARD && !l->plain && !ether_is_unicast(conf->mac))
 		return -EINVAL;
 	a = aligned_alloc(ADJ_ALIGN, RTE_ALIGN(sizeof(*a), ADJ_ALIGN));
 	if (!a)
@@ -110,7 +112,7 @@ int dp_adj_set(uint32_t adj, const struct dp_adj *conf)
 		.kind = conf->kind, .link = l ? conf->link : 0, .port = DP_NONE, .conf = *conf
 	};
 	if (conf->kind == DP_ADJ_FORWARD)
-		l->conf.encap == DP_ENCAP_VXLAN ? build_tunnel(a, l) : build_ether(a, l);
+		l->conf.encap == DP_ENCAP_ETHER ? build_ether(a, l) : build_tunnel(a, l);
 	publish(adj, a);
 	return 0;
 }

@@ -1,30 +1,21 @@
-/* decap: out of a VXLAN (RFC 7348), at most twice a packet, and on as if received on the tunnel's
- * link.
+/* decap: out of a tunnel, at most twice a packet, and on as if received on the tunnel's link.
  *
- * Route leaves here what is for this router, plain UDP and to a port that tunnels use; local.c, for
- * what is not so plain, what is addressed to an end of some tunnel. Whose it is shows here: what is
- * nobody's is dropped, or goes up to the kernel when no tunnel ends at its address. The UDP
- * checksum is verified when there is one (RFC 7348 5, RFC 6935), flags must say that the VNI is
- * valid, reserved bits are ignored, and the tunnel must be one of ours by VRF, both addresses, port
- * and VNI. Then the outer headers and whatever follows the UDP datagram are cut off and parse sees
- * the inner frame. Congestion marks come along (RFC 6040 4.2): that is the one change to a packet
- * before rewrite. */
+ * Route leaves here what is for this router, plain and of a protocol or to a port that tunnels use;
+ * local.c, for what is not so plain, what is addressed to an end of some tunnel. Whose it is shows
+ * in encap.c, which reads the headers of every kind: what is nobody's is dropped, or goes up to the
+ * kernel when no tunnel ends at its address. Then the outer headers and whatever follows the outer
+ * payload are cut off and parse sees the inner frame; where there was none but an IP packet, it
+ * gets an Ethernet header of ours. Congestion marks come along (RFC 6040 4.2): that is the one
+ * change to a packet before rewrite. */
 #include "csum.h"
+#include "encap.h"
+#include "ether.h"
 #include "flow.h"
 #include "parse.h"
 #include "pipeline.h"
 #include "snapshot.h"
 
-#define UDP_LEN		8
-#define VXLAN_LEN	8
-#define VXLAN_VNI_VALID 0x08
-
 enum ecn { ECN_NONE, ECN_ECT1, ECN_ECT0, ECN_CE };
-
-static uint8_t tos_of(const uint8_t *ip, uint8_t af)
-{
-	return af == AF_INET ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
-}
 
 /* RFC 6040 figure 4: the inner mark that leaves; -1: the packet must not. */
 static int ecn_merge(unsigned inner, unsigned outer)
@@ -60,72 +51,68 @@ static void ecn_apply(struct worker *w, struct lane *v, unsigned before, uint8_t
 
 	if (v->n == before)
 		return;
-	mark = ecn_merge(tos_of(v->ip[last], af) & 3, outer);
+	mark = ecn_merge(encap_tos(v->ip[last], af) & 3, outer);
 	if (mark < 0) {
 		drop(w, v->m[last], v->in[last], DP_DROP_tun_bad);
 		v->n = last;
-	} else if ((unsigned)mark != (tos_of(v->ip[last], af) & 3u)) {
+	} else if ((unsigned)mark != (encap_tos(v->ip[last], af) & 3u)) {
 		ecn_write(v->ip[last], af, (unsigned)mark);
 	}
 }
 
-/* The tunnel's link, NULL when header or tunnel are bad. *ret_len: of the UDP datagram. */
-static inline const struct link *tunnel_of(
-	const struct snapshot *s, const struct packet *k, unsigned *ret_len)
-{
-	const uint8_t *udp = k->ip + k->l4, *vxlan = udp + UDP_LEN;
-	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8),
-		      *local = remote + ip_size(k->af);
-	const struct link *under = snapshot_link_at(s, k->in);
-	unsigned room = k->len - k->l4, len;
-
-	if (room < UDP_LEN + VXLAN_LEN)
-		return NULL;
-	len = flow_be16(udp + 4);
-	if (len < UDP_LEN + VXLAN_LEN || len > room)
-		return NULL;
-	if ((udp[6] | udp[7]) && csum_l4(k->ip, k->af, udp, len, IPPROTO_UDP) != 0xffff)
-		return NULL;
-	if (!(vxlan[0] & VXLAN_VNI_VALID)) /* RFC 7348 5: the I flag */
-		return NULL;
-	*ret_len = len;
-	struct vxlan_key key = vxlan_key(k->af, local, remote, flow_be32(vxlan + 4) >> 8,
-		under->conf.vrf, flow_be16(udp + 2));
-	unsigned at = vxlan_find(s, &key, k->af)->at;
-	return at ? &s->links[at - 1] : NULL;
-}
-
 /* Not out of a tunnel of ours: malformed or from a stranger, if it is for a tunnel's end at all. */
-static __rte_noinline void no_tunnel(struct worker *w, struct pass *p, const struct packet *k)
+static __rte_noinline void no_tunnel(
+	struct worker *w, struct pass *p, const struct packet *k, enum dp_drop reason)
 {
 	const struct link *l = snapshot_link_at(w->snap, k->in);
 	const uint8_t *local = k->ip + (k->af == AF_INET ? 16 : 24);
+	uint16_t port = k->proto == IPPROTO_UDP ? flow_be16(k->ip + k->l4 * 4 + 2) : 0;
 
-	if (snapshot_is_endpoint(
-		    w->snap, l->conf.vrf, k->af, local, NULL, flow_be16(k->ip + k->l4 + 2)))
-		drop(w, k->m, k->in, DP_DROP_tun_bad);
+	if (snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, NULL, k->proto, port))
+		drop(w, k->m, k->in, reason);
 	else
 		local_deliver(w, p, k);
+}
+
+/* An Ethernet header of ours over the end of the outer one: the kernel, and whoever looks for the
+ * IP header, find the packet as on any link. There is room: an IP header went before. */
+static void put_ether(uint8_t *inner, const struct link *l, uint16_t type)
+{
+	static const uint8_t from[6] = ETHER_PLAIN_SOURCE;
+	uint16_t be = rte_cpu_to_be_16(type);
+
+	memcpy(inner - 14, l->conf.mac, 6);
+	memcpy(inner - 8, from, 6);
+	memcpy(inner - 2, &be, sizeof(be));
 }
 
 /* True: an outer packet ended here. */
 static bool decap(struct worker *w, struct pass *p, const struct packet *k)
 {
-	unsigned len, before4 = p->v4.n, before6 = p->v6.n, outer = tos_of(k->ip, k->af) & 3;
-	const struct link *l = tunnel_of(w->snap, k, &len);
+	unsigned before4 = p->v4.n, before6 = p->v6.n, outer = encap_tos(k->ip, k->af) & 3;
+	struct encap_inner in;
 	struct rte_mbuf *m = k->m;
+	uint8_t note;
 
-	if (unlikely(!l)) {
-		no_tunnel(w, p, k);
+	if (unlikely(!encap_open(w->snap, k, &in))) {
+		no_tunnel(w, p, k, in.bad);
 		return false;
 	}
 	if (unlikely(k->note >= NOTE_DECAP * DECAPS_MAX)) {
 		drop(w, m, k->in, DP_DROP_tun_depth);
 		return false;
 	}
-	m->data_off = (uint16_t)(k->ip + k->l4 + UDP_LEN + VXLAN_LEN - (uint8_t *)m->buf_addr);
-	m->pkt_len = m->data_len = (uint16_t)(len - UDP_LEN - VXLAN_LEN);
-	parse_inner(w, p, m, l, (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP));
+	note = (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP);
+	m->data_off = (uint16_t)(k->ip + in.at - (uint8_t *)m->buf_addr);
+	m->pkt_len = m->data_len = in.len;
+	if (!in.type) {
+		parse_inner(w, p, m, in.link, note);
+	} else {
+		put_ether(k->ip + in.at, in.link, in.type);
+		m->data_off -= ETH_MIN;
+		m->pkt_len = m->data_len = (uint16_t)(in.len + ETH_MIN);
+		parse_inner_ip(w, p, m, in.link, rte_cpu_to_be_16(in.type), note);
+	}
 	if (unlikely(outer)) {
 		ecn_apply(w, &p->v4, before4, AF_INET, outer);
 		ecn_apply(w, &p->v6, before6, AF_INET6, outer);

@@ -7,6 +7,12 @@
 #include <stdint.h>
 #include <rte_ether.h>
 
+/* From whom a packet seems to come that arrived without an Ethernet header. */
+#define ETHER_PLAIN_SOURCE                    \
+	{                                     \
+		0x02, 'l', 'i', 'n', 't', 'a' \
+	}
+
 /* One station's: neither group bit nor all zero. */
 static inline bool ether_is_unicast(const uint8_t mac[6])
 {

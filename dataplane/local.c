@@ -60,18 +60,24 @@ static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned le
 	}
 }
 
-/* Does a UDP packet, or a fragment of one, belong to a tunnel? A later fragment shows no port:
- * there the pair of addresses decides. */
+/* Does a packet, or a fragment of one, belong to a tunnel? A later fragment shows no port: there
+ * the pair of addresses decides. */
 static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l,
-	unsigned off, bool later)
+	uint8_t proto, unsigned off, bool later)
 {
 	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8),
 		      *local = remote + ip_size(k->af);
 
+	uint16_t port = 0;
+
 	if (later)
-		return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, remote, 0);
-	return off + UDP_LEN <= k->len && snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local,
-						  NULL, flow_be16(k->ip + off + 2));
+		return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, remote, proto, 0);
+	if (proto == IPPROTO_UDP) {
+		if (off + UDP_LEN > k->len)
+			return false;
+		port = flow_be16(k->ip + off + 2);
+	}
+	return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, NULL, proto, port);
 }
 
 /* Past the IP header at off. Tunnels first, then probes, then the kernel. */
@@ -80,13 +86,11 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 {
 	unsigned len = k->len > off ? k->len - off : 0;
 
-	if (proto == IPPROTO_UDP && for_tunnel(w, k, l, off, later)) {
+	if (tunnel_proto(w->snap, proto) && for_tunnel(w, k, l, proto, off, later)) {
 		if (fragment)
 			return drop(w, k->m, k->in,
 				DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */
-		p->decap[p->n_decap] = *k;
-		p->decap[p->n_decap++].l4 = (uint16_t)off;
-		return;
+		return pass_decap(p, k, proto, off);
 	}
 	if (!fragment && virtual_advert(l, k, proto))
 		return punt_send(w, k->m, k->in, DP_PUNT_vrrp);

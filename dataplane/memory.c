@@ -67,8 +67,8 @@ static void add_links(struct dp_memory *m)
 		return;
 	m->links = s->n;
 	m->link_bytes = sizeof(*s) + s->n * sizeof(s->links[0]) + s->n_inner * sizeof(s->inner[0]);
-	if (s->vxlan)
-		m->link_bytes += ((uint64_t)s->vxlan_mask + 1) * sizeof(s->vxlan[0]);
+	if (s->tunnels)
+		m->link_bytes += ((uint64_t)s->tunnel_mask + 1) * sizeof(s->tunnels[0]);
 	for (unsigned port = 0; port < DP_PORTS_MAX; port++)
 		if (s->ports[port])
 			m->link_bytes += sizeof(*s->ports[port]);

@@ -203,19 +203,17 @@ static __rte_noinline void odd(struct worker *w, struct pass *p, struct rte_mbuf
 	}
 }
 
-/* A frame of link l whose layer 2 header, l3 bytes with type_be, is known to be there. */
-static __rte_always_inline void frame(struct worker *w, struct pass *p, struct rte_mbuf *m,
+/* What is behind an Ethernet header, l3 bytes with type_be, that raises no question. */
+static __rte_always_inline void packet(struct worker *w, struct pass *p, struct rte_mbuf *m,
 	const struct link *l, unsigned l3, uint16_t type_be, uint8_t note)
 {
-	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + l3;
+	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, l3);
 	unsigned room = rte_pktmbuf_data_len(m) - l3;
 	const struct vrf_fib *vrf = vrf_get(l->vrf);
 	uint32_t dst;
 	uint16_t len;
 
-	mbuf_meta(m)->link = l->id;
-	if (unlikely(!vrf || room < IP4_MIN || !plain_source(d, l->own)) ||
-		(unlikely(!plain_target(d, l->own)) && !plain_virtual(d, l)))
+	if (unlikely(!vrf || room < IP4_MIN))
 		return odd(w, p, m, l, l3, type_be, note);
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) && likely(ip[0] == 0x45) &&
 		likely(plain4(ip, room - IP4_MIN, vrf, &dst, &len)))
@@ -225,6 +223,19 @@ static __rte_always_inline void frame(struct worker *w, struct pass *p, struct r
 		lane_put(&p->v6, m, ip, 0, len, l->id, note, vrf, AF_INET6);
 	else
 		odd(w, p, m, l, l3, type_be, note);
+}
+
+/* A frame of link l whose layer 2 header, l3 bytes with type_be, is known to be there. */
+static __rte_always_inline void frame(struct worker *w, struct pass *p, struct rte_mbuf *m,
+	const struct link *l, unsigned l3, uint16_t type_be, uint8_t note)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	mbuf_meta(m)->link = l->id;
+	if (unlikely(!plain_source(d, l->own)) ||
+		(unlikely(!plain_target(d, l->own)) && !plain_virtual(d, l)))
+		return odd(w, p, m, l, l3, type_be, note);
+	packet(w, p, m, l, l3, type_be, note);
 }
 
 static bool is_tag(uint16_t type_be)
@@ -396,4 +407,11 @@ void parse_inner(
 	if (is_tag(type_be)) /* RFC 7348 6.1: an inner tag was not agreed upon */
 		return drop(w, m, l->id, DP_DROP_eth_vlan);
 	frame(w, p, m, l, ETH_MIN, type_be, note);
+}
+
+void parse_inner_ip(struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l,
+	uint16_t type_be, uint8_t note)
+{
+	mbuf_meta(m)->link = l->id;
+	packet(w, p, m, l, ETH_MIN, type_be, note);
 }

@@ -10,6 +10,7 @@
  * already in the lanes, and everybody goes on together. Each round takes a tunnel off, and decap
  * allows two. */
 #include <rte_ether.h>
+#include "encap.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -278,46 +279,52 @@ static void insert_tags(struct rte_mbuf *m, const struct link *l)
 	memcpy(d + 2 * RTE_ETHER_ADDR_LEN, l->l2 + 2 * RTE_ETHER_ADDR_LEN, tags);
 }
 
-/* Traffic class and flow hash of a frame, 0 where it is not IP or cut. */
-static void frame_flow(const uint8_t *d, unsigned len, uint8_t *ret_tos, uint32_t *ret_hash)
+/* Family and flow hash of a frame; 0 where it is not IP or cut. */
+static uint8_t frame_flow(const uint8_t *d, unsigned len, uint32_t *ret_hash)
 {
 	const uint8_t *ip = d + ETH_MIN;
 	unsigned type = flow_be16(d + 12), room = len - ETH_MIN;
+	uint8_t af = 0;
 
-	*ret_tos = 0;
 	*ret_hash = flow_end(flow_step(flow_be64(d), flow_be32(d + 8)));
-	if (type == RTE_ETHER_TYPE_IPV4 && room >= IP4_MIN && (ip[0] & 15u) * 4 >= IP4_MIN) {
-		*ret_tos = ip[1];
-		*ret_hash = flow_hash(ip, (uint16_t)room, AF_INET);
-	} else if (type == RTE_ETHER_TYPE_IPV6 && room >= IP6_LEN) {
-		*ret_tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
-		*ret_hash = flow_hash(ip, (uint16_t)room, AF_INET6);
-	}
+	if (type == RTE_ETHER_TYPE_IPV4 && room >= IP4_MIN && (ip[0] & 15u) * 4 >= IP4_MIN)
+		af = AF_INET;
+	else if (type == RTE_ETHER_TYPE_IPV6 && room >= IP6_LEN)
+		af = AF_INET6;
+	if (af)
+		*ret_hash = flow_hash(ip, (uint16_t)room, af);
+	return af;
 }
 
 /* Into the tunnel: outer headers from the link, the underlay's Ethernet header from its adjacency.
- */
+ * Where no frames are inside, what is no IP has no way and the Ethernet header was ours. */
 static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct link *l)
 {
 	const struct adj *u =
 		atomic_load_explicit(&adj_table[l->conf.tunnel.underlay_adj], memory_order_acquire);
-	unsigned len = rte_pktmbuf_data_len(m), total = l->tun_len + len;
-	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), tos;
+	unsigned len = rte_pktmbuf_data_len(m), total;
+	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN, outer_af = l->encap.af, af;
 	uint32_t hash;
 
-	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || !u->mtu)
+	af = frame_flow(d, len, &hash);
+	if (l->plain && !af)
+		return drop(w, m, 0, DP_DROP_eth_type);
+	if (l->conf.encap == DP_ENCAP_ESP || !u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off ||
+		!u->mtu)
 		return drop(w, m, 0, DP_DROP_tun_down);
+	total = l->tun_len + len - (l->plain ? ETH_MIN : 0);
 	if (total > u->mtu)
-		return drop(w, m, 0,
-			l->conf.tunnel.local.af == AF_INET ? DP_DROP_ip4_too_big
-							   : DP_DROP_ip6_too_big);
-	frame_flow(d, len, &tos, &hash);
+		return drop(
+			w, m, 0, outer_af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
+	if (l->plain)
+		rte_pktmbuf_adj(m, ETH_MIN);
 	d = (uint8_t *)rte_pktmbuf_prepend(m, l->tun_len);
 	if (!d)
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	memcpy(d, l->tun, l->tun_len);
-	rewrite_outer(d, l->conf.tunnel.local.af, total, tos, hash);
-	if (!rewrite_push(m, d, (uint16_t)total, l->conf.tunnel.local.af, u, hash))
+	encap_fill(&l->encap, d, total, ip, af, hash,
+		outer_af == AF_INET ? rte_raw_cksum(d, IP4_MIN) : 0);
+	if (!rewrite_push(m, d, (uint16_t)total, outer_af, u, hash))
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
 	meter_count(w, 0, u->link, 1, total);
@@ -334,7 +341,7 @@ static void inject(struct worker *w, struct rte_mbuf *m)
 		return drop(w, m, 0, DP_DROP_link_down);
 	if (len < ETH_MIN)
 		return drop(w, m, 0, DP_DROP_eth_short);
-	if (l->conf.encap == DP_ENCAP_VXLAN)
+	if (l->conf.encap != DP_ENCAP_ETHER)
 		return inject_tunnel(w, m, l);
 	if (len - ETH_MIN > l->conf.mtu)
 		return drop(w, m, 0,

@@ -73,7 +73,7 @@ struct packet {
 	uint8_t *ip;
 	uint16_t len, in;
 	uint8_t af, note;
-	uint16_t l4; /* decap: offset of the UDP header from ip */
+	uint8_t l4, proto; /* decap: what follows the IP header, at so many words from ip */
 };
 
 struct pass {
@@ -84,7 +84,7 @@ struct pass {
 
 static inline struct packet lane_packet(const struct lane *v, unsigned i, uint8_t af)
 {
-	return (struct packet){ v->m[i], v->ip[i], v->len[i], v->in[i], af, v->note[i], 0 };
+	return (struct packet){ v->m[i], v->ip[i], v->len[i], v->in[i], af, v->note[i], 0, 0 };
 }
 
 static inline void lane_take(struct lane *v, unsigned i)
@@ -130,6 +130,16 @@ static inline void pass_put(struct pass *p, const struct packet *k, const struct
 		lane_put(&p->v6, k->m, k->ip, 0, k->len, k->in, k->note, vrf, AF_INET6);
 }
 
+/* To be taken out of its tunnel; off: of what follows its IP header. */
+static inline void pass_decap(struct pass *p, const struct packet *k, uint8_t proto, unsigned off)
+{
+	struct packet *to = &p->decap[p->n_decap++];
+
+	*to = *k;
+	to->proto = proto;
+	to->l4 = (uint8_t)(off / 4);
+}
+
 static inline uint64_t worker_random(struct worker *w)
 {
 	uint64_t x = w->random | !w->random; /* xorshift never leaves zero */
@@ -161,6 +171,9 @@ void parse_run(struct worker *w, struct pass *p, uint16_t port, struct rte_mbuf 
  * m. */
 void parse_inner(
 	struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l, uint8_t note);
+/* The same of an IP packet in an Ethernet header of ours. */
+void parse_inner_ip(struct worker *w, struct pass *p, struct rte_mbuf *m, const struct link *l,
+	uint16_t type_be, uint8_t note);
 /* route.c: packets from4.. and from6.. of the lanes. */
 void route_run(struct worker *w, struct pass *p, unsigned from4, unsigned from6);
 void decap_run(struct worker *w, struct pass *p);

@@ -11,6 +11,7 @@
  * from which the tunnel's overhead is already taken), options within their budget, links that are
  * down. */
 #include "csum.h"
+#include "encap.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -53,12 +54,6 @@ static inline void put_type(uint8_t *ip, uint8_t af)
 	memcpy(ip - 2, &type, sizeof(type));
 }
 
-static inline void put_be16(uint8_t *p, unsigned x)
-{
-	p[0] = (uint8_t)(x >> 8);
-	p[1] = (uint8_t)x;
-}
-
 /* TTL, protocol and checksum are one word, read as little-endian: TTL loses 1; its 16 bits lose
  * 0x0100 in network order, so the checksum above them gains that, which is 1 here, end-around, and
  * never becomes 0xffff (RFC 1624 3). */
@@ -76,34 +71,20 @@ static __rte_always_inline void decrement(uint8_t *ip, uint8_t af)
 	memcpy(ip + 8, &word, sizeof(word));
 }
 
-/* sum: of the IPv4 header as it stands, these fields being zero. */
+/* What depends on the packet, in a tunnel's header before ip. */
 static __rte_always_inline void fill_outer(
-	uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash, uint32_t sum)
+	uint8_t *ip, unsigned len, uint8_t af, const struct adj *a, uint32_t hash)
 {
-	uint8_t *udp = outer + (af == AF_INET ? IP4_MIN : IP6_LEN);
+	unsigned n = a->header_len - a->outer_ip_off, total = n + len;
+	uint8_t *outer = ip - n;
 
-	if (af == AF_INET) {
-		/* DF is set, so the identification means nothing and stays 0 (RFC 6864 4.1) */
-		uint16_t check = (uint16_t)~csum_fold32(
-			sum + rte_cpu_to_be_16((uint16_t)total) + rte_cpu_to_be_16(tos));
-
-		outer[1] = tos;
-		put_be16(outer + 2, total);
-		memcpy(outer + 10, &check, sizeof(check));
-	} else {
-		outer[0] = (uint8_t)(0x60 | tos >> 4);
-		outer[1] = (uint8_t)(tos << 4 |
-				     (hash >> 16 & 15)); /* RFC 6438 2: the flow in the label too */
-		put_be16(outer + 2, hash & 0xffff);
-		put_be16(outer + 4, total - IP6_LEN);
-	}
-	put_be16(udp, flow_source_port(hash));
-	put_be16(udp + 4, total - (unsigned)(udp - outer));
-}
-
-void rewrite_outer(uint8_t *outer, uint8_t af, unsigned total, uint8_t tos, uint32_t hash)
-{
-	fill_outer(outer, af, total, tos, hash, af == AF_INET ? rte_raw_cksum(outer, IP4_MIN) : 0);
+	if (unlikely(!a->encap.straight))
+		return encap_fill(&a->encap, outer, total, ip, af, hash, a->outer_sum);
+	put_type(ip, af);
+	encap_fill_ip(outer, a->encap.af, total, encap_outer_tos(&a->encap, encap_tos(ip, af)),
+		hash, a->outer_sum);
+	outer += a->encap.af == AF_INET ? IP4_MIN : IP6_LEN;
+	encap_fill_udp(outer, (unsigned)(ip + len - outer), hash);
 }
 
 /* Copies more than the header, in pieces of constant size, where there is room before it. */
@@ -112,7 +93,6 @@ static __rte_always_inline bool push_tunnel(struct rte_mbuf *m, uint8_t *ip, uns
 {
 	unsigned n = a->header_len, at = off - n;
 	const uint8_t *end = a->header + HEADER_MAX;
-	uint8_t tos = af == AF_INET ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 
 	if (likely(n <= HEADER_MAX / 2 && off >= HEADER_MAX / 2))
 		memcpy(ip - HEADER_MAX / 2, end - HEADER_MAX / 2, HEADER_MAX / 2);
@@ -120,9 +100,7 @@ static __rte_always_inline bool push_tunnel(struct rte_mbuf *m, uint8_t *ip, uns
 		memcpy(ip - n, end - n, n);
 	else
 		return false;
-	put_type(ip, af);
-	fill_outer(ip - n + a->outer_ip_off, a->outer_af, n - a->outer_ip_off + len, tos, hash,
-		a->outer_sum);
+	fill_outer(ip, len, af, a, hash);
 	set_data(m, at, n + len);
 	return true;
 }
@@ -229,7 +207,9 @@ static __rte_always_inline void rewrite_lane(
 				continue;
 			}
 			if (a->outer_ip_off && len <= a->mtu && off >= a->header_len) {
-				uint32_t hash = flow_hash_plain(ip, (uint16_t)len, af);
+				uint32_t hash = a->encap.fill & FILL_FLOW
+							? flow_hash_plain(ip, (uint16_t)len, af)
+							: 0;
 
 				quick ? (void)memcpy(ip + 8, &v->aged[i], 4) : decrement(ip, af);
 				push_tunnel(m, ip, len, af, a, off, hash);

@@ -163,20 +163,23 @@ static inline void lookup(struct lane *v, unsigned from, uint8_t af)
 		       : fib6_lookup_bulk(v->fib6 + from, v->dst6 + from, v->group + from, n);
 }
 
-/* For an end of ours, plain UDP, to a port that tunnels use: decap will see whose it is. */
+/* For an end of ours, not in pieces, and of a protocol or to a port that tunnels use: decap will
+ * see whose it is. */
 static inline bool for_decap(struct worker *w, struct pass *p, const struct packet *k)
 {
 	const uint8_t *ip = k->ip;
 	unsigned l4 = k->af == AF_INET ? IP4_MIN : IP6_LEN;
 
-	if (!w->snap->vxlan || k->len < l4 + 8 || (k->af == AF_INET ? ip[9] : ip[6]) != IPPROTO_UDP)
+	uint8_t proto = k->af == AF_INET ? ip[9] : ip[6];
+
+	if (!tunnel_proto(w->snap, proto))
 		return false;
 	if (k->af == AF_INET && (ip[0] != 0x45 || flow_be16(ip + 6) & (IP4_MF | IP4_OFFSET)))
 		return false;
-	if (!vxlan_port(w->snap, flow_be16(ip + l4 + 2)))
+	if (proto == IPPROTO_UDP &&
+		(k->len < l4 + 8 || !tunnel_port(w->snap, flow_be16(ip + l4 + 2))))
 		return false;
-	p->decap[p->n_decap] = *k;
-	p->decap[p->n_decap++].l4 = (uint16_t)l4;
+	pass_decap(p, k, proto, l4);
 	return true;
 }
 

@@ -4,10 +4,10 @@
  * replaces the old one with one store; workers load it before each vector and the old one is freed
  * when they all have been quiescent. A packet finds its link by (port, tags): per port one slot for
  * untagged frames and a table by VLAN id for each outer TPID, whose slots may point to a table of
- * second tags; or, out of a VXLAN, by (underlay VRF, local, remote, UDP port, VNI) in a hash table
- * that also answers, with marker VNIs, whether an address is an end of any tunnel at all. Each link
- * carries the headers that never change: its Ethernet header with tags, and for a tunnel the outer
- * IP, UDP and VXLAN headers.
+ * second tags; or, out of a tunnel, by (underlay VRF, kind, local, remote, UDP port, VNI or key) in
+ * a hash table that also answers, with kinds that are none, whether an address is an end of any
+ * tunnel at all. Each link carries the headers that never change: its Ethernet header with tags,
+ * and for a tunnel what encap.c builds.
  *
  * Two links that claim the same packets are refused by the same insertion that fills the tables. */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <rte_byteorder.h>
 #include "counters.h"
+#include "encap.h"
 #include "ether.h"
 #include "flow.h"
 #include "reclaim.h"
@@ -25,10 +26,8 @@
 #include "virtual.h"
 
 #define VID_NONE      0xffff
-#define MTU_MIN	      68	       /* RFC 791 3.2 */
-#define VNI_ENDPOINT  UINT32_MAX       /* markers, not VNIs: an end of any tunnel, */
-#define VNI_PAIR      (UINT32_MAX - 1) /* and a pair of ends */
-#define KEYS_PER_LINK 3
+#define MTU_MIN	      68 /* RFC 791 3.2 */
+#define KEYS_PER_LINK 5
 
 const struct snapshot *_Atomic snapshot_published;
 
@@ -41,7 +40,7 @@ static void snapshot_free(void *ptr)
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		free(s->ports[i]);
 	free(s->inner);
-	free(s->vxlan);
+	free(s->tunnels);
 	free(s->links);
 	free(s);
 }
@@ -78,37 +77,33 @@ uint16_t snapshot_match(const struct snapshot *s, uint16_t port, uint16_t tpid, 
 }
 
 bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, const uint8_t *local,
-	const uint8_t *remote, uint16_t udp_port)
+	const uint8_t *remote, uint8_t proto, uint16_t udp_port)
 {
 	static const uint8_t any[16];
-	struct vxlan_key key;
+	struct tunnel_key key;
 
-	if (!s->vxlan)
+	if (!s->tunnels || !tunnel_proto(s, proto))
 		return false;
-	if (!remote && !vxlan_port(s, udp_port))
+	if (!remote && proto == IPPROTO_UDP && !tunnel_port(s, udp_port))
 		return false;
-	key = remote ? vxlan_key(af, local, remote, VNI_PAIR, vrf, 0)
-		     : vxlan_key(af, local, any, VNI_ENDPOINT, vrf, udp_port);
-	return vxlan_find(s, &key, af)->at;
+	key = remote ? tunnel_key(af, TUNNEL_PAIR, local, remote, proto, vrf, 0)
+		     : tunnel_key(af, TUNNEL_END, local, any, proto, vrf, udp_port);
+	return tunnel_find(s, &key, af)->at;
 }
 
 /* ---- building ---- */
 
 static bool conf_valid(const struct dp_link *l)
 {
-	const struct dp_tunnel *t = &l->tunnel;
-
 	if (!l->id || l->id >= DP_LINKS_MAX || l->vrf >= DP_VRFS_MAX || l->mtu < MTU_MIN ||
 		!memchr(l->name, 0, sizeof(l->name)) || !ether_is_unicast(l->mac) ||
 		l->n_virtual > DP_VIRTUAL_MAX || (l->vrid && l->encap != DP_ENCAP_ETHER))
 		return false;
 	if ((l->src4.af && l->src4.af != AF_INET) || (l->src6.af && l->src6.af != AF_INET6))
 		return false;
-	if (l->encap == DP_ENCAP_VXLAN)
-		return t->underlay_vrf < DP_VRFS_MAX && t->vni < 1u << 24 && t->udp_port &&
-		       t->underlay_adj < DP_ADJS_MAX && t->local.af == t->remote.af &&
-		       (t->local.af == AF_INET || t->local.af == AF_INET6);
-	if (l->encap != DP_ENCAP_ETHER || l->port >= DP_PORTS_MAX || l->n_tags > 2)
+	if (l->encap != DP_ENCAP_ETHER)
+		return l->encap <= DP_ENCAP_ESP && encap_valid(l);
+	if (l->port >= DP_PORTS_MAX || l->n_tags > 2)
 		return false;
 	for (unsigned i = 0; i < l->n_tags; i++) /* a second tag is always 802.1Q's */
 		if (!l->vid[i] || l->vid[i] >= VLAN_IDS - 1 || tpid_table(l->tpid[i]) < 0 ||
@@ -117,56 +112,24 @@ static bool conf_valid(const struct dp_link *l)
 	return true;
 }
 
-static void put_be16(uint8_t *p, uint16_t x)
-{
-	p[0] = (uint8_t)(x >> 8);
-	p[1] = (uint8_t)x;
-}
-
-/* RFC 7348 5. DF on an IPv4 underlay: the tunnel's MTU is what fits. TTL 64. */
-static void build_tunnel(struct link *l)
-{
-	const struct dp_tunnel *c = &l->conf.tunnel;
-	uint8_t *h = l->tun, *udp;
-
-	if (c->local.af == AF_INET) {
-		h[0] = 0x45;
-		h[6] = 0x40;
-		h[8] = 64;
-		h[9] = IPPROTO_UDP;
-		memcpy(h + 12, c->local.bytes, 4);
-		memcpy(h + 16, c->remote.bytes, 4);
-		udp = h + 20;
-	} else {
-		h[0] = 0x60;
-		h[6] = IPPROTO_UDP;
-		h[7] = 64;
-		memcpy(h + 8, c->local.bytes, 16);
-		memcpy(h + 24, c->remote.bytes, 16);
-		udp = h + 40;
-	}
-	put_be16(udp + 2, c->udp_port);
-	udp[8] = 0x08; /* I: the VNI is valid */
-	udp[12] = (uint8_t)(c->vni >> 16);
-	put_be16(udp + 13, (uint16_t)c->vni);
-	l->tun_len = (uint8_t)(udp + 16 - h);
-}
-
 static void build_headers(struct link *l)
 {
 	const struct dp_link *c = &l->conf;
 
 	memcpy(l->l2 + 6, c->mac, 6);
 	l->l2_len = RTE_ETHER_HDR_LEN;
-	if (c->encap == DP_ENCAP_VXLAN) {
+	if (c->encap != DP_ENCAP_ETHER) {
 		l->port = DP_NONE;
-		build_tunnel(l);
+		l->plain = !c->tunnel.inner_ether;
+		if (l->plain)
+			l->l2_len = 0;
+		encap_build(l);
 		return;
 	}
 	l->port = c->port;
 	for (unsigned i = 0; i < c->n_tags; i++, l->l2_len += 4) {
-		put_be16(l->l2 + 12 + 4 * i, c->tpid[i]);
-		put_be16(l->l2 + 14 + 4 * i, c->vid[i]);
+		encap_be16(l->l2 + 12 + 4 * i, c->tpid[i]);
+		encap_be16(l->l2 + 14 + 4 * i, c->vid[i]);
 	}
 }
 
@@ -200,45 +163,91 @@ static int claim_tags(struct snapshot *s, const struct link *l)
 	return 0;
 }
 
-static int claim_vxlan(struct snapshot *s, const struct link *l)
+/* One of the keys a tunnel is found by; exact: nobody else may have it. */
+static int claim_key(
+	struct snapshot *s, const struct link *l, const struct tunnel_key *key, bool exact)
+{
+	struct tunnel_slot *slot = tunnel_find(s, key, l->encap.af);
+
+	if (exact && slot->at)
+		return -EINVAL;
+	*slot = (struct tunnel_slot){ *key, (uint16_t)(l - s->links + 1) };
+	return 0;
+}
+
+/* Protocol and port are a tunnel's at this address, and between these two. */
+static void claim_ends(struct snapshot *s, const struct link *l, uint8_t proto, uint16_t port)
 {
 	static const uint8_t any[16];
 	const struct dp_tunnel *c = &l->conf.tunnel;
-	const uint8_t *local = c->local.bytes, *remote = c->remote.bytes;
 	uint8_t af = c->local.af;
-	struct vxlan_key keys[KEYS_PER_LINK] = {
-		vxlan_key(af, local, remote, c->vni, c->underlay_vrf, c->udp_port),
-		vxlan_key(af, local, any, VNI_ENDPOINT, c->underlay_vrf, c->udp_port),
-		vxlan_key(af, local, remote, VNI_PAIR, c->underlay_vrf, 0),
-	};
+	struct tunnel_key end =
+		tunnel_key(af, TUNNEL_END, c->local.bytes, any, proto, c->underlay_vrf, port);
+	struct tunnel_key pair = tunnel_key(
+		af, TUNNEL_PAIR, c->local.bytes, c->remote.bytes, proto, c->underlay_vrf, 0);
 
-	for (unsigned i = 0; i < KEYS_PER_LINK; i++) {
-		struct vxlan_slot *slot = vxlan_find(s, &keys[i], af);
-		if (!i && slot->at)
-			return -EINVAL;
-		*slot = (struct vxlan_slot){ keys[i], (uint16_t)(l - s->links + 1) };
-	}
-	s->vxlan_ports[c->udp_port / 64] |= UINT64_C(1) << (c->udp_port % 64);
+	claim_key(s, l, &end, false);
+	claim_key(s, l, &pair, false);
+	s->protos[proto / 64] |= UINT64_C(1) << (proto % 64);
+}
+
+/* A UDP port is one kind's, whatever the addresses. */
+static int claim_udp(struct snapshot *s, const struct link *l, enum tunnel_kind kind)
+{
+	uint16_t port = l->conf.tunnel.udp_port;
+
+	if (s->udp_kind[port] && s->udp_kind[port] != kind)
+		return -EINVAL;
+	s->udp_kind[port] = (uint8_t)kind;
+	claim_ends(s, l, IPPROTO_UDP, port);
+	return 0;
+}
+
+static int claim_tunnel(struct snapshot *s, const struct link *l)
+{
+	static const uint8_t kinds[] = { [DP_ENCAP_VXLAN] = TUNNEL_VXLAN,
+		[DP_ENCAP_GENEVE] = TUNNEL_GENEVE,
+		[DP_ENCAP_GRE] = TUNNEL_GRE,
+		[DP_ENCAP_IPIP] = TUNNEL_IPIP,
+		[DP_ENCAP_ESP] = TUNNEL_NONE }; /* found by its SAs */
+	const struct dp_tunnel *c = &l->conf.tunnel;
+	enum tunnel_kind kind = kinds[l->conf.encap];
+	bool udp = kind == TUNNEL_VXLAN || kind == TUNNEL_GENEVE;
+	struct tunnel_key key;
+
+	if (kind == TUNNEL_NONE)
+		return 0;
+	if (kind == TUNNEL_GRE && c->keyed)
+		kind = TUNNEL_GRE_KEY;
+	key = tunnel_key(c->local.af, kind, c->local.bytes, c->remote.bytes,
+		kind == TUNNEL_IPIP ? 0 : c->vni, c->underlay_vrf, udp ? c->udp_port : 0);
+	if (claim_key(s, l, &key, true))
+		return -EINVAL;
+	if (udp)
+		return claim_udp(s, l, kind);
+	claim_ends(s, l, kind == TUNNEL_IPIP ? PROTO_IPIP : PROTO_GRE, 0);
+	if (kind == TUNNEL_IPIP)
+		claim_ends(s, l, PROTO_IP6, 0);
 	return 0;
 }
 
 /* Room for as many as there are: second-tag tables, and a hash table at most half full. */
 static int allocate(struct snapshot *s, const struct dp_link *links, unsigned n)
 {
-	unsigned n_inner = 0, n_vxlan = 0, slots = 8;
+	unsigned n_inner = 0, n_tunnels = 0, slots = 8;
 
 	for (unsigned i = 0; i < n; i++) {
 		n_inner += links[i].encap == DP_ENCAP_ETHER && links[i].n_tags == 2;
-		n_vxlan += links[i].encap == DP_ENCAP_VXLAN;
+		n_tunnels += links[i].encap != DP_ENCAP_ETHER;
 	}
-	while (slots < 2 * KEYS_PER_LINK * n_vxlan)
+	while (slots < 2 * KEYS_PER_LINK * n_tunnels)
 		slots *= 2;
 	s->links = aligned_alloc(alignof(struct link), (n ? n : 1) * sizeof(*s->links));
 	s->inner = n_inner ? calloc(n_inner, sizeof(*s->inner)) : NULL;
-	s->vxlan = n_vxlan ? calloc(slots, sizeof(*s->vxlan)) : NULL;
-	if (!s->links || (n_inner && !s->inner) || (n_vxlan && !s->vxlan))
+	s->tunnels = n_tunnels ? calloc(slots, sizeof(*s->tunnels)) : NULL;
+	if (!s->links || (n_inner && !s->inner) || (n_tunnels && !s->tunnels))
 		return -ENOMEM;
-	s->vxlan_mask = slots - 1;
+	s->tunnel_mask = slots - 1;
 	return 0;
 }
 
@@ -260,7 +269,7 @@ static int fill(struct snapshot *s, const struct dp_link *links, unsigned n)
 		s->zone[l->id] = links[i].zone;
 		memcpy(s->reach[links[i].zone], links[i].reach, sizeof(links[i].reach));
 		build_headers(l);
-		err = l->conf.encap == DP_ENCAP_VXLAN ? claim_vxlan(s, l) : claim_tags(s, l);
+		err = l->conf.encap == DP_ENCAP_ETHER ? claim_tags(s, l) : claim_tunnel(s, l);
 		if (err)
 			return err;
 	}

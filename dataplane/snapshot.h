@@ -18,14 +18,25 @@ struct port_match {
 	struct tag_slot tag[2][VLAN_IDS]; /* outer TPID 0x8100, 0x88a8 */
 };
 
-/* IPv4: local and remote in the first word, then zeros; IPv6: two words each. The last: VNI,
- * family, VRF, UDP port. */
-struct vxlan_key {
+/* IPv4: local and remote in the first word, then zeros; IPv6: two words each. The last: VNI
+ * or key, family, kind, VRF, UDP port. */
+struct tunnel_key {
 	uint64_t word[5];
 };
 
-struct vxlan_slot {
-	struct vxlan_key key;
+enum tunnel_kind {
+	TUNNEL_NONE,
+	TUNNEL_VXLAN,
+	TUNNEL_GENEVE,
+	TUNNEL_GRE,
+	TUNNEL_GRE_KEY,
+	TUNNEL_IPIP,
+	TUNNEL_END,  /* no tunnel: with protocol and port, an end of any, */
+	TUNNEL_PAIR, /* and, with protocol, a pair of ends */
+};
+
+struct tunnel_slot {
+	struct tunnel_key key;
 	uint16_t at; /* position in links + 1; 0 = free */
 };
 
@@ -39,25 +50,28 @@ struct snapshot {
 	struct port_match *ports[DP_PORTS_MAX]; /* NULL: no link on it */
 	uint16_t (*inner)[VLAN_IDS];		/* position in links + 1 by second tag */
 	unsigned n_inner;
-	struct vxlan_slot *vxlan; /* open addressing; vxlan_mask + 1 slots, at most half used */
-	unsigned vxlan_mask;
-	uint64_t vxlan_ports[65536 / 64]; /* which UDP ports are anybody's */
+	struct tunnel_slot *tunnels; /* open addressing; tunnel_mask + 1 slots, at most half used */
+	unsigned tunnel_mask;
+	uint64_t protos[256 / 64]; /* IP protocols that tunnels come in */
+	uint8_t udp_kind[65536];   /* by UDP port: enum tunnel_kind, 0 = nobody's */
 };
 
-static inline struct vxlan_key vxlan_key(uint8_t af, const uint8_t *local, const uint8_t *remote,
-	uint32_t vni, uint16_t vrf, uint16_t udp_port)
+_Static_assert(DP_VRFS_MAX <= 256, "a VRF is eight bits of a key");
+
+static inline struct tunnel_key tunnel_key(uint8_t af, enum tunnel_kind kind, const uint8_t *local,
+	const uint8_t *remote, uint32_t vni, uint16_t vrf, uint16_t udp_port)
 {
-	uint64_t last = (uint64_t)vni << 32 | (uint64_t)vrf << 16 | udp_port;
+	uint64_t last = (uint64_t)vni << 32 | (uint64_t)kind << 24 | (uint64_t)vrf << 16 | udp_port;
 
 	if (af == AF_INET)
-		return (struct vxlan_key){
+		return (struct tunnel_key){
 			{ (uint64_t)flow_be32(local) << 32 | flow_be32(remote), [4] = last }
 		};
-	return (struct vxlan_key){ { flow_be64(local), flow_be64(local + 8), flow_be64(remote),
+	return (struct tunnel_key){ { flow_be64(local), flow_be64(local + 8), flow_be64(remote),
 		flow_be64(remote + 8), last | UINT64_C(1) << 31 } };
 }
 
-static inline unsigned vxlan_hash(const struct vxlan_key *k, uint8_t af)
+static inline unsigned tunnel_hash(const struct tunnel_key *k, uint8_t af)
 {
 	uint64_t h = flow_step(flow_step(FLOW_K2, k->word[4]), k->word[0]);
 
@@ -66,7 +80,7 @@ static inline unsigned vxlan_hash(const struct vxlan_key *k, uint8_t af)
 	return flow_end(h);
 }
 
-static inline bool vxlan_same(const struct vxlan_key *a, const struct vxlan_key *b, uint8_t af)
+static inline bool tunnel_same(const struct tunnel_key *a, const struct tunnel_key *b, uint8_t af)
 {
 	return a->word[0] == b->word[0] && a->word[4] == b->word[4] &&
 	       (af == AF_INET || (a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
@@ -75,25 +89,30 @@ static inline bool vxlan_same(const struct vxlan_key *a, const struct vxlan_key 
 
 /* The slot that holds key, or the free one where it would go: the table is there and never more
  * than half full. */
-static inline struct vxlan_slot *vxlan_find(
-	const struct snapshot *s, const struct vxlan_key *key, uint8_t af)
+static inline struct tunnel_slot *tunnel_find(
+	const struct snapshot *s, const struct tunnel_key *key, uint8_t af)
 {
-	unsigned i = vxlan_hash(key, af) & s->vxlan_mask;
+	unsigned i = tunnel_hash(key, af) & s->tunnel_mask;
 
-	while (s->vxlan[i].at && !vxlan_same(&s->vxlan[i].key, key, af))
-		i = (i + 1) & s->vxlan_mask;
-	return &s->vxlan[i];
+	while (s->tunnels[i].at && !tunnel_same(&s->tunnels[i].key, key, af))
+		i = (i + 1) & s->tunnel_mask;
+	return &s->tunnels[i];
 }
 
-static inline bool vxlan_port(const struct snapshot *s, uint16_t port)
+static inline enum tunnel_kind tunnel_port(const struct snapshot *s, uint16_t port)
 {
-	return s->vxlan_ports[port / 64] >> (port % 64) & 1;
+	return s->udp_kind[port];
 }
 
-/* Is (vrf, local, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf, local,
- * remote)? */
+static inline bool tunnel_proto(const struct snapshot *s, uint8_t proto)
+{
+	return s->protos[proto / 64] >> (proto % 64) & 1;
+}
+
+/* Is (vrf, local, proto, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf,
+ * local, remote, proto)? */
 bool snapshot_is_endpoint(const struct snapshot *s, uint16_t vrf, uint8_t af, const uint8_t *local,
-	const uint8_t *remote, uint16_t udp_port);
+	const uint8_t *remote, uint8_t proto, uint16_t udp_port);
 
 static inline const struct link *snapshot_link_at(const struct snapshot *s, uint16_t id)
 {

@@ -8,16 +8,20 @@
  * holds the file, so it is taken out before it is closed. Reads and writes never block: what the
  * kernel has no room for is dropped and counted. Frames from the kernel are complete Ethernet
  * frames without tags; as the interface has no IFF_VNET_HDR and no offloads the kernel has filled
- * every checksum in and cut every segment. An interface that reports an error is left alone until
- * the next dp_publish: level-triggered, it would never let the thread sleep again. */
+ * every checksum in and cut every segment. A TUN, of a tunnel with plain IP inside, knows no
+ * Ethernet: the header that packets have in here is left out and put before them. An interface that
+ * reports an error is left alone until the next dp_publish: level-triggered, it would never let the
+ * thread sleep again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <rte_byteorder.h>
+#include "ether.h"
 #include "port.h"
 #include "punt.h"
 
@@ -30,6 +34,8 @@ struct tap {
 	int fd;
 	uint16_t link, mtu;
 	bool watched;
+	bool plain; /* a TUN: packets without the Ethernet header that they have on our side */
+	uint8_t mac[6];
 };
 
 struct tap_set {
@@ -55,7 +61,7 @@ static unsigned worker_of(const struct dp_link *l)
 {
 	if (!port_workers)
 		return 0;
-	if (l->encap == DP_ENCAP_VXLAN || l->port >= port_count)
+	if (l->encap != DP_ENCAP_ETHER || l->port >= port_count)
 		return l->id % port_workers;
 	return port_table[l->port].base; /* its owner, if it has one */
 }
@@ -91,7 +97,10 @@ int tap_publish(const struct dp_link *links, unsigned n)
 			set_free(set);
 			return err;
 		}
-		set->tap[set->n] = (struct tap){ .fd = fd, .link = l->id, .mtu = l->mtu };
+		struct tap *t = &set->tap[set->n];
+		*t = (struct tap){ .fd = fd, .link = l->id, .mtu = l->mtu };
+		t->plain = l->encap != DP_ENCAP_ETHER && !l->tunnel.inner_ether;
+		memcpy(t->mac, l->mac, sizeof(t->mac));
 		set->index[l->id] = ++set->n;
 	}
 	set_free(atomic_exchange(&pending, set));
@@ -154,8 +163,9 @@ void tap_write(struct worker *self, struct rte_mbuf *m)
 	struct dp_punt_stats *stats = &self->ctr.punt[meta->class];
 	struct tap *t = tap_of(meta->link);
 	enum dp_drop reason = DP_DROP_punt_full;
+	unsigned skip = t && t->plain ? RTE_ETHER_HDR_LEN : 0, len = m->data_len - skip;
 
-	if (t && write(t->fd, rte_pktmbuf_mtod(m, void *), m->data_len) == m->data_len) {
+	if (t && write(t->fd, rte_pktmbuf_mtod_offset(m, void *, skip), len) == (ssize_t)len) {
 		count_add(&stats->to_kernel, 1);
 		count_add(&self->ctr.punted[meta->link].packets, 1);
 		count_add(&self->ctr.punted[meta->link].bytes, m->data_len - RTE_ETHER_HDR_LEN);
@@ -237,6 +247,21 @@ static bool frame_valid(const uint8_t *f, unsigned n, unsigned mtu, enum dp_drop
 	return n <= RTE_ETHER_HDR_LEN + mtu;
 }
 
+/* Before what came from a TUN: as decap.c does with what comes out of a tunnel. An EtherType of 0
+ * is no IP. */
+static void ether_put(uint8_t *f, const struct tap *t, unsigned len)
+{
+	static const uint8_t to[6] = ETHER_PLAIN_SOURCE;
+	uint8_t version = len ? f[RTE_ETHER_HDR_LEN] >> 4 : 0;
+	uint16_t type = version == 4   ? RTE_BE16(RTE_ETHER_TYPE_IPV4)
+			: version == 6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
+				       : 0;
+
+	memcpy(f, to, sizeof(to));
+	memcpy(f + 6, t->mac, sizeof(t->mac));
+	memcpy(f + 12, &type, sizeof(type));
+}
+
 static void frame_accept(struct worker *self, const struct tap *t, struct rte_mbuf *m, unsigned n)
 {
 	const uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
@@ -260,8 +285,10 @@ unsigned tap_read(struct worker *self, unsigned index)
 
 	while (t && t->watched && frames < READ_MAX) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool_punt());
-		void *to = m ? rte_pktmbuf_mtod(m, void *) : sink;
-		ssize_t n = read(t->fd, to, m ? rte_pktmbuf_tailroom(m) : sizeof(sink));
+		unsigned skip = t->plain ? RTE_ETHER_HDR_LEN : 0;
+		uint8_t *to = m ? rte_pktmbuf_mtod(m, uint8_t *) : sink;
+		unsigned room = m ? rte_pktmbuf_tailroom(m) : sizeof(sink);
+		ssize_t n = read(t->fd, to + skip, room - skip);
 
 		if (n <= 0) {
 			bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
@@ -271,8 +298,10 @@ unsigned tap_read(struct worker *self, unsigned index)
 			break;
 		}
 		frames++;
+		if (skip)
+			ether_put(to, t, n);
 		if (m)
-			frame_accept(self, t, m, n);
+			frame_accept(self, t, m, n + skip);
 		else /* read all the same, or the thread would spin */
 			count_add(&self->ctr.drop[0][DP_DROP_no_buffer], 1);
 	}

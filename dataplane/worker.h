@@ -17,9 +17,28 @@
 	128 /* longest header an adjacency prepends: outer Ethernet + 2 tags + IPv6 + UDP + VXLAN \
 	       + inner Ethernet */
 #define DECAPS_MAX 2
-#define TUN_MAX	   56 /* IPv6 + UDP + VXLAN */
+#define TUN_MAX	   56 /* IPv6 + UDP + VXLAN or GENEVE */
 #define ADJ_TAIL   24
 #define OWN_BITS   8192 /* of a VRF's filter of own addresses */
+
+/* What of a tunnel's prebuilt outer headers depends on the packet; encap.c. */
+enum {
+	FILL_UDP = 1,	/* source port, length */
+	FILL_FLOW = 2,	/* the flow's hash: for the port, or for IPv6's label */
+	FILL_TYPE = 4,	/* EtherType of what is inside */
+	FILL_PROTO = 8, /* the same, as IP protocol */
+	FILL_SUM = 16,	/* GRE's or UDP's checksum */
+	FILL_DF = 32,	/* IPv4: identification, and DF with FILL_COPY */
+	FILL_COPY = 64,
+};
+
+struct encap {
+	uint8_t af;
+	uint8_t fill;
+	uint8_t type_back;	   /* FILL_TYPE: so many bytes before the inner IP header */
+	uint8_t tos_mask, tos_set; /* outer traffic class: (inner & mask) | set */
+	bool straight;		   /* only what rewrite.c fills in by itself */
+};
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */
 struct link {
@@ -31,11 +50,13 @@ struct link {
 
 	struct dp_link conf;
 	uint16_t port;	/* of the wire it leaves by; for tunnels DP_NONE (their underlay decides) */
-	uint8_t l2_len; /* Ethernet + tags */
+	bool plain;	/* a tunnel with IP and no Ethernet inside */
+	uint8_t l2_len; /* Ethernet + tags; 0 when plain */
 	uint8_t l2[22]; /* prebuilt: destination MAC left zero, source, tags; EtherType left zero */
-	uint8_t tun_len; /* tunnels: outer IP, UDP and VXLAN header; lengths, checksum, source port
-			    left zero */
+	uint8_t tun_len; /* tunnels: outer IP and what follows before the inner packet; what
+			    `encap` says left zero */
 	uint8_t tun[TUN_MAX];
+	struct encap encap;
 } __rte_cache_aligned;
 
 #define VRF_NONE DP_VRFS_MAX
@@ -49,7 +70,6 @@ struct adj {
 	uint8_t header_len;
 	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel
 			       */
-	uint8_t outer_af;
 	union {
 		struct {
 			uint16_t link; /* egress link: matrix column, MTU, ICMP */
@@ -64,6 +84,7 @@ struct adj {
 	uint32_t outer_sum;	/* of the outer IPv4 header as it stands in `header` */
 	uint8_t tail[ADJ_TAIL]; /* the header again when it is no longer than this, right-aligned,
 				   with IPv4's EtherType */
+	struct encap encap;	/* tunnel */
 	struct dp_adj conf;
 	uint8_t header[HEADER_MAX]; /* right-aligned */
 };

@@ -67,12 +67,21 @@ unsigned collect_tap(unsigned link)
 
 static void collect_events(void)
 {
-	static const char *const kinds[] = { "port_up", "port_down", "neigh_miss" };
+	static const char *const kinds[] = { [DP_EV_PORT_UP] = "port_up",
+		[DP_EV_PORT_DOWN] = "port_down",
+		[DP_EV_NEIGH_MISS] = "neigh_miss",
+		[DP_EV_MEMBER_UP] = "member_up",
+		[DP_EV_MEMBER_DOWN] = "member_down",
+		[DP_EV_BFD] = "bfd",
+		[DP_EV_SA] = "sa",
+		[DP_EV_MTU] = "mtu" };
 	struct dp_event e;
 
 	while (dp_event_next(&e)) {
 		json_t *j = json_pack("{s:s}", "kind", kinds[e.kind]);
-		if (e.kind == DP_EV_NEIGH_MISS) {
+		if (e.kind == DP_EV_MTU) {
+			json_object_set_new(j, "link", json_integer(e.link));
+		} else if (e.kind == DP_EV_NEIGH_MISS) {
 			json_object_set_new(j, "link", json_integer(e.link));
 			json_object_set_new(j, "addr", addr_json(&e.addr));
 		} else {

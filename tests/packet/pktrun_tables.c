@@ -53,9 +53,43 @@ static int virtual_get(const json_t *in, struct dp_link *l)
 	return 0;
 }
 
+static int encap_get(const json_t *in, uint8_t *ret_encap)
+{
+	static const char *const names[] = { "ether", "vxlan", "geneve", "gre", "ipip", "esp" };
+	const char *encap = json_string_value(json_object_get(in, "encap"));
+
+	*ret_encap = DP_ENCAP_ETHER;
+	for (uint8_t i = 0; encap && i < RTE_DIM(names); i++)
+		if (!strcmp(encap, names[i]))
+			*ret_encap = i;
+	return encap && strcmp(encap, names[*ret_encap])
+		       ? fail(-EINVAL, "encap: unknown: %s", encap)
+		       : 0;
+}
+
+static int tunnel_get(const json_t *in, struct dp_link *l)
+{
+	int ret;
+
+	if ((ret = encap_get(in, &l->encap)) || (ret = addr_get(in, "local", &l->tunnel.local)))
+		return ret;
+	l->tunnel.underlay_vrf = int_get(in, "underlay_vrf", 0);
+	l->tunnel.vni = int_get(in, "vni", 0);
+	l->tunnel.udp_port = int_get(in, "udp_port", l->encap == DP_ENCAP_GENEVE ? 6081 : 4789);
+	l->tunnel.underlay_adj = int_get(in, "underlay_adj", 0);
+	l->tunnel.inner_ether = bool_get(in, "inner_ether", l->encap == DP_ENCAP_VXLAN);
+	l->tunnel.keyed = bool_get(in, "keyed", false);
+	l->tunnel.checksum = bool_get(in, "checksum", false);
+	l->tunnel.ttl = int_get(in, "ttl", 0);
+	l->tunnel.dscp = int_get(in, "dscp", DP_DSCP_COPY);
+	l->tunnel.df = int_get(in, "df", DP_DF_SET);
+	l->tunnel.mss4 = int_get(in, "mss4", 0);
+	l->tunnel.mss6 = int_get(in, "mss6", 0);
+	return addr_get(in, "remote", &l->tunnel.remote);
+}
+
 static int link_get(const json_t *in, struct dp_link *l)
 {
-	const char *encap = json_string_value(json_object_get(in, "encap"));
 	const char *name = json_string_value(json_object_get(in, "name"));
 	int ret;
 
@@ -68,22 +102,14 @@ static int link_get(const json_t *in, struct dp_link *l)
 		snprintf(l->name, sizeof(l->name), "%s", name);
 	l->vrf = int_get(in, "vrf", 0);
 	l->port = int_get(in, "port", 0);
-	l->encap = encap && !strcmp(encap, "vxlan") ? DP_ENCAP_VXLAN : DP_ENCAP_ETHER;
 	l->up = bool_get(in, "up", true);
 	l->zone = int_get(in, "zone", 0);
 	l->reach[0] = (uint64_t)int_get(in, "reach", 1);
 	l->mtu = int_get(in, "mtu", 1500);
-	l->tunnel.underlay_vrf = int_get(in, "underlay_vrf", 0);
-	l->tunnel.vni = int_get(in, "vni", 0);
-	l->tunnel.udp_port = int_get(in, "udp_port", 4789);
-	l->tunnel.underlay_adj = int_get(in, "underlay_adj", 0);
-	l->tunnel.inner_ether = true;
 	l->tap = -1;
 	if ((ret = mac_get(in, l->mac)) || (ret = addr_get(in, "src4", &l->src4)) ||
-		(ret = addr_get(in, "src6", &l->src6)) ||
-		(ret = addr_get(in, "local", &l->tunnel.local)) ||
-		(ret = addr_get(in, "remote", &l->tunnel.remote)) || (ret = tags_get(in, l)) ||
-		(ret = virtual_get(in, l)))
+		(ret = addr_get(in, "src6", &l->src6)) || (ret = tunnel_get(in, l)) ||
+		(ret = tags_get(in, l)) || (ret = virtual_get(in, l)))
 		return ret;
 	taps[l->id].known = true;
 	return bool_get(in, "tap", true) ? tap_get(l) : 0;
