@@ -21,7 +21,7 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 # Each list in reading order, a theme a line: the folder's README says the same.
 CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	keys profile_keys \
-	parse given profile prov \
+	parse given profile prov outer \
 	resolve resolve_profile resolve_path \
 	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
 	diff print effective man load

@@ -2,8 +2,8 @@
  *
  * A link is Ethernet on a circuit or a tunnel over another link, never both, never neither; what
  * belongs to the other kind is refused rather than ignored. A claim is what tells a link's packets
- * from another's on the same wire: port and tags, or VRF, ends, UDP port and VNI of a tunnel. Two
- * links with one claim would share their packets by chance, so claims are sorted and equal
+ * from another's on the same wire: port and tags, or VRF, ends, UDP port and VNI (key) of a tunnel.
+ * Two links with one claim would share their packets by chance, so claims are sorted and equal
  * neighbours refused. */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 
 #define IP4_MTU_MIN 68	 /* RFC 791 3.2 */
 #define IP6_MTU_MIN 1280 /* RFC 8200 5 */
+#define NO_PORT	    65536
 
 static const char *at(char *buf, size_t size, const struct cfg_link *link, const char *key)
 {
@@ -59,8 +60,8 @@ static unsigned room(const struct cfg_link *link)
 {
 	if (link->circuit)
 		return link->circuit->port ? link->circuit->port->mtu : 0;
-	if (link->underlay && link->underlay->mtu > resolve_overhead(link))
-		return link->underlay->mtu - resolve_overhead(link);
+	if (link->underlay && link->underlay->mtu > config_overhead(link))
+		return link->underlay->mtu - config_overhead(link);
 	return 0;
 }
 
@@ -79,8 +80,8 @@ static void mtu(const struct parse *p, const struct cfg_link *link)
 		parse_error(p, path,
 			"%u does not fit: underlay '%s' has %u, the tunnel takes %u, that leaves "
 			"%u",
-			link->mtu, link->underlay->name, link->underlay->mtu,
-			resolve_overhead(link), most);
+			link->mtu, link->underlay->name, link->underlay->mtu, config_overhead(link),
+			most);
 	else if (most && link->mtu > most)
 		parse_error(p, path, "%u does not fit: port '%s' has %u", link->mtu,
 			link->circuit->port->name, most);
@@ -135,13 +136,42 @@ static void ends(const struct parse *p, const struct cfg_link *link)
 			ip_addr_format(&link->local, text), link->underlay->name);
 }
 
+/* Keys of the encapsulation that another kind has. */
+static void misplaced(const struct parse *p, const struct cfg_link *link)
+{
+	bool udp = link->encap == CFG_ENCAP_VXLAN || link->encap == CFG_ENCAP_GENEVE;
+	bool gre = link->encap == CFG_ENCAP_GRE;
+	char path[80];
+
+	if (link->encap == CFG_ENCAP_ETHER)
+		return;
+	if (link->encap == CFG_ENCAP_VXLAN && !parse_given(p, AT("encap.vni")))
+		parse_error(p, path, "is missing: vxlan needs one");
+	if (!udp && link->vni)
+		parse_error(p, AT("encap.vni"), "is for vxlan and geneve: %s",
+			gre ? "gre has 'key'" : "leave it out");
+	if (!udp && link->udp_port)
+		parse_error(p, AT("encap.port"), "is for vxlan and geneve: leave it out");
+	if (!gre && link->outer.key)
+		parse_error(
+			p, AT("encap.key"), "is for gre: %s", udp ? "write 'vni'" : "leave it out");
+	if (!gre && link->outer.checksum)
+		parse_error(p, AT("encap.checksum"), "is for gre%s",
+			udp ? ": over IPv6 there is 'udp6_checksum'" : "");
+	if (link->outer.udp6_checksum && (!udp || link->remote.af != AF_INET6))
+		parse_error(p, AT("encap.udp6_checksum"),
+			"is for vxlan and geneve over IPv6: leave it out");
+	if (link->outer.df != CFG_DF_SET && link->remote.af == AF_INET6)
+		parse_error(p, AT("encap.df"), "is for IPv4: IPv6 is never cut on the way");
+}
+
 /* ---- claims ---- */
 
 struct claim {
 	const struct cfg_link *link;
 	const void *on; /* port, or VRF of the underlay */
 	struct ip_addr local, remote;
-	uint32_t a, b; /* outer and inner VLAN, or UDP port and VNI */
+	uint32_t a, b; /* outer and inner VLAN; UDP port and VNI, or kind and key of a tunnel */
 };
 
 static int by_claim(const void *x, const void *y)
@@ -181,13 +211,14 @@ static bool claim(const struct parse *p, const struct cfg_link *link, struct cla
 		c.on = link->circuit->port;
 		c.a = link->circuit->stag;
 		c.b = link->vlan;
-	} else if (link->underlay && link->underlay->vrf && link->local.af && link->remote.af &&
-		   link->vni) {
+	} else if (link->encap == CFG_ENCAP_VXLAN && !parse_given(p, AT("encap.vni"))) {
+		return false;
+	} else if (link->underlay && link->underlay->vrf && link->local.af && link->remote.af) {
 		c.on = link->underlay->vrf;
 		c.local = link->local;
 		c.remote = link->remote;
-		c.a = link->udp_port;
-		c.b = link->vni;
+		c.a = link->udp_port ? link->udp_port : NO_PORT + link->encap;
+		c.b = link->udp_port ? link->vni : link->outer.key;
 	}
 	*ret_claim = c;
 	return c.on;
@@ -210,9 +241,15 @@ static void claims(const struct parse *p)
 		link = all[i].link;
 		other = all[i - 1].link;
 		if (link->underlay)
-			parse_error(p, AT("encap.vni"),
-				"link '%s' (%s:%u) has the same VNI and ends", other->name,
-				other->src.file, other->src.line);
+			parse_error(p,
+				AT(link->udp_port	  ? "encap.vni"
+					: link->outer.key ? "encap.key"
+							  : "encap.remote"),
+				"link '%s' (%s:%u) has the same %sends", other->name,
+				other->src.file, other->src.line,
+				link->udp_port	  ? "VNI and "
+				: link->outer.key ? "key and "
+						  : "");
 		else
 			prov_report(p, PROV_CLAIM, AT(link->vlan ? "vlan" : "circuit"),
 				"link '%s' (%s:%u) takes the same VLAN of port '%s': choose "
@@ -231,6 +268,7 @@ void check_link_all(const struct parse *p)
 		kind(p, link);
 		mtu(p, link);
 		ends(p, link);
+		misplaced(p, link);
 	}
 	claims(p);
 }

@@ -438,6 +438,24 @@ static bool far_away(const struct parse *p, const struct cfg_link *link,
 	return true;
 }
 
+static void second(const struct parse *p, const struct cfg_link *link,
+	const struct cfg_bgp_peer *peer, const char *name)
+{
+	char path[80], key[24], text[IP_STRLEN];
+
+	snprintf(key, sizeof(key), "bgp.%s.second", name);
+	AT(key);
+	if (peer->second.af != peer->peer.af)
+		parse_error(p, path, "and 'peer' are of different families");
+	else if (ip_addr_equal(&peer->second, &peer->peer))
+		parse_error(p, path, "is 'peer' itself: leave it out");
+	else if (!connected(link, &peer->second))
+		parse_error(p, path, "%s is not in a network of the link",
+			ip_addr_format(&peer->second, text));
+	else
+		next_hop(p, link, &peer->second, path);
+}
+
 static void session(const struct parse *p, const struct cfg_link *link,
 	const struct cfg_bgp_peer *peer, uint8_t af, const char *name)
 {
@@ -453,6 +471,8 @@ static void session(const struct parse *p, const struct cfg_link *link,
 			family(&peer->peer), name);
 	else if (!far_away(p, link, peer, path))
 		next_hop(p, link, &peer->peer, path);
+	if (peer->second.af && peer->peer.af)
+		second(p, link, peer, name);
 	snprintf(key, sizeof(key), "bgp.%s.gtsm", name);
 	if (peer->gtsm && peer->multihop)
 		parse_error(p, AT(key),

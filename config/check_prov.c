@@ -66,14 +66,18 @@ static bool word_in(const struct cfg_words *list, const char *word)
 /* Of what the profile allows nothing can be written in this version: then nothing is demanded. */
 static bool unsayable(const struct cfg_words *list)
 {
-	return !word_in(list, "untagged") && !word_in(list, "vlan") && !word_in(list, "qinq") &&
-	       !word_in(list, "vxlan");
+	for (unsigned i = 0; i < list->n; i++)
+		if (strcmp(list->items[i], "ipsec"))
+			return false;
+	return true;
 }
 
 static const char *encapsulation(const struct cfg_link *link)
 {
-	if (link->encap == CFG_ENCAP_VXLAN)
-		return "vxlan";
+	static const char *const names[] = { NULL, "vxlan", "geneve", "gre", "ipip", "ipsec" };
+
+	if (link->encap != CFG_ENCAP_ETHER)
+		return names[link->encap];
 	if (!link->circuit)
 		return NULL;
 	return link->circuit->stag ? "qinq" : link->vlan ? "vlan" : "untagged";
@@ -88,7 +92,7 @@ static const char *tag_advice(const struct cfg_words *list)
 		return "write vlan, over a circuit with stag";
 	if (word_in(list, "untagged"))
 		return "remove vlan";
-	return "write encap and underlay instead of circuit and vlan";
+	return "write underlay, and encap with that type";
 }
 
 static void tags(const struct parse *p, const struct cfg_link *link)

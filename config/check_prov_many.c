@@ -46,7 +46,7 @@ static void alone(const struct parse *p, const struct cfg_link *link, unsigned n
 	enum prov_code code = PROV_ALONE;
 	char path[80];
 
-	if (n >= profile->together)
+	if (n >= profile->together || link->bgp.v4.second.af || link->bgp.v6.second.af)
 		return;
 	if (has(&profile->encaps, "gre") && profile->encaps.n == 1)
 		code = PROV_ONE_SESSION;
@@ -57,7 +57,9 @@ static void alone(const struct parse *p, const struct cfg_link *link, unsigned n
 		code = PROV_ONE_CIRCUIT_SIDE;
 	prov_report(p, code, AT(""), "%u link%s with %s to '%s', the provider wants %u: add %s", n,
 		n == 1 ? "" : "s", profile->name, link->zone->name, profile->together,
-		profile->together - n == 1 ? "the other" : "the others");
+		code == PROV_ONE_SESSION     ? "bgp.v4.second, its other address"
+		: profile->together - n == 1 ? "the other"
+					     : "the others");
 }
 
 /* What stands in raw lines about preference. */

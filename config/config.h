@@ -173,10 +173,11 @@ struct cfg_bfd {
 	uint8_t multiplier;
 };
 
-struct cfg_bgp_peer { /* one session; links have at most one per family */
+struct cfg_bgp_peer { /* sessions of one family */
 	bool present;
 	struct cfg_source src;
 	struct ip_addr peer;
+	struct ip_addr second; /* one more session on the same terms; af 0 = none */
 	uint32_t asn;
 	uint32_t local_as; /* 0 = the gateway's */
 	const char *key;   /* name of the MD5 secret, NULL = none */
@@ -226,7 +227,28 @@ struct cfg_vrrp { /* RFC 9568, version 3 */
 	struct cfg_prefix_list address; /* /32 and /128 */
 };
 
-enum cfg_encap { CFG_ENCAP_ETHER, CFG_ENCAP_VXLAN };
+enum cfg_encap {
+	CFG_ENCAP_ETHER,
+	CFG_ENCAP_VXLAN,
+	CFG_ENCAP_GENEVE,
+	CFG_ENCAP_GRE,
+	CFG_ENCAP_IPIP,
+	CFG_ENCAP_IPSEC,
+};
+enum cfg_inner { CFG_INNER_ETHER, CFG_INNER_IP };
+enum cfg_df { CFG_DF_SET, CFG_DF_COPY, CFG_DF_CLEAR };
+
+/* How a tunnel wraps packets, whatever its kind. */
+struct cfg_outer {
+	enum cfg_inner inner; /* resolved: VXLAN Ethernet, GRE, IPIP and IPsec IP */
+	uint32_t key;	      /* GRE's, RFC 2890; 0 = none */
+	bool checksum;	      /* GRE: sent with one */
+	bool udp6_checksum;   /* VXLAN, GENEVE over IPv6: sent with one instead of 0 */
+	uint8_t ttl;	      /* of outer packets */
+	uint8_t dscp;	      /* of outer packets: config_dscp() */
+	enum cfg_df df;	      /* of outer IPv4 packets */
+	bool clamp;	      /* TCP's MSS is lowered to what fits */
+};
 
 struct cfg_link {
 	char name[CFG_NAME_MAX]; /* = kernel interface name, unique in the router */
@@ -245,10 +267,11 @@ struct cfg_link {
 	unsigned n_address;
 	struct ip_addr gateway[2]; /* default route per family: [0] v4, [1] v6; af 0 = none */
 	enum cfg_encap encap;
-	uint32_t vni;
+	uint32_t vni; /* VXLAN, GENEVE */
 	struct ip_addr remote,
 		local;	   /* tunnel ends; local resolved from the underlay's addresses */
-	uint16_t udp_port; /* 4789 */
+	uint16_t udp_port; /* VXLAN, GENEVE; always resolved */
+	struct cfg_outer outer;
 	struct cfg_bgp bgp;
 	struct cfg_prefix_list statics;
 	struct ip_addr static_via[2]; /* per family */
@@ -340,6 +363,12 @@ const struct cfg_vrf *config_vrf(const struct config *config, const char *name);
 /* Path and tier (0 = best) of a link; NULL and 0 when no path names it. */
 const struct cfg_path *config_path_of(
 	const struct config *config, const struct cfg_link *link, unsigned *ret_tier);
+
+/* Bytes that the tunnel adds to a packet; 0: no tunnel. IPsec: the most of its proposals. */
+unsigned config_overhead(const struct cfg_link *link);
+/* 0..63, or CFG_DSCP_COPY: that of the packet inside. */
+#define CFG_DSCP_COPY 0xff
+uint8_t config_dscp(const struct cfg_outer *outer);
 
 /* May packets, and BGP, go between these two? A zone reaches itself unless it is a partner; what
  * belongs to no zone (NULL) reaches what belongs to none. */

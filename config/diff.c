@@ -217,6 +217,12 @@ static bool same_circuit(const struct cfg_circuit *b, const struct cfg_circuit *
 	       (b->stag_tpid == a->stag_tpid || !a->stag);
 }
 
+static bool same_outer(const struct cfg_outer *b, const struct cfg_outer *a)
+{
+	return b->inner == a->inner && b->key == a->key && b->checksum == a->checksum &&
+	       b->udp6_checksum == a->udp6_checksum;
+}
+
 /* Do packets of the link look the same and go the same way? Underlays are followed. */
 static bool same_shape(const struct cfg_link *b, const struct cfg_link *a)
 {
@@ -224,7 +230,8 @@ static bool same_shape(const struct cfg_link *b, const struct cfg_link *a)
 		if (!same_name(b, a) || b->shut != a->shut || b->vlan != a->vlan ||
 			b->mtu != a->mtu || b->encap != a->encap || b->vni != a->vni ||
 			b->udp_port != a->udp_port || !ip_addr_equal(&b->local, &a->local) ||
-			!ip_addr_equal(&b->remote, &a->remote) || !same_name(b->vrf, a->vrf) ||
+			!ip_addr_equal(&b->remote, &a->remote) ||
+			!same_outer(&b->outer, &a->outer) || !same_name(b->vrf, a->vrf) ||
 			!same_circuit(b->circuit, a->circuit) || b->n_address != a->n_address)
 			return false;
 		for (unsigned i = 0; i < a->n_address; i++)

@@ -40,8 +40,12 @@ static const char *const restarts[] = { "off", "helper", "full", NULL };
 static const char *const probes[] = { "stamp", "icmp", "tcp", NULL };
 static const char *const tracks[] = { "none", "probe", NULL };
 static const char *const states[] = { "up", "shut", NULL };
-static const char *const encaps[] = { "ether", "vxlan", NULL };
-static const char *const later_encaps[] = { "gre", "geneve", "ipip", "ipsec", NULL };
+static const char *const encaps[] = { "ether", "vxlan", "geneve", "gre", "ipip", NULL };
+static const char *const later_encaps[] = { "ipsec", NULL };
+static const char *const inners[] = { "ether", "ip", NULL };
+static const char *const dfs[] = { "set", "copy", "clear", NULL };
+static const char *const checksums[] = { "zero", "full", NULL };
+static const char *const dscps[] = { CFG_DSCP_NAMES, NULL };
 
 static const struct key gateway_keys[] = {
 	{ "name", KEY_NAME, KEY_REQUIRED, AT(cfg_gateway, name),
@@ -151,17 +155,53 @@ static const struct key circuit_keys[] = {
 
 static const struct key encap_keys[] = {
 	{ "type", KEY_ENUM, KEY_REQUIRED, AT(cfg_link, encap), .words = encaps, .min = 1,
-		.later = later_encaps, .text = "Kind of tunnel." },
-	{ "vni", KEY_NUMBER, KEY_REQUIRED, AT(cfg_link, vni), .min = 1, .max = 0xffffff,
-		.text = "VXLAN network identifier." },
+		.later = later_encaps,
+		.text = "Kind of tunnel. What is inside is Ethernet (vxlan; geneve unless inner "
+			"says "
+			"otherwise) or plain IP of both families (gre, ipip): then the link has no "
+			"neighbours, and its kernel interface is point-to-point." },
 	{ "remote", KEY_ADDR, KEY_REQUIRED, AT(cfg_link, remote),
 		.text = "Far end of the tunnel." },
 	{ "local", KEY_ADDR, 0, AT(cfg_link, local),
 		.otherwise = "the underlay's first of that family",
 		.text = "Our end of the tunnel: an address of the underlay link or of its VRF's "
 			"loopback." },
-	{ "port", KEY_NUMBER, 0, AT(cfg_link, udp_port), .min = 1, .max = 65535, .fallback = "4789",
-		.text = "UDP port of both ends." },
+	{ "vni", KEY_NUMBER, 0, AT(cfg_link, vni), .min = 0, .max = 0xffffff,
+		.otherwise = "needed by vxlan; geneve: 0",
+		.text = "Network identifier of vxlan and geneve." },
+	{ "port", KEY_NUMBER, 0, AT(cfg_link, udp_port), .min = 1, .max = 65535,
+		.otherwise = "4789 of vxlan, 6081 of geneve",
+		.text = "UDP port of both ends. The source port says which flow is inside, so that "
+			"routers between the ends can spread flows." },
+	{ "inner", KEY_ENUM, 0, AT(cfg_link, outer.inner), .words = inners, .fallback = "ether",
+		.text = "What geneve carries: Ethernet frames, or packets (as AWS's gateway load "
+			"balancer)." },
+	{ "key", KEY_NUMBER, 0, AT(cfg_link, outer.key), .min = 1, .max = 0xffffffff,
+		.otherwise = "without a key",
+		.text = "Key of gre (RFC 2890), the same in both directions; a number of "
+			"2147483648 or "
+			"more is written with an L behind it." },
+	{ "checksum", KEY_BOOL, 0, AT(cfg_link, outer.checksum), .fallback = "false",
+		.text = "Send gre with its checksum; one that comes in is verified in any case." },
+	{ "udp6_checksum", KEY_ENUM, 0, AT(cfg_link, outer.udp6_checksum), .words = checksums,
+		.fallback = "zero",
+		.text = "UDP checksum of vxlan and geneve over IPv6: none (RFC 6935; a Linux peer "
+			"then "
+			"needs udp6zerocsumrx), or over the whole packet." },
+	{ "ttl", KEY_NUMBER, 0, AT(cfg_link, outer.ttl), .min = 1, .max = 255, .fallback = "64",
+		.text = "Time to live of outer packets." },
+	{ "dscp", KEY_ENUM, 0, AT(cfg_link, outer.dscp), .words = dscps, .fallback = "copy",
+		.text = "DSCP of outer packets by its name (RFC 2474, 2597, 3246), or copied from "
+			"the "
+			"packet inside. Congestion marks follow RFC 6040 in any case." },
+	{ "df", KEY_ENUM, 0, AT(cfg_link, outer.df), .words = dfs, .fallback = "set",
+		.text = "Don't-fragment of outer IPv4 packets: set (what the underlay says of its "
+			"MTU "
+			"is told to the sender inside), copied from the packet inside, or clear "
+			"(an "
+			"outer packet that is too big is cut)." },
+	{ "mss_clamp", KEY_BOOL, 0, AT(cfg_link, outer.clamp), .fallback = "true",
+		.text = "Lower TCP's MSS to what fits, in both directions." },
 	END,
 };
 
@@ -178,6 +218,10 @@ static const struct key bfd_keys[] = {
 static const struct key peer_keys[] = {
 	{ "peer", KEY_ADDR, KEY_REQUIRED, AT(cfg_bgp_peer, peer),
 		.text = "Neighbour's address on this link." },
+	{ "second", KEY_ADDR, 0, AT(cfg_bgp_peer, second), .otherwise = "one session",
+		.text = "Address of a second neighbour on this link, with a session on the same "
+			"terms: "
+			"AWS's Transit Gateway Connect has two in one tunnel." },
 	{ "asn", KEY_ASN, KEY_REQUIRED, AT(cfg_bgp_peer, asn), .text = "Neighbour's AS number." },
 	{ "local_as", KEY_ASN, 0, AT(cfg_bgp_peer, local_as), .otherwise = "gateway.asn",
 		.text = "AS number we show this neighbour." },

@@ -52,6 +52,12 @@ enum key_kind_id {
 	KIND_COUNT
 };
 
+/* Of the DSCP, outer.c has their values. */
+#define CFG_DSCP_NAMES                                                                             \
+	"copy", "cs0", "cs1", "af11", "af12", "af13", "cs2", "af21", "af22", "af23", "cs3",        \
+		"af31", "af32", "af33", "cs4", "af41", "af42", "af43", "cs5", "va", "ef", "cs6",   \
+		"cs7"
+
 #define KEY_REQUIRED 1	/* in a group that is there */
 #define KEY_RESTART  2	/* a change waits for a restart */
 #define KEY_OR_BOOL  4	/* a group for which true and false stand as well */

@@ -14,16 +14,8 @@
 
 #define TUNNELS_MAX 2
 
-/* RFC 7348 5: outer IP, UDP, VXLAN header, and the inner Ethernet header */
-#define VXLAN_OVER_IP4 (20 + 8 + 8 + 14)
-#define VXLAN_OVER_IP6 (40 + 8 + 8 + 14)
-
-unsigned resolve_overhead(const struct cfg_link *link)
-{
-	if (link->encap != CFG_ENCAP_VXLAN)
-		return 0;
-	return link->remote.af == AF_INET6 ? VXLAN_OVER_IP6 : VXLAN_OVER_IP4;
-}
+#define VXLAN_PORT  4789 /* RFC 7348 8, RFC 8926 8 */
+#define GENEVE_PORT 6081
 
 /* Tunnels from this link down to the Ethernet link; more than TUNNELS_MAX when there is no end. */
 static unsigned tunnels(const struct cfg_link *link)
@@ -56,10 +48,30 @@ static uint16_t default_mtu(const struct cfg_link *link)
 		room = link->circuit->port->mtu;
 	} else if (link->underlay && !link->circuit) {
 		under = default_mtu(link->underlay);
-		room = under > resolve_overhead(link) ? under - resolve_overhead(link) : 0;
+		room = under > config_overhead(link) ? under - config_overhead(link) : 0;
 	}
 	return link->profile && link->profile->mtu && link->profile->mtu < room ? link->profile->mtu
 										: room;
+}
+
+/* What a kind of tunnel has of itself. */
+static void outer(struct parse *p, struct cfg_link *link)
+{
+	enum cfg_inner inner = link->encap == CFG_ENCAP_VXLAN ? CFG_INNER_ETHER : CFG_INNER_IP;
+	char path[80];
+
+	if (link->encap == CFG_ENCAP_ETHER)
+		return;
+	snprintf(path, sizeof(path), "links.%s.encap.inner", link->name);
+	if (link->encap != CFG_ENCAP_GENEVE) {
+		if (link->outer.inner != inner && parse_given(p, path))
+			parse_error(p, path, "is for geneve: the others carry one thing only");
+		link->outer.inner = inner;
+	}
+	if (link->encap == CFG_ENCAP_VXLAN && !link->udp_port)
+		link->udp_port = VXLAN_PORT;
+	else if (link->encap == CFG_ENCAP_GENEVE && !link->udp_port)
+		link->udp_port = GENEVE_PORT;
 }
 
 static void tunnel(struct parse *p, struct cfg_link *link)
@@ -160,6 +172,8 @@ void resolve_all(struct parse *p)
 
 	zones(p);
 	resolve_profiles(p);
+	for (unsigned i = 0; i < config->n_links; i++)
+		outer(p, &config->links[i]);
 	for (unsigned i = 0; i < config->n_links; i++)
 		link_resolve(p, &config->links[i]);
 	for (unsigned i = 0; i < config->n_paths; i++) {

@@ -6,8 +6,6 @@
 
 /* resolve.c: MTU, tunnel ends, filters, timers, a path's cloud; calls the rest. */
 void resolve_all(struct parse *p);
-/* Bytes that the link's encapsulation adds to an IP packet; 0 for an Ethernet link. */
-unsigned resolve_overhead(const struct cfg_link *link);
 
 /* resolve_profile.c: finds the links' profiles and fills in what the links leave to them. */
 void resolve_profiles(struct parse *p);
