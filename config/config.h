@@ -284,6 +284,12 @@ struct cfg_link {
 	struct cfg_given_list given;
 };
 
+/* Packets inside, no Ethernet: no neighbours, and a TUN for a kernel interface. */
+static inline bool cfg_link_is_plain(const struct cfg_link *link)
+{
+	return link->encap != CFG_ENCAP_ETHER && link->outer.inner == CFG_INNER_IP;
+}
+
 struct cfg_path {		 /* tiers of links to one cloud; ECMP inside a tier */
 	char name[CFG_NAME_MAX]; /* = the cloud's */
 	struct cfg_source src;

@@ -56,21 +56,47 @@ static void shape_ether(const struct cfg_link *cfg, struct dp_link *d)
 _Static_assert(sizeof(((struct dp_link *)0)->reach) == sizeof(((struct cfg_zone *)0)->reach),
 	"zones of the configuration and of the fast path");
 
-static void shape_vxlan(const struct link *link, const struct cfg_link *cfg, struct dp_link *d)
+static uint16_t mss_of(unsigned mtu, unsigned headers)
 {
-	const struct vrf *vrf = vrf_by_name(cfg->underlay->vrf->name);
+	return mtu > headers ? (uint16_t)(mtu - headers) : 0;
+}
 
-	d->encap = DP_ENCAP_VXLAN;
+static void shape_tunnel(const struct link *link, const struct cfg_link *cfg, struct dp_link *d)
+{
+	static const uint8_t encaps[] = {
+		[CFG_ENCAP_VXLAN] = DP_ENCAP_VXLAN,
+		[CFG_ENCAP_GENEVE] = DP_ENCAP_GENEVE,
+		[CFG_ENCAP_GRE] = DP_ENCAP_GRE,
+		[CFG_ENCAP_IPIP] = DP_ENCAP_IPIP,
+		[CFG_ENCAP_IPSEC] = DP_ENCAP_ESP,
+	};
+	static const uint8_t dfs[] = {
+		[CFG_DF_SET] = DP_DF_SET,
+		[CFG_DF_COPY] = DP_DF_COPY,
+		[CFG_DF_CLEAR] = DP_DF_CLEAR,
+	};
+	const struct vrf *vrf = vrf_by_name(cfg->underlay->vrf->name);
+	const struct cfg_outer *outer = &cfg->outer;
+
+	d->encap = encaps[cfg->encap];
 	d->tunnel = (struct dp_tunnel){
 		.underlay_vrf = vrf ? vrf->id : link->vrf->id,
-		.vni = cfg->vni,
+		.vni = outer->key ? outer->key : cfg->vni,
+		.keyed = outer->key,
 		.local = cfg->local,
 		.remote = cfg->remote,
 		.udp_port = cfg->udp_port,
-		.inner_ether = true,
-		.dscp = DP_DSCP_COPY,
+		.inner_ether = outer->inner == CFG_INNER_ETHER,
+		.checksum = outer->checksum || outer->udp6_checksum,
+		.ttl = outer->ttl,
+		.dscp = config_dscp(outer),
+		.df = dfs[outer->df],
 		.underlay_adj = mirror_underlay_adj(link),
 	};
+	if (outer->clamp) { /* without options: RFC 6691 2 */
+		d->tunnel.mss4 = mss_of(d->mtu, 20 + 20);
+		d->tunnel.mss6 = mss_of(d->mtu, 40 + 20);
+	}
 }
 
 static void shape(const struct link *link, const struct cfg_link *cfg, struct dp_link *ret_shape)
@@ -93,7 +119,7 @@ static void shape(const struct link *link, const struct cfg_link *cfg, struct dp
 			*src = ip_prefix_addr(&cfg->address[i]);
 	}
 	if (cfg->underlay)
-		shape_vxlan(link, cfg, &d);
+		shape_tunnel(link, cfg, &d);
 	else
 		shape_ether(cfg, &d);
 	vrrp_shape(link, &d);
@@ -209,6 +235,12 @@ static int prepare_link(const struct cfg_link *cfg)
 	}
 	if (!link)
 		return link_make(cfg);
+	if (cfg_link_is_plain(cfg) != cfg_link_is_plain(link->cfg)) {
+		log_event(LOG_LVL_ERR, cfg->name,
+			"cannot change between a link of frames and one of packets: its kernel "
+			"interface is of another kind. Give it another name, or remove it first");
+		return -EBUSY;
+	}
 	plans[link->id].next = cfg;
 	return 0;
 }
@@ -304,7 +336,7 @@ static bool same_interface(const struct link *link)
 {
 	uint8_t mac[6];
 
-	bring_mac_of(link->cfg, mac);
+	bring_kernel_mac_of(link->cfg, mac);
 	return link->mtu == bring_mtu_of(link->cfg) && !memcmp(mac, link->mac, sizeof(mac));
 }
 

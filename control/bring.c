@@ -110,6 +110,14 @@ void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6])
 		mac_derive(cfg->name, ret_mac);
 }
 
+void bring_kernel_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6])
+{
+	if (cfg_link_is_plain(cfg))
+		memset(ret_mac, 0, 6);
+	else
+		bring_mac_of(cfg, ret_mac);
+}
+
 uint16_t bring_mtu_of(const struct cfg_link *cfg)
 {
 	struct dp_port_info info;
@@ -147,7 +155,7 @@ int bring_tap(struct link *link, const struct cfg_link *cfg)
 	if (mtu < cfg->mtu)
 		log_event(LOG_LVL_WARN, link->name,
 			"MTU %u instead of %u: the port carries no more", mtu, cfg->mtu);
-	bring_mac_of(cfg, mac);
+	bring_kernel_mac_of(cfg, mac);
 	rc = keeper_tap(link->vrf->name, link->name, mac, mtu, &fd, &held);
 	if (rc) {
 		log_event(LOG_LVL_ERR, link->name, "no kernel interface: %s", keeper_error());

@@ -57,6 +57,8 @@ void bring_routes_forget(const struct link *link); /* the link leaves */
 
 /* ---- bring.c ---- */
 void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
+/* The kernel interface's: zero for a link of packets, whose interface is a TUN and has none. */
+void bring_kernel_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
 /* The configured MTU, or less where the port took less (a larger one waits for a restart). */
 uint16_t bring_mtu_of(const struct cfg_link *cfg);
 

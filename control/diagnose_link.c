@@ -244,6 +244,16 @@ static void turn_tags(struct diag *d, const struct diag_heard *heard, const char
 		others, diag_provider(d), tags, d->name, where, ids);
 }
 
+static void tunnel_id(const struct cfg_link *cfg, char buf[48])
+{
+	if (cfg->udp_port)
+		snprintf(buf, 48, "VNI %u", cfg->vni);
+	else if (cfg->outer.key)
+		snprintf(buf, 48, "key %u", cfg->outer.key);
+	else
+		snprintf(buf, 48, "no key");
+}
+
 void diag_tags(struct diag *d)
 {
 	struct diag_layer *layer = &d->common[DIAG_TAG];
@@ -254,7 +264,7 @@ void diag_tags(struct diag *d)
 
 	heard_of(d, &heard);
 	if (d->cfg->encap != CFG_ENCAP_ETHER)
-		snprintf(tags, sizeof(tags), "VNI %u", d->cfg->vni);
+		tunnel_id(d->cfg, tags);
 	else
 		own_tags(d, tags);
 	if (d->cfg->encap == CFG_ENCAP_ETHER && d->link->port >= 0)

@@ -193,6 +193,11 @@ void diag_neigh_start(struct diag_lane *lane)
 			"the peer is not in a subnet of this link");
 		return diag_step_done(lane);
 	}
+	if (cfg_link_is_plain(lane->d->cfg)) {
+		diag_say(&lane->layers[DIAG_NEIGH], DIAG_SKIPPED,
+			"a tunnel of packets has no neighbours");
+		return diag_step_done(lane);
+	}
 	lane->on_io = four ? arp_heard : nd_heard;
 	lane->on_timer = on_round;
 	diag_sockets(lane, four ? KEEPER_SOCKET_PACKET_ARP : KEEPER_SOCKET_ICMP6, 1, on_sockets);

@@ -71,6 +71,13 @@ const struct cfg_bgp_peer *frr_peer(const struct cfg_link *link, bool v6)
 	return link->bgp.present && peer->present ? peer : NULL;
 }
 
+bool frr_is_peer(const struct cfg_link *link, const struct ip_addr *addr)
+{
+	const struct cfg_bgp_peer *peer = frr_peer(link, addr->af == AF_INET6);
+
+	return peer && (ip_addr_equal(&peer->peer, addr) || ip_addr_equal(&peer->second, addr));
+}
+
 static bool matches(const struct cfg_filter *f, const struct ip_prefix *p)
 {
 	return ip_prefix_covers(&f->prefix, p) && p->len >= cfg_filter_low(f) &&
@@ -175,12 +182,9 @@ enum cfg_inbound frr_inbound(const struct cfg_link *link, enum frr_conduct condu
 const struct cfg_link *frr_link_of_peer(
 	const struct config *config, const struct cfg_vrf *vrf, const struct ip_addr *peer)
 {
-	for (unsigned i = 0; i < config->n_links; i++) {
-		const struct cfg_bgp_peer *p = frr_peer(&config->links[i], peer->af == AF_INET6);
-
-		if (p && config->links[i].vrf == vrf && ip_addr_equal(&p->peer, peer))
+	for (unsigned i = 0; i < config->n_links; i++)
+		if (config->links[i].vrf == vrf && frr_is_peer(&config->links[i], peer))
 			return &config->links[i];
-	}
 	return NULL;
 }
 

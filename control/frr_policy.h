@@ -50,6 +50,8 @@ extern const char *const frr_verdict_texts[FRR_VERDICTS];
 
 /* The session of that family, NULL when there is none. */
 const struct cfg_bgp_peer *frr_peer(const struct cfg_link *link, bool v6);
+bool frr_is_peer(
+	const struct cfg_link *link, const struct ip_addr *addr); /* of one of its sessions */
 bool frr_filter_matches(const struct cfg_filter_list *list, const struct ip_prefix *prefix);
 /* Never learned and never told, whatever a list says; as written, `le 32` or `le 128` is meant. */
 const struct ip_prefix *frr_never(bool v6, unsigned *ret_n);

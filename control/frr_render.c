@@ -315,6 +315,17 @@ static void neighbor_write(
 		fprintf(out, " neighbor %s shutdown\n", who);
 }
 
+static void neighbors_write(
+	const struct frr_render *r, const struct cfg_link *link, const struct cfg_bgp_peer *peer)
+{
+	struct cfg_bgp_peer second = *peer;
+
+	neighbor_write(r, link, peer);
+	second.peer = peer->second;
+	if (second.peer.af)
+		neighbor_write(r, link, &second);
+}
+
 /* ---- our own prefixes ---- */
 struct own { /* of one VRF and family, in the order of the configuration */
 	struct ip_prefix *items;
@@ -409,9 +420,25 @@ static void limits_write(
 		fprintf(r->out, "  neighbor %s allowas-in %u\n", who, peer->allowas_in);
 }
 
-static void family_write(const struct frr_render *r, const struct cfg_vrf *vrf, bool v6)
+static void activate_write(const struct frr_render *r, const struct cfg_link *link, bool v6,
+	const struct ip_addr *addr)
 {
 	char who[IP_STRLEN], name[32];
+	FILE *out = r->out;
+
+	ip_addr_format(addr, who);
+	fprintf(out, "  neighbor %s activate\n", who);
+	fprintf(out, "  neighbor %s soft-reconfiguration inbound\n", who);
+	limits_write(r, link, v6, who);
+	frr_map_name(link, v6, true, name, sizeof(name));
+	fprintf(out, "  neighbor %s route-map %s in\n", who, name);
+	frr_map_name(link, v6, false, name, sizeof(name));
+	fprintf(out, "  neighbor %s route-map %s out\n", who, name);
+	raw_write(r, frr_peer(link, v6), who, true);
+}
+
+static void family_write(const struct frr_render *r, const struct cfg_vrf *vrf, bool v6)
+{
 	FILE *out = r->out;
 
 	fprintf(out, " !\n address-family %s unicast\n", v6 ? "ipv6" : "ipv4");
@@ -422,15 +449,9 @@ static void family_write(const struct frr_render *r, const struct cfg_vrf *vrf, 
 
 		if (link->vrf != vrf || !peer)
 			continue;
-		ip_addr_format(&peer->peer, who);
-		fprintf(out, "  neighbor %s activate\n", who);
-		fprintf(out, "  neighbor %s soft-reconfiguration inbound\n", who);
-		limits_write(r, link, v6, who);
-		frr_map_name(link, v6, true, name, sizeof(name));
-		fprintf(out, "  neighbor %s route-map %s in\n", who, name);
-		frr_map_name(link, v6, false, name, sizeof(name));
-		fprintf(out, "  neighbor %s route-map %s out\n", who, name);
-		raw_write(r, peer, who, true);
+		activate_write(r, link, v6, &peer->peer);
+		if (peer->second.af)
+			activate_write(r, link, v6, &peer->second);
 	}
 	fprintf(out, "  maximum-paths %u\n  maximum-paths ibgp %u\n exit-address-family\n", PATHS,
 		PATHS);
@@ -492,7 +513,7 @@ static void vrf_write(const struct frr_render *r, const struct cfg_vrf *vrf)
 		const struct cfg_bgp_peer *peer = frr_peer(link, i % 2);
 
 		if (link->vrf == vrf && peer)
-			neighbor_write(r, link, peer);
+			neighbors_write(r, link, peer);
 	}
 	if (sessions[0])
 		family_write(r, vrf, false);

@@ -82,6 +82,12 @@ struct hop *hop_find(const struct iface *iface, const struct ip_addr *nexthop)
 
 /* ---- asking ---- */
 
+/* A tunnel of packets has no neighbours. */
+static bool is_plain(const struct iface *iface)
+{
+	return iface && iface->link && iface->link->cfg && cfg_link_is_plain(iface->link->cfg);
+}
+
 static bool settled(const struct neigh *neigh)
 {
 	return neigh_valid(neigh) &&
@@ -124,7 +130,8 @@ void hop_ask(struct hop *hop, unsigned delay_ms)
 {
 	uint64_t now = now_ns();
 
-	if (!hop->gateways || !hop->key.nexthop.af || hop->key.kind != DP_ADJ_GLEAN)
+	if (!hop->gateways || !hop->key.nexthop.af || hop->key.kind != DP_ADJ_GLEAN ||
+		is_plain(hop->iface))
 		return;
 	hop->ask_ns = now + delay_ms * MS;
 	if (!hop->waiting) {
@@ -162,6 +169,10 @@ static void wanted(const struct hop *hop, struct dp_adj *ret_adj)
 	ret_adj->kind = hop->key.kind;
 	ret_adj->link = hop->key.link;
 	ret_adj->nexthop = hop->key.nexthop;
+	if (hop->key.kind == DP_ADJ_GLEAN && is_plain(hop->iface)) {
+		ret_adj->kind = DP_ADJ_FORWARD; /* there is one at the other end, whoever it is */
+		return;
+	}
 	if (hop->key.kind != DP_ADJ_GLEAN || !hop->key.nexthop.af)
 		return;
 	neigh = neigh_find(hop->iface, &hop->key.nexthop);

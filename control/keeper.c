@@ -111,11 +111,11 @@ static bool name_ok(const char name[CFG_NAME_MAX])
 	return true;
 }
 
-static bool mac_ok(const uint8_t mac[6])
+bool keeper_is_tun(const struct keeper_request *request)
 {
 	static const uint8_t zero[6];
 
-	return !(mac[0] & 1) && memcmp(mac, zero, sizeof(zero));
+	return !memcmp(request->mac, zero, sizeof(zero));
 }
 
 /* A session: both become words of a command. */
@@ -169,8 +169,8 @@ static int request_check(const struct keeper_request *request, struct keeper_ans
 		keeper_say(answer, -EINVAL, "link name outside [a-z][a-z0-9-]{0,14}");
 	else if (tap && !strcmp(request->name, "lo"))
 		keeper_say(answer, -EINVAL, "a link cannot be called lo");
-	else if (request->op == KEEPER_TAP && !mac_ok(request->mac))
-		keeper_say(answer, -EINVAL, "MAC address zero or not unicast");
+	else if (request->op == KEEPER_TAP && (request->mac[0] & 1))
+		keeper_say(answer, -EINVAL, "MAC address not unicast");
 	else if (request->op == KEEPER_TAP &&
 		 (request->mtu < KEEPER_MTU_MIN || request->mtu > KEEPER_MTU_MAX))
 		keeper_say(answer, -ERANGE, "MTU %u outside %u..%u", request->mtu, KEEPER_MTU_MIN,

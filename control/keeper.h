@@ -22,7 +22,8 @@ enum keeper_op {
 	KEEPER_VRF,	  /* create or adopt namespace `vrf`, lo up, sysctls set; answers
 			   * adopted yes/no */
 	KEEPER_VRF_DEL,	  /* delete namespace `vrf`, if the keeper created it */
-	KEEPER_TAP, /* open (or give back) TAP `name` in namespace `vrf` with MAC and MTU; value =
+	KEEPER_TAP, /* open (or give back) TAP `name`, or TUN when the MAC is zero, in namespace
+		       `vrf` with MAC and MTU; value =
 		       1: it was there. With a descriptor passed along: hold that one (the keeper
 		       restarted) */
 	KEEPER_TAP_DEL,

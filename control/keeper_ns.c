@@ -313,9 +313,10 @@ static int tap_shape(struct ns_call *call)
 	if (sock < 0)
 		goto failed;
 	memcpy(ifr.ifr_name, request->name, CFG_NAME_MAX);
-	if (ioctl(sock, SIOCGIFHWADDR, &ifr) < 0)
+	if (!keeper_is_tun(request) && ioctl(sock, SIOCGIFHWADDR, &ifr) < 0)
 		goto failed;
-	if (memcmp(ifr.ifr_hwaddr.sa_data, request->mac, sizeof(request->mac))) {
+	if (!keeper_is_tun(request) &&
+		memcmp(ifr.ifr_hwaddr.sa_data, request->mac, sizeof(request->mac))) {
 		ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 		memcpy(ifr.ifr_hwaddr.sa_data, request->mac, sizeof(request->mac));
 		if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
@@ -342,8 +343,10 @@ failed:
 
 static int tap_create(struct ns_call *call)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	struct ifreq ifr = { .ifr_flags = IFF_NO_PI };
 	int rc;
+
+	ifr.ifr_flags |= keeper_is_tun(call->request) ? IFF_TUN : IFF_TAP;
 
 	call->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (call->fd < 0) {
@@ -365,17 +368,22 @@ static int tap_create(struct ns_call *call)
 	return rc;
 }
 
+static bool tap_of_kind(int fd, const struct keeper_request *request, struct ifreq *ret_ifr)
+{
+	return ioctl(fd, TUNGETIFF, ret_ifr) >= 0 &&
+	       (ret_ifr->ifr_flags & (keeper_is_tun(request) ? IFF_TUN : IFF_TAP));
+}
+
 /* A TAP that lintasd still has although this keeper has not: it outlived a former keeper. Take it
  * only when it is what it is said to be. */
-static bool tap_is(int fd, const char *name, int ns)
+static bool tap_is(int fd, const struct keeper_request *request, int ns)
 {
 	struct stat a, b;
 	struct ifreq ifr;
 	int dev_ns;
 	bool same;
 
-	if (ioctl(fd, TUNGETIFF, &ifr) < 0 || !(ifr.ifr_flags & IFF_TAP) ||
-		strncmp(ifr.ifr_name, name, IFNAMSIZ))
+	if (!tap_of_kind(fd, request, &ifr) || strncmp(ifr.ifr_name, request->name, IFNAMSIZ))
 		return false;
 	dev_ns = ioctl(fd, TUNGETDEVNETNS);
 	if (dev_ns < 0)
@@ -389,6 +397,7 @@ int keeper_ns_tap(const struct keeper_request *request, struct keeper_answer *an
 {
 	struct ns_call call = { .answer = answer, .request = request, .fd = -1 };
 	struct tap *tap = tap_find(request->vrf, request->name), *slot = tap ? tap : tap_slot();
+	struct ifreq ifr;
 	int rc;
 
 	if (!slot) {
@@ -400,7 +409,12 @@ int keeper_ns_tap(const struct keeper_request *request, struct keeper_answer *an
 		keeper_say(answer, call.ns, "no namespace %s", request->vrf);
 		return -1;
 	}
-	if (!tap && passed >= 0 && !tap_is(passed, request->name, call.ns)) {
+	if (tap && !tap_of_kind(tap->fd, request, &ifr)) { /* of a former configuration */
+		close(tap->fd);
+		tap->used = false;
+		tap = NULL;
+	}
+	if (!tap && passed >= 0 && !tap_is(passed, request, call.ns)) {
 		keeper_say(answer, -EINVAL, "the descriptor passed along is not %s", request->name);
 		rc = -EINVAL;
 	} else {

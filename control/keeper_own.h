@@ -20,6 +20,7 @@ void keeper_say(struct keeper_answer *answer, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* To the client, if there is one; fd -1 = none, never closed here. */
 void keeper_answer_send(const struct keeper_answer *answer, int fd);
+bool keeper_is_tun(const struct keeper_request *request); /* KEEPER_TAP: of packets, not frames */
 
 /* ---- keeper_ns.c ---- */
 /* folder: beside the socket; our namespaces are remembered there. 0 or -errno. */

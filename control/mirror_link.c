@@ -95,6 +95,13 @@ static void shape_of(const struct link *link, struct iface_shape *ret_shape)
 	h = digest_bytes(h, &cfg->vni, sizeof(cfg->vni));
 	h = digest_bytes(h, &cfg->remote, sizeof(cfg->remote));
 	h = digest_bytes(h, &cfg->local, sizeof(cfg->local));
+	h = digest_bytes(h, &cfg->outer.key, sizeof(cfg->outer.key));
+	h = digest_bytes(h, &cfg->outer.inner, sizeof(cfg->outer.inner));
+	h = digest_bytes(h, &cfg->outer.checksum, sizeof(cfg->outer.checksum));
+	h = digest_bytes(h, &cfg->outer.udp6_checksum, sizeof(cfg->outer.udp6_checksum));
+	h = digest_bytes(h, &cfg->outer.ttl, sizeof(cfg->outer.ttl));
+	h = digest_bytes(h, &cfg->outer.dscp, sizeof(cfg->outer.dscp));
+	h = digest_bytes(h, &cfg->outer.df, sizeof(cfg->outer.df));
 	h = digest_text(h, cfg->underlay ? cfg->underlay->name : "");
 	config_path_of(control.running, cfg, &tier);
 	ret_shape->digest = h;

@@ -251,7 +251,7 @@ void tunnels_config_changed(void)
 	LIST_FOREACH(t, &tunnels, of_list)
 		t->wanted = false;
 	for (struct link *link = link_next(NULL); link; link = link_next(link)) {
-		if (!link->cfg || link->cfg->encap != CFG_ENCAP_VXLAN)
+		if (!link->cfg || link->cfg->encap == CFG_ENCAP_ETHER)
 			continue;
 		t = find(link->id);
 		if (!t)

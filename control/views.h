@@ -74,7 +74,7 @@ view_handler view_events, view_monitor;					     /* views_events.c */
 json_t *view_route(const char *vrf, const struct mirror_route *route);
 json_t *view_leg(const struct mirror_leg *leg);
 /* views_header.c: its layers, outermost first. */
-json_t *view_header(const uint8_t *header, unsigned len);
+json_t *view_header(const uint8_t *header, unsigned len, enum cfg_encap encap);
 
 /* ---- views_bgp.c ---- */
 /* BGP sessions of the configuration joined with what FRR says: {"sessions": [...], "error": text or

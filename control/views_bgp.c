@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include "frr.h"
+#include "frr_policy.h"
 #include "views.h"
 
 #define WAITERS_MAX   256
@@ -57,9 +58,7 @@ const struct link *view_peer_link(const char *vrf, const struct ip_addr *peer)
 
 		if (!cfg || !l->vrf || strcmp(l->vrf->name, vrf))
 			continue;
-		if (cfg->bgp.present &&
-			((cfg->bgp.v4.present && ip_addr_equal(&cfg->bgp.v4.peer, peer)) ||
-				(cfg->bgp.v6.present && ip_addr_equal(&cfg->bgp.v6.peer, peer))))
+		if (frr_is_peer(cfg, peer))
 			return l;
 		for (unsigned i = 0; i < cfg->n_address; i++)
 			if (ip_prefix_contains(&cfg->address[i], peer))
@@ -90,14 +89,14 @@ static json_t *session_get(json_t *sessions, const char *vrf, const char *peer,
 }
 
 static void add_configured(json_t *sessions, const struct cfg_link *cfg,
-	const struct cfg_bgp_peer *peer, const char *state)
+	const struct cfg_bgp_peer *peer, const struct ip_addr *addr, const char *state)
 {
 	char text[IP_STRLEN];
 	json_t *s;
 
-	if (!peer->present)
+	if (!peer->present || !addr->af)
 		return;
-	s = session_get(sessions, cfg->vrf->name, ip_addr_format(&peer->peer, text),
+	s = session_get(sessions, cfg->vrf->name, ip_addr_format(addr, text),
 		link_by_name(cfg->name), true);
 	json_object_set_new(s, "remote_as", json_integer(peer->asn));
 	json_object_set_new(s, "local_as",
@@ -192,8 +191,10 @@ static json_t *join(const struct collection *c)
 
 		if (!l->bgp.present)
 			continue;
-		add_configured(sessions, l, &l->bgp.v4, state);
-		add_configured(sessions, l, &l->bgp.v6, state);
+		add_configured(sessions, l, &l->bgp.v4, &l->bgp.v4.peer, state);
+		add_configured(sessions, l, &l->bgp.v4, &l->bgp.v4.second, state);
+		add_configured(sessions, l, &l->bgp.v6, &l->bgp.v6.peer, state);
+		add_configured(sessions, l, &l->bgp.v6, &l->bgp.v6.second, state);
 	}
 	add_bgp(sessions, c->bgp);
 	add_bfd(sessions, c->bfd);

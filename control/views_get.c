@@ -114,7 +114,9 @@ static json_t *adjacency_json(uint32_t adj)
 			dp_port_info(a.port, &port) ? json_null() : json_string(port.name));
 		json_object_set_new(o, "mtu", json_integer(a.mtu));
 		json_object_set_new(o, "header", hex(a.header, len));
-		json_object_set_new(o, "layers", view_header(a.header, len));
+		json_object_set_new(o, "layers",
+			view_header(a.header, len,
+				link && link->cfg ? link->cfg->encap : CFG_ENCAP_ETHER));
 	}
 	if (link) {
 		const char *down = view_link_down(link);

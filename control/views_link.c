@@ -71,16 +71,33 @@ static json_t *link_addresses(const struct cfg_link *cfg)
 	return list;
 }
 
+/* id: the VNI, or GRE's key. */
+static json_t *tunnel_shape(const struct cfg_link *cfg)
+{
+	static const char *const names[] = { "ethernet", "vxlan", "geneve", "gre", "ipip",
+		"ipsec" };
+	bool udp = cfg->udp_port;
+	json_t *shape = json_pack("{s:s, s:o, s:o, s:s, s:s}", "encap", names[cfg->encap], "local",
+		view_addr(&cfg->local), "remote", view_addr(&cfg->remote), "underlay",
+		cfg->underlay ? cfg->underlay->name : "-", "inner",
+		cfg->outer.inner == CFG_INNER_IP ? "ip" : "ethernet");
+
+	if (udp) {
+		json_object_set_new(shape, "vni", json_integer(cfg->vni));
+		json_object_set_new(shape, "udp_port", json_integer(cfg->udp_port));
+	} else if (cfg->outer.key) {
+		json_object_set_new(shape, "key", json_integer(cfg->outer.key));
+	}
+	return shape;
+}
+
 /* VLAN tags outermost first, or the tunnel's ends. */
 static json_t *link_shape(const struct cfg_link *cfg)
 {
 	if (!cfg)
 		return json_null();
-	if (cfg->encap == CFG_ENCAP_VXLAN)
-		return json_pack("{s:s, s:I, s:o, s:o, s:i, s:s}", "encap", "vxlan", "vni",
-			(json_int_t)cfg->vni, "local", view_addr(&cfg->local), "remote",
-			view_addr(&cfg->remote), "udp_port", cfg->udp_port, "underlay",
-			cfg->underlay ? cfg->underlay->name : "-");
+	if (cfg->encap != CFG_ENCAP_ETHER)
+		return tunnel_shape(cfg);
 	json_t *tags = json_array();
 	if (cfg->circuit && cfg->circuit->stag)
 		json_array_append_new(

@@ -30,8 +30,12 @@ static void print_layer(FILE *out, const json_t *l)
 			get_str(l, "tpid", "?"));
 	else if (!strcmp(layer, "udp"))
 		fprintf(out, "udp to %lld", (long long)get_int(l, "dport"));
-	else if (!strcmp(layer, "vxlan"))
-		fprintf(out, "vxlan %lld", (long long)get_int(l, "vni"));
+	else if (!strcmp(layer, "vxlan") || !strcmp(layer, "geneve"))
+		fprintf(out, "%s %lld", layer, (long long)get_int(l, "vni"));
+	else if (!strcmp(layer, "gre") && json_object_get(l, "key"))
+		fprintf(out, "gre key %lld", (long long)get_int(l, "key"));
+	else if (!strcmp(layer, "gre"))
+		fprintf(out, "gre");
 	else
 		fprintf(out, "%s %s > %s ttl %lld", layer, get_str(l, "src", "?"),
 			get_str(l, "dst", "?"), (long long)get_int(l, "ttl"));

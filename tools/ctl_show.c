@@ -67,15 +67,19 @@ void print_port(struct ctl_print *print, const json_t *p)
 	table_row(t);
 }
 
-/* "colo0", "colo0.101", "colo1.200.7" or "vxlan 100 to 10.9.0.2 over inet". */
+/* "colo0", "colo0.101", "colo1.200.7", "vxlan 100 to 10.9.0.2 over inet", "gre to ...". */
 static void cell_attachment(struct table *t, const json_t *link)
 {
 	const json_t *shape = json_object_get(link, "shape"), *tag;
 	char text[128];
 	size_t i, len;
 
-	if (!strcmp(get_str(shape, "encap", ""), "vxlan")) {
-		table_cellf(t, "vxlan %lld to %s over %s", (long long)get_int(shape, "vni"),
+	if (get_str(shape, "remote", NULL)) {
+		const json_t *id = json_object_get(shape, "vni");
+
+		id = id ? id : json_object_get(shape, "key");
+		snprintf(text, sizeof(text), " %lld", (long long)json_integer_value(id));
+		table_cellf(t, "%s%s to %s over %s", get_str(shape, "encap", "?"), id ? text : "",
 			get_str(shape, "remote", "?"), get_str(shape, "underlay", "?"));
 		return;
 	}
