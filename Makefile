@@ -5,7 +5,7 @@ DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-rout
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
-# A Linux guest and a second reader of packets, for T=providers only: they are big.
+# A Linux guest and a second reader of packets, for T=providers and T=tunnels only: they are big.
 GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark
 
 CC      ?= gcc
@@ -120,12 +120,12 @@ $(B)/%.o: %.c
 deps:
 	tools/deps $(DEPS)
 
-# GROUP: core packet netns speed providers (all of them without T=); NAME runs one test of it: make test T=netns N=reload
+# GROUP: core packet netns speed providers tunnels (all of them without T=); NAME runs one test of it: make test T=netns N=reload
 test: deps
-	$(if $(filter providers,$(or $(T),providers)),tools/deps $(GUEST_DEPS))
+	$(if $(filter providers tunnels,$(or $(T),providers)),tools/deps $(GUEST_DEPS))
 	@$(MAKE) --no-print-directory -j$$(nproc) test-build
 	@$(if $(filter speed,$(or $(T),speed)),$(MAKE) --no-print-directory speed-build)
-	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed providers) $(if $(N),--only $(N))
+	@tests/run $(if $(SAN),--san) $(or $(T),core packet netns speed providers tunnels) $(if $(N),--only $(N))
 # The bench's source needs the source package of DPDK; without it the tests that want it say so.
 speed-build:
 	@$(MAKE) --no-print-directory $(B)/net_bench.so || echo 'without net_bench.so: tests of churn are skipped'
@@ -166,7 +166,7 @@ $(B)/net_bench.so: $(SOURCE_OBJ)
 
 help:
 	@echo 'sudo make lab       four clouds and a bank on this machine: build, run, show, leave up (lab-down ends it)'
-	@echo 'sudo make test      every test; T=core|packet|netns|speed|providers one group, N=NAME one test; SAN=1 with ASan and UBSan'
+	@echo 'sudo make test      every test; T=core|packet|netns|speed|providers|tunnels one group, N=NAME one test; SAN=1 with ASan and UBSan'
 	@echo 'make test-quick     core and packet, no root, under two minutes'
 	@echo 'make proof T=NAME   evidence that takes longer: mutants, churn, bfd; its log is committed below tests/proofs/'
 	@echo 'make all            lintasd, lintas-keeper, lintasctl in $(B)/'

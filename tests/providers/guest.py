@@ -1,4 +1,4 @@
-"""A Linux guest with a bond of two virtio NICs, whose TAPs are in a namespace: Debian's cloud kernel and busybox.
+"""A Linux guest whose virtio NICs are TAPs in a namespace: Debian's cloud kernel, busybox, and ip as ip2.
 
 Kernel and initrd are made once, in BUILD/guest. The guest runs commands given over its serial line. TCG: up in
 a few seconds everywhere, while nested KVM dies on a machine whose host hides a register."""
@@ -11,6 +11,7 @@ import subprocess
 import time
 
 MODULES = ("virtio_pci", "virtio_net", "bonding")
+TUNNELS = ("dummy", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "geneve", "vxlan")
 PACKAGE = "linux-image-cloud-amd64"
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -51,13 +52,22 @@ def kernel(folder):
     return os.path.basename(glob.glob(f"{folder}/k/boot/vmlinuz-*")[0])[len("vmlinuz-"):]
 
 
+def iproute(root):
+    """The host's ip, which knows more kinds of links than busybox, and the libraries it needs."""
+    ip = shutil.which("ip")
+    shutil.copy(ip, f"{root}/bin/ip2")
+    for path in re.findall(r"(/\S+) \(0x", sh("ldd", ip)):
+        os.makedirs(root + os.path.dirname(path), exist_ok=True)
+        shutil.copy(path, root + path)
+
+
 def initrd(folder, release):
     root, lines, done = f"{folder}/root", [], set()
     shutil.rmtree(root, ignore_errors=True)
     for d in ("bin", "m", "dev", "proc", "sys", "tmp"):
         os.makedirs(f"{root}/{d}")
     sh("depmod", "-b", f"{folder}/k", release)
-    for module in MODULES:
+    for module in MODULES + TUNNELS:
         for line in sh("modprobe", "-S", release, "-d", f"{folder}/k", "--show-depends", module).splitlines():
             _, file, *options = line.split()
             if file not in done:
@@ -67,6 +77,7 @@ def initrd(folder, release):
     with open(f"{root}/m/list", "w") as f:
         f.write("\n".join(lines) + "\n")
     shutil.copy("/bin/busybox", f"{root}/bin/busybox")
+    iproute(root)
     with open(f"{root}/init", "w") as f:
         f.write(INIT)
     os.chmod(f"{root}/init", 0o755)
