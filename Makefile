@@ -27,7 +27,7 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	diff print effective man load
 DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \
-	decap encap policy rewrite meter tx pipeline \
+	decap encap mss pmtu policy rewrite meter tx pipeline \
 	stray icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
 	counters worker optics port pool carrier missed lag punt tap hold event memory dp
@@ -98,7 +98,7 @@ $(B)/fibbench: $(B)/tools/bench/fibbench.o $(FIB_OBJ)
 # What crosses threads, under ThreadSanitizer: objects of its own, without the stages of the pipeline.
 TSAN_FLAGS := -O1 -fsanitize=thread -DRTE_USE_C11_MEM_MODEL -ffunction-sections
 TSAN_OBJ := $(patsubst %,$(B)/tsan.d/%.o,$(patsubst %,dataplane/%,fib4 fib6 trie trie_show trie_block arena reclaim \
-	vrf group adj snapshot encap virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
+	vrf group adj snapshot encap mss pmtu virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
 $(B)/tsan: $(TSAN_OBJ)
 	$(LINK) $(TSAN_FLAGS) -Wl,--gc-sections -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
 $(B)/tsan.d/%.o: %.c

@@ -5,12 +5,13 @@
  * in encap.c, which reads the headers of every kind: what is nobody's is dropped, or goes up to the
  * kernel when no tunnel ends at its address. Then the outer headers and whatever follows the outer
  * payload are cut off and parse sees the inner frame; where there was none but an IP packet, it
- * gets an Ethernet header of ours. Congestion marks come along (RFC 6040 4.2): that is the one
- * change to a packet before rewrite. */
+ * gets an Ethernet header of ours. Congestion marks come along (RFC 6040 4.2) and TCP's MSS is
+ * lowered (mss.c): the only changes to a packet before rewrite. */
 #include "csum.h"
 #include "encap.h"
 #include "ether.h"
 #include "flow.h"
+#include "mss.h"
 #include "parse.h"
 #include "pipeline.h"
 #include "snapshot.h"
@@ -86,6 +87,16 @@ static void put_ether(uint8_t *inner, const struct link *l, uint16_t type)
 	memcpy(inner - 2, &be, sizeof(be));
 }
 
+/* The packet that parse put at the lane's end, if it did: the peer's MSS, on its way to who will
+ * send into the tunnel. */
+static void mss_apply(struct lane *v, unsigned before, uint8_t af, uint16_t most)
+{
+	unsigned last = v->n - 1;
+
+	if (v->n != before)
+		mss_clamp(v->ip[last], v->len[last], af, most);
+}
+
 /* True: an outer packet ended here. */
 static bool decap(struct worker *w, struct pass *p, const struct packet *k)
 {
@@ -117,6 +128,8 @@ static bool decap(struct worker *w, struct pass *p, const struct packet *k)
 		ecn_apply(w, &p->v4, before4, AF_INET, outer);
 		ecn_apply(w, &p->v6, before6, AF_INET6, outer);
 	}
+	mss_apply(&p->v4, before4, AF_INET, in.link->encap.mss4);
+	mss_apply(&p->v6, before6, AF_INET6, in.link->encap.mss6);
 	return true;
 }
 

@@ -13,6 +13,7 @@
  * checked; what must be understood and is not is refused (tun_bad; GENEVE's critical options and
  * control packets under names of their own). A checksum that is there is verified. */
 #include "encap.h"
+#include "mss.h"
 
 #define TTL 64 /* RFC 1700; also what dp_tunnel calls 0 */
 
@@ -314,7 +315,10 @@ void encap_build(struct link *l)
 		n += build_gre(l->tun + n, t, e);
 	else if (c->encap == DP_ENCAP_IPIP)
 		e->fill |= FILL_PROTO;
-	e->straight = e->fill == (FILL_UDP | FILL_FLOW | FILL_TYPE) && e->type_back == 2;
+	e->mss4 = t->mss4;
+	e->mss6 = t->mss6;
+	e->straight = !(t->mss4 | t->mss6) && e->fill == (FILL_UDP | FILL_FLOW | FILL_TYPE) &&
+		      e->type_back == 2;
 	l->tun_len = (uint8_t)n;
 }
 
@@ -342,6 +346,17 @@ static uint32_t fill_df(const struct encap *e, uint8_t *outer, const uint8_t *in
 	return rte_cpu_to_be_16(id) + (df ? RTE_BE16(IP4_DF) : 0u);
 }
 
+void encap_clear_df(uint8_t *outer)
+{
+	uint16_t sum;
+
+	encap_be16(outer + 4, next_id());
+	encap_be16(outer + 6, 0);
+	encap_be16(outer + 10, 0);
+	sum = (uint16_t)~rte_raw_cksum(outer, IP4_MIN);
+	memcpy(outer + 10, &sum, sizeof(sum));
+}
+
 static void fill_sum(const struct encap *e, const uint8_t *outer, uint8_t *l4, unsigned len)
 {
 	bool udp = e->fill & FILL_UDP;
@@ -363,6 +378,9 @@ void encap_fill(const struct encap *e, uint8_t *outer, unsigned total, uint8_t *
 	uint8_t *l4 = outer + (v4 ? IP4_MIN : IP6_LEN);
 	uint8_t tos = encap_outer_tos(e, af ? encap_tos(inner, af) : 0);
 
+	if (af)
+		mss_clamp(inner, total - (unsigned)(inner - outer), af,
+			af == AF_INET ? e->mss4 : e->mss6);
 	if (e->fill & FILL_PROTO) {
 		uint8_t proto = af == AF_INET ? PROTO_IPIP : PROTO_IP6;
 

@@ -74,6 +74,17 @@ static __rte_always_inline uint8_t encap_outer_tos(const struct encap *e, uint8_
 	return (uint8_t)((tos & e->tos_mask) | e->tos_set);
 }
 
+/* RFC 4213 3.2.2: IPv6's least MTU must go through; where the path is smaller, and where the tunnel
+ * lets its packets be cut, outer IPv4 packets are. */
+static inline bool encap_may_cut(const struct encap *e, uint8_t af, unsigned len)
+{
+	return e->af == AF_INET &&
+	       ((e->fill & (FILL_DF | FILL_COPY)) == FILL_DF || (af == AF_INET6 && len <= 1280));
+}
+
+/* An outer IPv4 header that is complete: from now on it may be cut. */
+void encap_clear_df(uint8_t *outer);
+
 /* All that depends on the packet, of any kind, in a copy of a link's header at outer. total: outer
  * IP bytes; inner: the IP header inside, af 0 when there is none; hash: of the flow; sum: as above.
  */

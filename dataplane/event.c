@@ -60,7 +60,9 @@ static void event_ring_bell(void)
 
 bool event_send(const struct dp_event *event)
 {
-	struct rte_ring *ring = event->kind == DP_EV_NEIGH_MISS ? neigh_ring : port_ring;
+	struct rte_ring *ring = event->kind == DP_EV_NEIGH_MISS || event->kind == DP_EV_MTU
+					? neigh_ring
+					: port_ring;
 
 	if (!ring || rte_ring_enqueue_elem(ring, (void *)(uintptr_t)event, sizeof(*event))) {
 		__atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);

@@ -10,6 +10,7 @@
 #include "csum.h"
 #include "flow.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "rewrite.h"
 
 #define FRAGS_MAX  VECTOR_MAX
@@ -104,7 +105,7 @@ void frag_send(struct worker *w, const struct packet *k, const struct adj *a)
 {
 	struct rte_mbuf *pieces[FRAGS_MAX];
 	uint32_t hash = a->outer_ip_off ? flow_hash(k->ip, k->len, AF_INET) : 0;
-	unsigned n = cut(w, k, a->mtu, pieces);
+	unsigned n = cut(w, k, pmtu_adj(a), pieces);
 
 	if (!n)
 		return drop(w, k->m, k->in, DP_DROP_no_buffer);

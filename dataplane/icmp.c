@@ -13,6 +13,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "route.h"
 #include "snapshot.h"
 #include "vrf.h"
@@ -200,7 +201,7 @@ static unsigned total_of(const struct worker *w, const struct packet *k, const s
 	unsigned head = (k->af == AF_INET ? IP4_MIN : IP6_LEN) + ICMP_HEADER;
 	unsigned most = k->af == AF_INET ? QUOTE4_TOTAL : QUOTE6_TOTAL;
 	const struct link *out = snapshot_link(w->snap, a->link);
-	unsigned mtu = a->kind == DP_ADJ_FORWARD ? a->mtu : out ? out->conf.mtu : most;
+	unsigned mtu = a->kind == DP_ADJ_FORWARD ? pmtu_adj(a) : out ? out->conf.mtu : most;
 
 	if (mtu < most)
 		most = RTE_MAX(mtu, head);

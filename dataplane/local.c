@@ -13,6 +13,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "probe.h"
 #include "snapshot.h"
 #include "virtual.h"
@@ -112,6 +113,8 @@ static void deliver4(struct worker *w, struct pass *p, const struct packet *k, c
 		(k->ip[off] == ICMP_REDIRECT || k->ip[off] == ICMP_SOURCE_QUENCH))
 		return drop(
 			w, k->m, k->in, DP_DROP_icmp_ignored); /* RFC 1812 5.2.7.2, RFC 6633 3 */
+	if (k->ip[9] == IPPROTO_ICMP && !(field & (IP4_MF | IP4_OFFSET)) && off < k->len)
+		pmtu_hear(w, k, l, off);
 	deliver(w, p, k, l, k->ip[9], off, field & (IP4_MF | IP4_OFFSET), later);
 }
 
@@ -150,6 +153,8 @@ static void deliver6(struct worker *w, struct pass *p, const struct packet *k, c
 		if (type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT)
 			return vrf ? neigh_nd(w, k, &l4, l, vrf)
 				   : drop(w, k->m, k->in, DP_DROP_no_route);
+		if (l4.frag == IP6_WHOLE)
+			pmtu_hear(w, k, l, l4.off);
 	}
 	deliver(w, p, k, l, l4.proto, l4.off, l4.frag != IP6_WHOLE, l4.frag == IP6_FRAG_LATER);
 }

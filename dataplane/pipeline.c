@@ -14,6 +14,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "rewrite.h"
 #include "route.h"
 #include "snapshot.h"
@@ -305,6 +306,7 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 	unsigned len = rte_pktmbuf_data_len(m), total;
 	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *), *ip = d + ETH_MIN, outer_af = l->encap.af, af;
 	uint32_t hash;
+	bool cut;
 
 	af = frame_flow(d, len, &hash);
 	if (l->plain && !af)
@@ -313,7 +315,8 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 		!u->mtu)
 		return drop(w, m, 0, DP_DROP_tun_down);
 	total = l->tun_len + len - (l->plain ? ETH_MIN : 0);
-	if (total > u->mtu)
+	cut = total > u->mtu || len - ETH_MIN > pmtu_limit(l->id);
+	if (cut && !(af && encap_may_cut(&l->encap, af, len - ETH_MIN)))
 		return drop(
 			w, m, 0, outer_af == AF_INET ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big);
 	if (l->plain)
@@ -324,9 +327,14 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 	memcpy(d, l->tun, l->tun_len);
 	encap_fill(&l->encap, d, total, ip, af, hash,
 		outer_af == AF_INET ? rte_raw_cksum(d, IP4_MIN) : 0);
+	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
+	if (cut) {
+		struct packet k = { .m = m, .ip = d, .len = (uint16_t)total, .af = AF_INET };
+		encap_clear_df(d);
+		return frag_send(w, &k, u);
+	}
 	if (!rewrite_push(m, d, (uint16_t)total, outer_af, u, hash))
 		return drop(w, m, 0, DP_DROP_no_buffer);
-	meter_count(w, 0, l->conf.id, 1, len - ETH_MIN);
 	meter_count(w, 0, u->link, 1, total);
 	tx_send(w, u->port, m);
 }

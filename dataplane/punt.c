@@ -24,6 +24,7 @@
 #include "counters.h"
 #include "hold.h"
 #include "lag.h"
+#include "pmtu.h"
 #include "punt.h"
 #include "shed.h"
 #include "virtual.h"
@@ -259,6 +260,8 @@ static bool rings_empty(void)
 static int turn_timers(uint64_t now)
 {
 	int wait = hold_expire(&self, now);
+
+	pmtu_expire(now);
 
 	if (wait < 0 || wait > WAIT_MAX_MS)
 		wait = WAIT_MAX_MS;

@@ -15,6 +15,7 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "rewrite.h"
 
 #define IP6_MTU_MIN 1280
@@ -143,13 +144,43 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 	tx_send(w, a->port, m);
 }
 
+/* Into a tunnel whole, and then cut: the pieces are the underlay's business, counted there. False:
+ * not this packet. */
+static bool cut_outer(struct worker *w, const struct packet *k, const struct adj *a)
+{
+	const struct link *l = snapshot_link(w->snap, a->link);
+	const struct adj *u = l ? atomic_load_explicit(&adj_table[l->conf.tunnel.underlay_adj],
+					  memory_order_acquire)
+				: NULL;
+	struct packet outer = { .m = k->m, .af = AF_INET };
+
+	if (!u || u->kind != DP_ADJ_FORWARD || k->len > l->conf.mtu ||
+		!encap_may_cut(&a->encap, k->af, k->len))
+		return false;
+	decrement(k->ip, k->af);
+	if (!rewrite_push(k->m, k->ip, k->len, k->af, a, flow_hash(k->ip, k->len, k->af))) {
+		drop(w, k->m, k->in, DP_DROP_no_buffer);
+		return true;
+	}
+	outer.ip = (uint8_t *)rte_pktmbuf_adj(k->m, a->outer_ip_off);
+	outer.len = rte_pktmbuf_data_len(k->m);
+	encap_clear_df(outer.ip);
+	meter_count(w, k->in, a->link, 1, k->len);
+	frag_send(w, &outer, u);
+	return true;
+}
+
 static void too_big(struct worker *w, const struct packet *k, const struct adj *a)
 {
+	unsigned mtu = pmtu_adj(a);
+
+	if (a->outer_ip_off && cut_outer(w, k, a))
+		return;
 	if (k->af == AF_INET6)
 		return icmp_error(
-			w, k, ICMP_BIG, RTE_MAX(a->mtu, IP6_MTU_MIN), DP_DROP_ip6_too_big);
+			w, k, ICMP_BIG, RTE_MAX(mtu, (unsigned)IP6_MTU_MIN), DP_DROP_ip6_too_big);
 	if (flow_be16(k->ip + 6) & IP4_DF)
-		return icmp_error(w, k, ICMP_BIG, a->mtu, DP_DROP_ip4_too_big);
+		return icmp_error(w, k, ICMP_BIG, mtu, DP_DROP_ip4_too_big);
 	decrement(k->ip, AF_INET);
 	frag_send(w, k, a);
 }
@@ -177,7 +208,7 @@ static __rte_noinline bool rewrite_odd(
 		drop(w, k->m, k->in, DP_DROP_ip4_opt);
 		return false;
 	}
-	if (k->len > a->mtu) {
+	if (k->len > pmtu_adj(a)) {
 		too_big(w, k, a);
 		return false;
 	}
@@ -206,7 +237,7 @@ static __rte_always_inline void rewrite_lane(
 				push_ether(m, ip, len, af, a, off);
 				continue;
 			}
-			if (a->outer_ip_off && len <= a->mtu && off >= a->header_len) {
+			if (a->outer_ip_off && len <= pmtu_adj(a) && off >= a->header_len) {
 				uint32_t hash = a->encap.fill & FILL_FLOW
 							? flow_hash_plain(ip, (uint16_t)len, af)
 							: 0;

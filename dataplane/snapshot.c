@@ -21,6 +21,7 @@
 #include "encap.h"
 #include "ether.h"
 #include "flow.h"
+#include "pmtu.h"
 #include "reclaim.h"
 #include "snapshot.h"
 #include "virtual.h"
@@ -310,6 +311,8 @@ int dp_publish(const struct dp_link *links, unsigned n)
 		return err;
 	}
 	forget_counters(old, s);
+	for (unsigned i = 0; old && i < old->n; i++)
+		pmtu_forget(&old->links[i], snapshot_link(s, old->links[i].id));
 	atomic_store_explicit(&snapshot_published, s, memory_order_release);
 	if (old)
 		reclaim_defer(snapshot_free, old);

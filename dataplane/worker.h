@@ -38,6 +38,7 @@ struct encap {
 	uint8_t type_back;	   /* FILL_TYPE: so many bytes before the inner IP header */
 	uint8_t tos_mask, tos_set; /* outer traffic class: (inner & mask) | set */
 	bool straight;		   /* only what rewrite.c fills in by itself */
+	uint16_t mss4, mss6;	   /* TCP's MSS inside at most; 0 = left alone */
 };
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */

@@ -16,9 +16,12 @@
  *         "up":true, "zone":0, "reach":1, "tap":true, "src4":A, "src6":A,
  *         "vrid":0, "active":[false,false], "virtual":[A]},
  *        {"id":9, "encap":"vxlan", "underlay_vrf":0, "vni":7, "local":A, "remote":A,
- *         "udp_port":4789, "underlay_adj":5}]}
+ *         "udp_port":4789, "underlay_adj":5, "inner_ether":true, "keyed":false, "checksum":false,
+ *         "ttl":0, "dscp":255, "df":0, "mss4":0, "mss6":0}]}
  *        the whole set. "tags": outermost first, [tpid, vid]. "tap" keeps its socket for as long
  *        as the id stays. Defaults: name "link<id>", vrf 0, port 0, mtu 1500, up, tap true
+ *        encap: vxlan geneve gre ipip esp
+ *   {"cmd":"tunnel_mtu", "link":9} -> "mtu"
  *   {"cmd":"vrf_add", "vrf":0}    {"cmd":"vrf_del", "vrf":0}
  *   {"cmd":"fib_set", "vrf":0, "prefix":P, "group":1}     {"cmd":"fib_del", "vrf":0, "prefix":P}
  *   {"cmd":"fib_lookup", "vrf":0, "addr":A} -> "group"    {"cmd":"fib_info", "vrf":0}
@@ -51,7 +54,8 @@
  *   "link_drops": [[1, "ip4_csum", 1]]     the same by ingress link
  *   "pairs": [[in, out, packets, bytes]]   the matrix, what changed
  *   "classes": {"icmp":{"to_kernel":1, "dropped":0, "from_kernel":0}}   what changed
- *   "events":[{"kind":"neigh_miss", "link":2, "addr":A}, {"kind":"port_down", "port":0}]
+ *   "events":[{"kind":"neigh_miss", "link":2, "addr":A}, {"kind":"port_down", "port":0},
+ *             {"kind":"mtu", "link":9}]
  *   "held":  packets waiting for a neighbour now
  *   "handed_over": packets that went to another worker by ring
  *   "leaked": buffers missing from the pools beyond those held: 0 in a correct program

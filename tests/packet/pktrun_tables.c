@@ -301,7 +301,14 @@ static int cmd_group_bucket(json_t *in, json_t *answer)
 	return ret;
 }
 
+static int cmd_tunnel_mtu(json_t *in, json_t *answer)
+{
+	json_object_set_new(answer, "mtu", json_integer(dp_tunnel_mtu(int_get(in, "link", 0))));
+	return 0;
+}
+
 const struct command table_commands[] = {
+	{ "tunnel_mtu", cmd_tunnel_mtu },
 	{ "publish", cmd_publish },
 	{ "vrf_add", cmd_vrf_add },
 	{ "vrf_del", cmd_vrf_del },

@@ -130,13 +130,21 @@ def adj(kind):
         ({"mac": FAR_MAC} if kind.ether else {})
 
 
+def underlay(world, mtu, more=()):
+    """The world's links, the underlay's with this MTU, and more; its adjacencies follow."""
+    links = world_links(world)
+    next(x for x in links if x["name"] == "u")["mtu"] = mtu
+    world.run("publish", links=links + list(more))
+    world.run("batch", cmds=[{"cmd": "adj_set", "adj": n, "kind": "forward", "link": 7, "mac": PEER["u"], "nexthop": hop}
+                             for n, hop in ((ADJ_PEER["u"], "198.51.100.77"), (UNDERLAY6, "2001:db8:ff::77"))])
+
+
 @contextmanager
-def tunnel(world, kind, v6=False, extra=(), **over):
-    """extra: more links, whole."""
+def tunnel(world, kind, v6=False, underlay_mtu=1600, **over):
     t = Tunnel(world, kind, v6, over)
     routes = [(f"10.{NET}.0.0/16", ADJ), (f"2001:db8:{NET}::/48", ADJ), (f"10.{NET}.0.1/32", ADJ_LOCAL), (f"2001:db8:{NET}::1/128", ADJ_LOCAL)]
     LINKS["tun"] = (t.id, 0, None, [], 1400, NET)
-    world.run("publish", links=world_links(world) + [t.link] + list(extra))
+    underlay(world, underlay_mtu, [t.link])
     world.run("batch", cmds=[adj(t), {"cmd": "group_set", "group": ADJ, "legs": [{"adj": ADJ, "key": ADJ, "weight": 1, "tier": 0, "alive": True}]}] +
               [{"cmd": "fib_set", "vrf": 0, "prefix": p, "group": g} for p, g in routes])
     try:
@@ -145,7 +153,7 @@ def tunnel(world, kind, v6=False, extra=(), **over):
         del LINKS["tun"]
         world.run("batch", cmds=[{"cmd": "fib_del", "vrf": 0, "prefix": p} for p, _ in routes] +
                   [{"cmd": "group_del", "group": ADJ}, {"cmd": "adj_del", "adj": ADJ}])
-        world.publish()
+        underlay(world, 1600)
 
 
 def world_links(world):
