@@ -25,14 +25,15 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	resolve resolve_profile resolve_path \
 	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
 	diff print effective man load
-DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
+DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \
-	decap encap mss pmtu policy rewrite meter tx pipeline \
+	decap encap policy rewrite meter tx pipeline \
 	stray icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
-	counters worker optics port pool carrier missed lag punt tap hold event memory dp
+	counters worker optics port pool carrier lag punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log \
 	reload apply bring bring_routes adopt inventory kernel keeper_client keeper_calls \
+	xfrm_message xfrm_build \
 	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \
 	mirror_late mirror_sweep rib legs hops tunnel audit mirror_view \
 	heard health estimate probes \
@@ -48,7 +49,7 @@ CONTROL_SRC := main notify privileges loop log \
 	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_profile ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
 	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \
@@ -65,7 +66,7 @@ UNIT_OBJ      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 
 LINK = $(if $(V),,@echo '  LD $@' &&) $(CC) $(CFLAGS) $(LDFLAGS)
 
-all: $(B)/lintasd $(B)/lintas-keeper $(B)/lintasctl
+all: $(B)/lintasd $(B)/lintas-keeper $(B)/lintasctl $(B)/lintas-xfrm.so
 
 $(B)/lintasd: $(CONTROL_OBJ) $(DATAPLANE_OBJ) $(CONFIG_OBJ)
 	$(LINK) -o $@ $^ $$(pkg-config --libs $(PKGS)) -lm -lpthread
@@ -73,6 +74,10 @@ $(B)/lintas-keeper: $(KEEPER_OBJ) $(B)/config/ip.o
 	$(LINK) -o $@ $^ $$(pkg-config --libs libcap)
 $(B)/lintasctl: $(CTL_OBJ) $(CONFIG_OBJ)
 	$(LINK) -o $@ $^ $$(pkg-config --libs jansson libconfig)
+# Preloaded into charon: what it says to the kernel about IPsec goes to lintasd.
+$(B)/lintas-xfrm.so: tools/strongswan/xfrm_shim.c control/xfrm_wire.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo '  LD $@' &&) $(CC) -std=gnu11 -O2 -g $(WARN) -I. -D_GNU_SOURCE -fPIC -fvisibility=hidden -shared -o $@ $< -ldl -lpthread
 # The mirror's tests put a fast path of their own between it and the real one: tests/unit/oracle.c.
 UNIT_WRAP := $(foreach f,fib_set fib_del fib_lookup group_set group_del group_info adj_set adj_del adj_info \
 	hold_release reclaim,-Wl,--wrap=dp_$(f))
@@ -98,7 +103,7 @@ $(B)/fibbench: $(B)/tools/bench/fibbench.o $(FIB_OBJ)
 # What crosses threads, under ThreadSanitizer: objects of its own, without the stages of the pipeline.
 TSAN_FLAGS := -O1 -fsanitize=thread -DRTE_USE_C11_MEM_MODEL -ffunction-sections
 TSAN_OBJ := $(patsubst %,$(B)/tsan.d/%.o,$(patsubst %,dataplane/%,fib4 fib6 trie trie_show trie_block arena reclaim \
-	vrf group adj snapshot encap mss pmtu virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
+	vrf group adj snapshot encap virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
 $(B)/tsan: $(TSAN_OBJ)
 	$(LINK) $(TSAN_FLAGS) -Wl,--gc-sections -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
 $(B)/tsan.d/%.o: %.c
@@ -185,10 +190,11 @@ PREFIX ?= /usr
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/lintas/keys
+		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/lintas $(DESTDIR)/etc/lintas/keys
 	chmod 0700 $(DESTDIR)/etc/lintas/keys
 	install -m 0755 $(B)/lintasd $(B)/lintas-keeper $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(B)/lintasctl $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 $(B)/lintas-xfrm.so $(DESTDIR)$(PREFIX)/lib/lintas
 	install -m 0644 tools/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(B)/lintasd --man >$(DESTDIR)$(PREFIX)/share/man/man5/lintas.conf.5
 	install -m 0644 tools/completion/lintasctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions

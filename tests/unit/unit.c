@@ -51,7 +51,6 @@ int main(int argc, char **argv)
 	unit_keeper();
 	unit_keeper_client();
 	unit_optics();
-	unit_shed();
 	unit_vrrp();
 	unit_diagnose();
 	unit_api();
@@ -63,6 +62,7 @@ int main(int argc, char **argv)
 	unit_memory();
 	unit_lacp();
 	unit_driver();
+	unit_xfrm();
 	CU_set_test_complete_handler(test_done);
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext)
 		if (!only || strstr(s->pName, only))

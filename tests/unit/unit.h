@@ -22,7 +22,6 @@ void unit_frr_guard(void);
 void unit_keeper(void);
 void unit_keeper_client(void);
 void unit_optics(void);
-void unit_shed(void);
 void unit_vrrp(void);
 void unit_diagnose(void);
 void unit_api(void);
@@ -34,6 +33,7 @@ void unit_estimate(void);
 void unit_memory(void);
 void unit_lacp(void);
 void unit_driver(void);
+void unit_xfrm(void);
 
 /* A suite from an array of {name, function}. */
 struct unit_test {
