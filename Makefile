@@ -25,12 +25,12 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	resolve resolve_profile resolve_path \
 	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
 	diff print effective man load
-DATAPLANE_SRC := rx parse parse_four parse4 parse6 route local \
+DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \
-	decap encap policy rewrite meter tx pipeline \
+	decap encap mss pmtu policy rewrite meter tx pipeline \
 	stray icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
-	counters worker optics port pool carrier lag punt tap hold event memory dp
+	counters worker optics port pool carrier missed lag punt tap hold event memory dp
 CONTROL_SRC := main notify privileges loop log \
 	reload apply bring bring_routes adopt inventory kernel keeper_client keeper_calls \
 	xfrm_message xfrm_build \
@@ -49,7 +49,7 @@ CONTROL_SRC := main notify privileges loop log \
 	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_show ctl_effective ctl_profile ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
 	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \
@@ -103,7 +103,7 @@ $(B)/fibbench: $(B)/tools/bench/fibbench.o $(FIB_OBJ)
 # What crosses threads, under ThreadSanitizer: objects of its own, without the stages of the pipeline.
 TSAN_FLAGS := -O1 -fsanitize=thread -DRTE_USE_C11_MEM_MODEL -ffunction-sections
 TSAN_OBJ := $(patsubst %,$(B)/tsan.d/%.o,$(patsubst %,dataplane/%,fib4 fib6 trie trie_show trie_block arena reclaim \
-	vrf group adj snapshot encap virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
+	vrf group adj snapshot encap mss pmtu virtual counters memory route) config/ip tests/unit/fib_churn tests/tsan/tsan)
 $(B)/tsan: $(TSAN_OBJ)
 	$(LINK) $(TSAN_FLAGS) -Wl,--gc-sections -o $@ $^ $$(pkg-config --libs libdpdk) -lpthread
 $(B)/tsan.d/%.o: %.c

@@ -368,7 +368,8 @@ static void test_json(void)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{ "{ \"schema\": 1,\n \"gateway\": { \"name\": }", "j.json:2: error: unexpected token" },
+		{ "{ \"schema\": 1,\n \"gateway\": { \"name\": }",
+			"j.json:2: error: unexpected token" },
 		{ "[ 1 ]", "j.json: error: must be one object" },
 		{ "{ \"a\": 1, \"a\": 2 }", "duplicate object key" },
 		{ "{ \"a b\": 1 }", "j.json: error: a b: is not a name" },

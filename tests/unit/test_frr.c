@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "config/profile.h"
 #include "control/frr.h"
 #include "unit.h"
 
@@ -288,6 +289,40 @@ static void test_golden(void)
 	sample_free(config);
 }
 
+/* One time a VRF: the shortest of the sessions that restart in full; FRR's own is not written. The
+ * links are sorted by name: gcp-ic1 is the third. */
+static void expect_restart(struct config *config, uint16_t aws, uint16_t gcp, const char *wanted)
+{
+	struct cfg_profile profiles[2] = { { .restart_s = aws }, { .restart_s = gcp } };
+	char *text;
+
+	for (unsigned i = 0; i < 2; i++)
+		config->links[i * 2].profile = &profiles[i];
+	CU_ASSERT_EQUAL(render(config, &text), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " bgp graceful-restart select-defer-time"));
+	CU_ASSERT_PTR_NULL(strstr(text, wanted ? "restart-time 120" : "restart-time"));
+	if (wanted)
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, wanted));
+	free(text);
+	for (unsigned i = 0; i < 2; i++)
+		config->links[i * 2].profile = NULL;
+}
+
+static void test_restart_time(void)
+{
+	struct config *config = sample_load();
+
+	config->links[0].bgp.v4.bfd.enabled = false;
+	config->links[0].bgp.v4.graceful_restart = CFG_RESTART_FULL;
+	expect_restart(config, 0, 0, NULL);
+	expect_restart(config, 120, 30, NULL); /* the other's has none */
+	expect_restart(config, 60, 30, "\n bgp graceful-restart restart-time 60\n");
+	config->links[2].bgp.v4.graceful_restart = CFG_RESTART_FULL;
+	expect_restart(config, 300, 200, "restart-time 200\n");
+	expect_restart(config, 0, 200, NULL); /* 120 is FRR's */
+	sample_free(config);
+}
+
 /* Rendered without the secret, and so that the session stays down; the rest is as ever. */
 static void expect_down(const struct config *config)
 {
@@ -461,11 +496,19 @@ static void test_cap_order(void)
 	free(back);
 }
 
+/* No `exit` behind a route map: bgpd would commit everything at each. */
 static void test_prepend_goes(void)
 {
 	expect(FRR_BGPD, "route-map a permit 10\n set as-path prepend 1 1\n set metric 5\nexit\n",
 		"route-map a permit 10\nexit\n", 2,
-		"route-map a permit 10\n no set as-path prepend\n no set metric 5\nexit\n");
+		"route-map a permit 10\n no set as-path prepend\n no set metric 5\n");
+}
+
+static void test_restart_time_changes(void)
+{
+	expect(FRR_BGPD, "router bgp 1 vrf red\n bgp graceful-restart restart-time 60\nexit\n",
+		"router bgp 1 vrf red\n bgp graceful-restart restart-time 90\nexit\n", 1,
+		"router bgp 1 vrf red\n bgp graceful-restart restart-time 90\nexit\n");
 }
 
 /* Each daemon is given its own lines only, whatever copies of others' it holds. */
@@ -504,6 +547,7 @@ void unit_frr(void)
 {
 	static const struct unit_test tests[] = {
 		{ "golden", test_golden },
+		{ "restart_time", test_restart_time },
 		{ "key_refused", test_key_refused },
 		{ "vtysh", test_vtysh },
 		{ "same", test_same },
@@ -512,6 +556,7 @@ void unit_frr(void)
 		{ "contexts", test_contexts },
 		{ "cap_order", test_cap_order },
 		{ "prepend_goes", test_prepend_goes },
+		{ "restart_time_changes", test_restart_time_changes },
 		{ "daemons", test_daemons },
 		{ "route_map_directions", test_route_map_directions },
 	};

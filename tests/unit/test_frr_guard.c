@@ -3,8 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "control/control.h"
 #include "control/frr.h"
 #include "control/frr_own.h"
+#include "control/privileges.h"
 #include "unit.h"
 
 static struct ip_prefix prefix_of(const char *text)
@@ -230,6 +235,57 @@ static void test_verdicts_out(void)
 	CU_ASSERT_EQUAL(out("10.1.0.0/16", NULL, true, NULL), FRR_NO_POLICY);
 }
 
+/* What links do is kept by their place in a configuration: another with as many links is another.
+ */
+static void test_conduct_of_its_configuration(void)
+{
+	struct config *running = control.running;
+	uint64_t generation = control.generation;
+	struct frr_orders orders;
+
+	begin();
+	control.running = &config;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(frr_conduct_now(&config));
+	frr_orders_now(&orders);
+	CU_ASSERT_PTR_NOT_NULL(orders.conduct);
+	CU_ASSERT(!frr_conduct_changed(&config));
+	control.generation++;
+	frr_orders_now(&orders);
+	CU_ASSERT_PTR_NULL(orders.conduct);
+	CU_ASSERT_PTR_NOT_NULL(frr_conduct_now(&config));
+	frr_orders_now(&orders);
+	CU_ASSERT_PTR_NOT_NULL(orders.conduct);
+	control.running = running;
+	control.generation = generation;
+}
+
+/* No core file and no ptrace of what holds keys, unless it is asked for. */
+static int dumpable_after(const char *wish)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (wish)
+			setenv("LINTAS_DUMPABLE", wish, 1);
+		else
+			unsetenv("LINTAS_DUMPABLE");
+		if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || privileges_close())
+			_exit(99);
+		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	}
+	CU_ASSERT_FATAL(pid > 0);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_keys_stay_here(void)
+{
+	CU_ASSERT_EQUAL(dumpable_after(NULL), 0);
+	CU_ASSERT_EQUAL(dumpable_after("0"), 0);
+	CU_ASSERT_EQUAL(dumpable_after("1"), 1);
+}
+
 void unit_frr_guard(void)
 {
 	static const struct unit_test tests[] = {
@@ -239,6 +295,8 @@ void unit_frr_guard(void)
 		{ "found", test_found },
 		{ "verdicts_in", test_verdicts_in },
 		{ "verdicts_out", test_verdicts_out },
+		{ "conduct_of_its_configuration", test_conduct_of_its_configuration },
+		{ "keys_stay_here", test_keys_stay_here },
 	};
 
 	UNIT_SUITE("frr_guard", tests);

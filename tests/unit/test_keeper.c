@@ -3,9 +3,11 @@
  * tests that need a namespace are skipped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -291,6 +293,8 @@ static void test_socket_fields(void)
 	request = socket_request(KEEPER_SOCKET_COUNT, "red", "");
 	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
 	request = socket_request(UINT16_MAX, "red", "");
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request = socket_request(KEEPER_SOCKET_PACKET_VRRP, "red", "");
 	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
 	request = socket_request(KEEPER_SOCKET_PACKET_ARP, "red", "");
 	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
@@ -581,6 +585,29 @@ static bool bound_to(int fd, const char *name)
 }
 
 /* Each kind is what it says, non-blocking, bound when asked to be, and the keeper keeps none. */
+/* A packet socket stays on its link, with its protocol and its filter. */
+static void tied(int sock, uint16_t kind)
+{
+	struct keeper_request request = socket_request(kind, "red", "t3");
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET }, had = { 0 };
+	socklen_t len = sizeof(had);
+	struct keeper_answer answer;
+	int fd, none = 0;
+
+	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
+	CU_ASSERT_EQUAL(option(fd, SO_DOMAIN), AF_PACKET);
+	CU_ASSERT_EQUAL(getsockname(fd, (struct sockaddr *)&had, &len), 0);
+	CU_ASSERT(had.sll_ifindex > 1);
+	addr.sll_ifindex = 1; /* lo */
+	addr.sll_protocol = htons(ETH_P_ALL);
+	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), -1);
+	addr.sll_ifindex = had.sll_ifindex;
+	addr.sll_protocol = htons(ETH_P_IP);
+	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), -1);
+	CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)), -1);
+	close(fd);
+}
+
 static void test_sockets(void)
 {
 	static const struct {
@@ -623,10 +650,8 @@ static void test_sockets(void)
 		CU_ASSERT_EQUAL(ioctl(fd, SIOCGIFINDEX, &ifr), 0); /* of that namespace */
 		close(fd);
 	}
-	request = socket_request(KEEPER_SOCKET_PACKET_ARP, "red", "t3");
-	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
-	CU_ASSERT_EQUAL(option(fd, SO_DOMAIN), AF_PACKET);
-	close(fd);
+	tied(sock, KEEPER_SOCKET_PACKET_ARP);
+	tied(sock, KEEPER_SOCKET_PACKET_VRRP);
 	request = socket_request(KEEPER_SOCKET_TCP_COUNTERS, "red", "");
 	CU_ASSERT_EQUAL_FATAL(ask(sock, &request, &answer, &fd), 0);
 	CU_ASSERT(read(fd, text, sizeof(text) - 1) > 0);

@@ -128,6 +128,23 @@ static void silence_expires(void)
 	CU_ASSERT_EQUAL(a.l.member[1].expirations, 1);
 }
 
+/* We end: the partner, which would wait 90 s for us, stops with our last frame. */
+static void leaves(void)
+{
+	start(2, false, false);
+	pass(40 * S);
+	CU_ASSERT_EQUAL(lacp_distributing(&b.l), 3);
+	a.sent = 0;
+	lacp_leave(&a.l, now);
+	CU_ASSERT_EQUAL(a.sent, 2);
+	CU_ASSERT(!(a.last[0].actor.state &
+		    (LACP_AGGREGATION | LACP_SYNC | LACP_COLLECTING | LACP_DISTRIBUTING)));
+	CU_ASSERT(a.last[0].actor.state & LACP_ACTIVITY);
+	lacp_run(&b.l, now);
+	CU_ASSERT_EQUAL(lacp_distributing(&b.l), 0);
+	CU_ASSERT_EQUAL(lacp_distributing(&a.l), 0);
+}
+
 static void slow_expires(void)
 {
 	start(1, false, false);
@@ -359,6 +376,7 @@ void unit_lacp(void)
 		{ "comes_up", comes_up },
 		{ "one_is_legal", one_is_legal },
 		{ "silence_expires", silence_expires },
+		{ "leaves", leaves },
 		{ "slow_expires", slow_expires },
 		{ "carrier", carrier },
 		{ "arcs", arcs },

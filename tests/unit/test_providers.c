@@ -164,6 +164,13 @@ static void golden(const char *name)
 	config_free(again);
 }
 
+/* What `profile show NAME` prints. */
+static void count_value(void *arg, const char *key, const char *value, const char *origin)
+{
+	CU_ASSERT(!strncmp(key, "profile.", 8) && *value && strstr(origin, "profiles/2026.11/"));
+	++*(unsigned *)arg;
+}
+
 static void test_golden(void)
 {
 	struct cfg_errors errors;
@@ -186,12 +193,58 @@ static void test_golden(void)
 			fclose(file);
 		CU_ASSERT(p->title && p->provider && p->where_from && p->date && p->conduct.n);
 		CU_ASSERT(p->encaps.n > 0);
+		unsigned n_values = 0;
+		CU_ASSERT_EQUAL(config_profile_values(config, p, count_value, &n_values), 0);
+		CU_ASSERT(n_values >= 8); /* title, source, conduct … */
 		CU_ASSERT_STRING_EQUAL(p->version, "2026.11");
 		CU_ASSERT(p->src.line > 0 && strstr(p->src.file, "profiles/2026.11/"));
 	}
 	cfg_errors_free(&errors);
 	config_free(config);
 	confdir_clean();
+}
+
+/* ---- the README's examples ---- */
+
+/* Blocks that begin with a comment and say schema are whole configurations: they pass, silently. */
+static unsigned readme_block(const char *text, size_t len)
+{
+	struct cfg_errors errors;
+	struct config *config;
+
+	if (strncmp(text, "    # ", 6) || !memmem(text, len, "    schema = 1;", 15))
+		return 0;
+	confdir_write("readme.conf", text, len);
+	config = config_load(confdir_path("readme.conf"), &errors);
+	CU_ASSERT_EQUAL(errors.n, 0);
+	if (errors.n) {
+		printf("README.md: %.*s\n", (int)strcspn(text, "\n"), text);
+		cfg_errors_print(&errors, stdout);
+	}
+	CU_ASSERT_PTR_NOT_NULL(config);
+	cfg_errors_free(&errors);
+	config_free(config);
+	return 1;
+}
+
+static void test_readme(void)
+{
+	FILE *file = fopen("README.md", "r");
+	char *text = NULL, *end;
+	unsigned n = 0;
+	size_t size = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_FATAL(getdelim(&text, &size, '\0', file) > 0);
+	fclose(file);
+	confdir_make();
+	for (char *at = text; at; at = end ? end + 2 : NULL) {
+		end = strstr(at, "\n\n");
+		n += readme_block(at, end ? (size_t)(end - at) + 1 : strlen(at));
+	}
+	CU_ASSERT(n >= 3);
+	confdir_clean();
+	free(text);
 }
 
 /* ---- effective values ---- */
@@ -618,6 +671,7 @@ void unit_providers(void)
 	static const struct unit_test tests[] = {
 		{ "rules", test_rules },
 		{ "golden", test_golden },
+		{ "readme", test_readme },
 		{ "effective", test_effective },
 		{ "follow_on", test_follow_on },
 		{ "origins", test_origins },

@@ -51,6 +51,7 @@ int main(int argc, char **argv)
 	unit_keeper();
 	unit_keeper_client();
 	unit_optics();
+	unit_shed();
 	unit_vrrp();
 	unit_diagnose();
 	unit_api();

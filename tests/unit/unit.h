@@ -22,6 +22,7 @@ void unit_frr_guard(void);
 void unit_keeper(void);
 void unit_keeper_client(void);
 void unit_optics(void);
+void unit_shed(void);
 void unit_vrrp(void);
 void unit_diagnose(void);
 void unit_api(void);
