@@ -27,7 +27,8 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	diff print effective man load
 DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \
-	decap encap mss pmtu policy rewrite meter tx pipeline \
+	decap encap mss pmtu esp_in policy rewrite esp_out meter tx pipeline \
+	sa crypto \
 	stray icmp frag drops bfd bfd_session \
 	snapshot vrf adj group fib4 fib6 trie trie_show trie_block arena reclaim \
 	counters worker optics port pool carrier missed lag punt tap hold event memory dp

@@ -52,11 +52,16 @@ static void build_tunnel(struct adj *a, const struct link *l)
 	uint8_t *h;
 
 	a->outer_ip_off = a->header_len =
-		RTE_ETHER_HDR_LEN;	   /* a tunnel, even while it leads nowhere */
-	if (l->conf.encap == DP_ENCAP_ESP) /* never in clear */
-		return;
+		RTE_ETHER_HDR_LEN; /* a tunnel, even while it leads nowhere */
+	a->esp = l->conf.encap == DP_ENCAP_ESP;
 	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || u->mtu <= overhead(l))
 		return;
+	if (a->esp) { /* no header that could leave in clear; what it adds its SA knows */
+		a->underlay_link = u->link;
+		a->port = u->port;
+		a->mtu = l->conf.up ? l->conf.mtu : 0;
+		return;
+	}
 	a->header_len = (uint8_t)(u->header_len + overhead(l));
 	h = a->header + HEADER_MAX - a->header_len;
 	memcpy(h, u->header + HEADER_MAX - u->header_len, u->header_len);

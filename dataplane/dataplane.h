@@ -482,7 +482,7 @@ enum dp_auth { DP_AUTH_NONE, DP_AUTH_SHA1, DP_AUTH_SHA256, DP_AUTH_SHA384, DP_AU
 struct dp_sa {
 	uint16_t link; /* an ESP link: the packets' own link */
 	bool inbound;
-	uint32_t spi;			/* host order; 0 is refused */
+	uint32_t spi;			/* host order; below 256 is refused */
 	uint16_t udp_local, udp_remote; /* NAT-T: ports; 0 = plain ESP */
 	uint8_t cipher, auth;		/* GCM: auth NONE; GCM's ICV: 16 octets */
 	uint8_t key_len, auth_len;	/* octets; GCM: key and 4 octets of salt */
@@ -494,16 +494,21 @@ struct dp_sa {
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 };
 
+/* The ciphers' drivers, once: wanted by dp_sa_set, which calls it too, but does not say what is
+ * missing. -ENOTSUP, -ENOMEM, and a line in err: need, have, what to do. */
+int dp_esp_start(char *err, size_t len);
 /* At an index below DP_SAS_MAX, which is free or holds the same SA (spi, direction, keys): then
- * limits and ports are replaced. Keys are copied and wiped on delete. -EEXIST: another inbound SA
- * has this (VRF, local, SPI); -ENOTSUP: algorithm; -ENOENT: no such link. Ends are those of the
- * link. */
+ * limits and ports are replaced. Keys are copied and wiped on delete. -EBUSY: the index holds
+ * another; -EEXIST: another inbound SA has this (VRF, local, SPI); -ENOTSUP: algorithm or its key's
+ * length, or a local port but 4500; -ENOENT: no such link. Ends are those the link has now: after a
+ * dp_publish that changes them, delete and set. */
 int dp_sa_set(unsigned sa, const struct dp_sa *conf);
 int dp_sa_del(unsigned sa);
 /* The outbound SA of a link from the next vector on; -1: none. -EINVAL: not one of this link. */
 int dp_sa_use(uint16_t link, int sa);
 
-enum dp_sa_state { DP_SA_LIVE, DP_SA_SOFT, DP_SA_HARD }; /* HARD: a limit or the sequence ended */
+/* HARD: a limit or the sequence ended; SOFT also when an eighth of the sequence is left. */
+enum dp_sa_state { DP_SA_LIVE, DP_SA_SOFT, DP_SA_HARD };
 
 struct dp_sa_info {
 	struct dp_sa conf; /* keys are left out */

@@ -9,6 +9,7 @@
  * lowered (mss.c): the only changes to a packet before rewrite. */
 #include "csum.h"
 #include "encap.h"
+#include "esp.h"
 #include "ether.h"
 #include "flow.h"
 #include "mss.h"
@@ -97,39 +98,45 @@ static void mss_apply(struct lane *v, unsigned before, uint8_t af, uint16_t most
 		mss_clamp(v->ip[last], v->len[last], af, most);
 }
 
+void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
+	uint8_t *inner, unsigned len, uint16_t type)
+{
+	unsigned before4 = p->v4.n, before6 = p->v6.n, outer = encap_tos(k->ip, k->af) & 3;
+	uint8_t note = (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP);
+	struct rte_mbuf *m = k->m;
+
+	m->data_off = (uint16_t)(inner - (uint8_t *)m->buf_addr);
+	m->pkt_len = m->data_len = (uint16_t)len;
+	if (!type) {
+		parse_inner(w, p, m, l, note);
+	} else {
+		put_ether(inner, l, type);
+		m->data_off -= ETH_MIN;
+		m->pkt_len = m->data_len = (uint16_t)(len + ETH_MIN);
+		parse_inner_ip(w, p, m, l, rte_cpu_to_be_16(type), note);
+	}
+	if (unlikely(outer)) {
+		ecn_apply(w, &p->v4, before4, AF_INET, outer);
+		ecn_apply(w, &p->v6, before6, AF_INET6, outer);
+	}
+	mss_apply(&p->v4, before4, AF_INET, l->encap.mss4);
+	mss_apply(&p->v6, before6, AF_INET6, l->encap.mss6);
+}
+
 /* True: an outer packet ended here. */
 static bool decap(struct worker *w, struct pass *p, const struct packet *k)
 {
-	unsigned before4 = p->v4.n, before6 = p->v6.n, outer = encap_tos(k->ip, k->af) & 3;
 	struct encap_inner in;
-	struct rte_mbuf *m = k->m;
-	uint8_t note;
 
 	if (unlikely(!encap_open(w->snap, k, &in))) {
 		no_tunnel(w, p, k, in.bad);
 		return false;
 	}
 	if (unlikely(k->note >= NOTE_DECAP * DECAPS_MAX)) {
-		drop(w, m, k->in, DP_DROP_tun_depth);
+		drop(w, k->m, k->in, DP_DROP_tun_depth);
 		return false;
 	}
-	note = (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP);
-	m->data_off = (uint16_t)(k->ip + in.at - (uint8_t *)m->buf_addr);
-	m->pkt_len = m->data_len = in.len;
-	if (!in.type) {
-		parse_inner(w, p, m, in.link, note);
-	} else {
-		put_ether(k->ip + in.at, in.link, in.type);
-		m->data_off -= ETH_MIN;
-		m->pkt_len = m->data_len = (uint16_t)(in.len + ETH_MIN);
-		parse_inner_ip(w, p, m, in.link, rte_cpu_to_be_16(in.type), note);
-	}
-	if (unlikely(outer)) {
-		ecn_apply(w, &p->v4, before4, AF_INET, outer);
-		ecn_apply(w, &p->v6, before6, AF_INET6, outer);
-	}
-	mss_apply(&p->v4, before4, AF_INET, in.link->encap.mss4);
-	mss_apply(&p->v6, before6, AF_INET6, in.link->encap.mss6);
+	decap_inner(w, p, k, in.link, k->ip + in.at, in.len, in.type);
 	return true;
 }
 
@@ -143,6 +150,10 @@ void decap_run(struct worker *w, struct pass *p)
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet k = p->decap[i];
 
+		if (esp_is(w->snap, &k)) {
+			esp_take(w, p, &k);
+			continue;
+		}
 		if (k.in != in && packets) {
 			meter_count(w, in, 0, packets, bytes);
 			packets = 0;

@@ -30,6 +30,7 @@
 #include "port.h"
 #include "punt.h"
 #include "reclaim.h"
+#include "sa.h"
 #include "worker.h"
 
 #define ARGS_MAX    (32 + 2 * DP_PORTS_MAX + 2 * DP_DRIVERS_MAX)
@@ -282,6 +283,7 @@ static void dp_undo(void)
 	port_stop();
 	worker_free();
 	bfd_stop();
+	sa_stop();
 	port_close();
 	reclaim_flush();
 	event_exit();
@@ -313,6 +315,7 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 		ret = worker_create(conf->n_workers, err);
 	if (!ret && (ret = bfd_start(conf->n_workers)))
 		dp_fail(err, ret, "need memory for rings of BFD, have none");
+	sa_start(conf->n_workers);
 	if (!ret)
 		ret = port_setup(err);
 	if (!ret)

@@ -1,5 +1,5 @@
 /* Events from the punt thread and EAL's interrupt thread to control: two bounded rings and an
- * eventfd; from workers a bit for each BFD session that changed, which cannot be lost.
+ * eventfd; from workers a bit for each BFD session or SA that changed, which cannot be lost.
  *
  * Ports have a ring of their own, which is emptied first: a storm of neighbour misses must never
  * delay or lose the news that a carrier went. When a ring is full the oldest events are kept and
@@ -22,8 +22,13 @@ _Static_assert(sizeof(struct dp_event) % 4 == 0, "rte_ring elements are multiple
 static struct rte_ring *port_ring, *neigh_ring;
 static int event_fd = -1;
 static uint64_t lost;
-static _Atomic uint64_t bfd_changed[DP_BFD_MAX / 64]; /* a bit a session */
-static atomic_bool bfd_any;
+static struct changed {
+	uint8_t kind;
+	unsigned words;
+	_Atomic uint64_t bits[DP_SAS_MAX / 64];
+	atomic_bool any;
+} bfd_changed = { .kind = DP_EV_BFD, .words = DP_BFD_MAX / 64 },
+  sa_changed = { .kind = DP_EV_SA, .words = DP_SAS_MAX / 64 };
 
 int event_init(void)
 {
@@ -72,27 +77,37 @@ bool event_send(const struct dp_event *event)
 	return true;
 }
 
-void event_bfd(unsigned session)
+static void changed_set(struct changed *c, unsigned i)
 {
-	atomic_fetch_or(&bfd_changed[session / 64], UINT64_C(1) << session % 64);
-	if (!atomic_exchange(&bfd_any, true))
+	atomic_fetch_or(&c->bits[i / 64], UINT64_C(1) << i % 64);
+	if (!atomic_exchange(&c->any, true))
 		event_ring_bell();
 }
 
-static bool bfd_take(struct dp_event *ret_event)
+void event_bfd(unsigned session)
 {
-	if (!atomic_load_explicit(&bfd_any, memory_order_relaxed))
+	changed_set(&bfd_changed, session);
+}
+
+void event_sa(unsigned sa)
+{
+	changed_set(&sa_changed, sa);
+}
+
+static bool changed_take(struct changed *c, struct dp_event *ret_event)
+{
+	if (!atomic_load_explicit(&c->any, memory_order_relaxed))
 		return false;
-	atomic_store(&bfd_any, false); /* who sets a bit from here on rings again */
-	for (unsigned i = 0; i < DP_BFD_MAX / 64; i++) {
-		uint64_t bits = atomic_load(&bfd_changed[i]), bit = bits & -bits;
+	atomic_store(&c->any, false); /* who sets a bit from here on rings again */
+	for (unsigned i = 0; i < c->words; i++) {
+		uint64_t bits = atomic_load(&c->bits[i]), bit = bits & -bits;
 
 		if (!bits)
 			continue;
-		atomic_fetch_and(&bfd_changed[i], ~bit);
+		atomic_fetch_and(&c->bits[i], ~bit);
 		atomic_store(
-			&bfd_any, true); /* there may be more: asked again until there is none */
-		*ret_event = (struct dp_event){ .kind = DP_EV_BFD,
+			&c->any, true); /* there may be more: asked again until there is none */
+		*ret_event = (struct dp_event){ .kind = c->kind,
 			.session = (uint16_t)(i * 64 + (unsigned)__builtin_ctzll(bit)) };
 		return true;
 	}
@@ -112,7 +127,7 @@ int dp_event_fd(void)
 static bool event_take(struct dp_event *ret_event)
 {
 	return !rte_ring_dequeue_elem(port_ring, ret_event, sizeof(*ret_event)) ||
-	       bfd_take(ret_event) ||
+	       changed_take(&bfd_changed, ret_event) || changed_take(&sa_changed, ret_event) ||
 	       !rte_ring_dequeue_elem(neigh_ring, ret_event, sizeof(*ret_event));
 }
 

@@ -8,6 +8,7 @@
  * bit says so. Either all pieces are sent or none. The packet counts once in the matrix, with its
  * own length. */
 #include "csum.h"
+#include "esp.h"
 #include "flow.h"
 #include "parse.h"
 #include "pmtu.h"
@@ -101,8 +102,25 @@ static unsigned cut(
 	return 0;
 }
 
+void frag_esp(struct worker *w, const struct packet *k, uint16_t link, unsigned mtu)
+{
+	struct rte_mbuf *pieces[FRAGS_MAX];
+	unsigned n = cut(w, k, mtu, pieces);
+
+	if (!n)
+		return drop(w, k->m, k->in, DP_DROP_no_buffer);
+	for (unsigned i = 0; i < n; i++)
+		esp_send(w,
+			&(struct esp_packet){ pieces[i], rte_pktmbuf_mtod(pieces[i], uint8_t *),
+				rte_pktmbuf_data_len(pieces[i]), k->in, link, AF_INET, k->note });
+	rte_pktmbuf_free(k->m);
+}
+
 void frag_send(struct worker *w, const struct packet *k, const struct adj *a)
 {
+	if (a->esp)
+		return frag_esp(w, k, a->link, a->mtu);
+
 	struct rte_mbuf *pieces[FRAGS_MAX];
 	uint32_t hash = a->outer_ip_off ? flow_hash(k->ip, k->len, AF_INET) : 0;
 	unsigned n = cut(w, k, pmtu_adj(a), pieces);

@@ -19,13 +19,12 @@
 #include "virtual.h"
 #include "vrf.h"
 
-#define UDP_LEN	     8
-#define TCP_MIN	     20
-#define ICMP_MIN     4 /* type, code, checksum */
-#define PORT_BGP     179
-#define PORT_IKE     500
-#define PORT_IKE_NAT 4500
-#define RH_TYPE	     2 /* offset of the type within a routing header */
+#define UDP_LEN	 8
+#define TCP_MIN	 20
+#define ICMP_MIN 4 /* type, code, checksum */
+#define PORT_BGP 179
+#define PORT_IKE 500
+#define RH_TYPE	 2 /* offset of the type within a routing header */
 
 static bool is_bfd(uint16_t dport)
 {
@@ -37,7 +36,7 @@ static bool is_ike(uint16_t dport, const uint8_t *payload, unsigned len)
 {
 	if (dport == PORT_IKE)
 		return true;
-	return dport == PORT_IKE_NAT && (len < 4 || !flow_be32(payload));
+	return dport == ESP_PORT && (len < 4 || !flow_be32(payload));
 }
 
 static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned len)
@@ -87,7 +86,10 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 {
 	unsigned len = k->len > off ? k->len - off : 0;
 
-	if (tunnel_proto(w->snap, proto) && for_tunnel(w, k, l, proto, off, later)) {
+	bool ike = proto == IPPROTO_UDP && !later && len >= UDP_LEN &&
+		   is_ike(flow_be16(k->ip + off + 2), k->ip + off + UDP_LEN, len - UDP_LEN);
+
+	if (!ike && tunnel_proto(w->snap, proto) && for_tunnel(w, k, l, proto, off, later)) {
 		if (fragment)
 			return drop(w, k->m, k->in,
 				DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */

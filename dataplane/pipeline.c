@@ -11,6 +11,7 @@
  * allows two. */
 #include <rte_ether.h>
 #include "encap.h"
+#include "esp.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -147,11 +148,15 @@ static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
 
 	route_run(w, p, 0, 0);
 	clock_stage(w, c, STAGE_route);
-	while (unlikely(p->n_decap)) {
+	while (unlikely(p->n_decap | p->n_esp)) {
 		from4 = p->v4.n;
 		from6 = p->v6.n;
 		decap_run(w, p);
 		clock_stage(w, c, STAGE_decap);
+		if (p->n_esp) {
+			esp_open(w, p);
+			clock_stage(w, c, STAGE_decrypt);
+		}
 		route_run(w, p, from4, from6);
 		clock_stage(w, c, STAGE_route);
 	}
@@ -159,6 +164,10 @@ static void run_from_route(struct worker *w, struct pass *p, struct clock *c)
 	clock_stage(w, c, STAGE_policy);
 	rewrite_run(w, p);
 	clock_stage(w, c, STAGE_rewrite);
+	if (w->esp_pending) {
+		esp_flush(w);
+		clock_stage(w, c, STAGE_encrypt);
+	}
 	meter_run(w, p);
 	clock_stage(w, c, STAGE_meter);
 	tx_lane(w, &p->v4);
@@ -178,7 +187,7 @@ static inline void pass_init(struct pass *p)
 {
 	lane_init(&p->v4);
 	lane_init(&p->v6);
-	p->n_decap = 0;
+	p->n_decap = p->n_esp = 0;
 }
 
 void pipeline_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n)
@@ -266,6 +275,35 @@ void pipeline_fail(struct worker *w, struct rte_mbuf **pkts, unsigned n)
 	}
 }
 
+/* ---- from other workers, for this one's SAs ---- */
+
+void pipeline_esp(struct worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct clock c = { 0 };
+	struct pass p;
+
+	pass_init(&p);
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct mbuf_meta meta = *mbuf_meta(m);
+		struct packet k = { .m = m,
+			.ip = rte_pktmbuf_mtod(m, uint8_t *),
+			.len = rte_pktmbuf_data_len(m),
+			.in = meta.link,
+			.af = meta.af,
+			.note = (uint8_t)meta.l3_off,
+			.proto = (uint8_t)(meta.out_link >> 8),
+			.l4 = (uint8_t)meta.out_link };
+
+		if (meta.class == ESP_IN)
+			esp_take(w, &p, &k);
+		else
+			esp_send(w, &(struct esp_packet){
+					    m, k.ip, k.len, k.in, meta.out_link, k.af, k.note });
+	}
+	run_from_route(w, &p, &c);
+}
+
 /* ---- from the kernel ---- */
 
 static void insert_tags(struct rte_mbuf *m, const struct link *l)
@@ -297,6 +335,17 @@ static uint8_t frame_flow(const uint8_t *d, unsigned len, uint32_t *ret_hash)
 	return af;
 }
 
+static void inject_esp(struct worker *w, struct rte_mbuf *m, const struct link *l, uint8_t af)
+{
+	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, ETH_MIN);
+	unsigned room = rte_pktmbuf_data_len(m) - ETH_MIN, len;
+
+	len = af == AF_INET ? flow_be16(ip + 2) : flow_be16(ip + 4) + (unsigned)IP6_LEN;
+	if (len > room || (af == AF_INET && len < IP4_MIN))
+		return drop(w, m, 0, af == AF_INET ? DP_DROP_ip4_trunc : DP_DROP_ip6_trunc);
+	esp_send(w, &(struct esp_packet){ m, ip, (uint16_t)len, 0, l->id, af, 0 });
+}
+
 /* Into the tunnel: outer headers from the link, the underlay's Ethernet header from its adjacency.
  * Where no frames are inside, what is no IP has no way and the Ethernet header was ours. */
 static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct link *l)
@@ -311,8 +360,9 @@ static void inject_tunnel(struct worker *w, struct rte_mbuf *m, const struct lin
 	af = frame_flow(d, len, &hash);
 	if (l->plain && !af)
 		return drop(w, m, 0, DP_DROP_eth_type);
-	if (l->conf.encap == DP_ENCAP_ESP || !u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off ||
-		!u->mtu)
+	if (l->conf.encap == DP_ENCAP_ESP)
+		return inject_esp(w, m, l, af);
+	if (!u || u->kind != DP_ADJ_FORWARD || u->outer_ip_off || !u->mtu)
 		return drop(w, m, 0, DP_DROP_tun_down);
 	total = l->tun_len + len - (l->plain ? ETH_MIN : 0);
 	cut = total > u->mtu || len - ETH_MIN > pmtu_limit(l->id);

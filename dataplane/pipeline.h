@@ -76,10 +76,20 @@ struct packet {
 	uint8_t l4, proto; /* decap: what follows the IP header, at so many words from ip */
 };
 
+struct sa;
+
+struct arrival { /* at an end of ESP */
+	struct packet k;
+	const struct sa *sa;
+	uint16_t at, len; /* of the ESP packet, from k.ip */
+};
+
 struct pass {
 	struct lane v4, v6;
 	unsigned n_decap;
 	struct packet decap[VECTOR_MAX];
+	unsigned n_esp;
+	struct arrival esp[VECTOR_MAX];
 };
 
 static inline struct packet lane_packet(const struct lane *v, unsigned i, uint8_t af)
@@ -177,6 +187,10 @@ void parse_inner_ip(struct worker *w, struct pass *p, struct rte_mbuf *m, const 
 /* route.c: packets from4.. and from6.. of the lanes. */
 void route_run(struct worker *w, struct pass *p, unsigned from4, unsigned from6);
 void decap_run(struct worker *w, struct pass *p);
+/* decap.c: the len bytes at inner, out of k, which is the outer packet, as if received on link l.
+ * type: EtherType of an IP packet, 0 = a frame. Consumes k->m. */
+void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
+	uint8_t *inner, unsigned len, uint16_t type);
 void policy_run(struct worker *w, struct pass *p);
 void rewrite_run(struct worker *w, struct pass *p);
 void meter_run(struct worker *w, struct pass *p);
@@ -197,5 +211,7 @@ void meter_outer(struct worker *w, const struct adj *a, uint64_t packets, uint64
 /* frag.c: larger than a's MTU and allowed to be cut; its TTL has been decremented. Consumes k->m.
  */
 void frag_send(struct worker *w, const struct packet *k, const struct adj *a);
+/* The same into the ESP link, in pieces of at most mtu. */
+void frag_esp(struct worker *w, const struct packet *k, uint16_t link, unsigned mtu);
 
 #endif

@@ -3,8 +3,9 @@
  *
  * Classes: AF_XDP wants the pool to be its UMEM, in chunks of a page at most, so those buffers are
  * exactly a page: 64 bytes of mempool header, 128 of mbuf, 128 headroom, 256 that the kernel keeps
- * before the frame, 3,520 for the frame; an IP packet of 3,498 with two tags. All AF_XDP ports
- * share that pool, so that a packet going from one to another is not copied. Every other port
+ * before the frame, 3,520 for the frame; an IP packet of 3,498 with two tags. Elsewhere there is
+ * room for what ESP puts behind a packet; here esp_out.c moves the packet to the front. All AF_XDP
+ * ports share that pool, so that a packet going from one to another is not copied. Every other port
  * shares a pool sized by the largest MTU. A buffer may wait in any port's tx ring, whatever pool it
  * is from, and drivers free lazily: so each pool counts every tx ring, its own rx rings, each
  * worker's vectors, caches and rings, and the held packets. The pools are rings with relaxed tails:
@@ -15,6 +16,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include "esp.h"
 #include "hold.h"
 #include "port.h"
 #include "punt.h"
@@ -37,7 +39,8 @@ static unsigned room_page(void)
 static unsigned room_for(unsigned mtu)
 {
 	/* Drivers round a buffer down to whole kilobytes. */
-	return RTE_PKTMBUF_HEADROOM + RTE_ALIGN(mtu + PORT_L2_MAX + RTE_ETHER_CRC_LEN, 1024);
+	return RTE_PKTMBUF_HEADROOM +
+	       RTE_ALIGN(mtu + PORT_L2_MAX + RTE_ETHER_CRC_LEN + ESP_TRAILER, 1024);
 }
 
 static unsigned largest_mtu(int class)
@@ -75,7 +78,7 @@ static unsigned in_tx_rings(bool xdp_pool)
 /* Frames on their way from one worker to another; a worker alone keeps its own. */
 static unsigned in_inboxes(void)
 {
-	return port_workers > 1 ? port_workers * WORKER_INBOX : 0;
+	return port_workers > 1 ? port_workers * (WORKER_INBOX + WORKER_ESP) : 0;
 }
 
 static unsigned class_buffers(int class)

@@ -14,6 +14,7 @@ enum {			   /* all of a worker's rings */
 };
 #define PUNT_INJECT  1024 /* frames and released packets for a worker */
 #define WORKER_INBOX 2048 /* frames from other workers for a port this one owns */
+#define WORKER_ESP   1024 /* packets from other workers for an SA this one owns */
 
 /* What a worker does with an mbuf from its inject ring: mbuf_meta()->class holds it. */
 enum inject { INJECT_FRAME, INJECT_RESUME, INJECT_FAIL };

@@ -12,6 +12,7 @@
  * down. */
 #include "csum.h"
 #include "encap.h"
+#include "esp.h"
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
@@ -120,6 +121,8 @@ bool rewrite_push(struct rte_mbuf *m, uint8_t *ip, uint16_t len, uint8_t af, con
 {
 	unsigned off = offset_of(m, ip);
 
+	if (unlikely(a->esp)) /* never in clear, whoever asks */
+		return false;
 	if (a->outer_ip_off)
 		return push_tunnel(m, ip, len, af, a, off, hash);
 	if (off < ADJ_TAIL)
@@ -138,6 +141,8 @@ void rewrite_own(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint16_t len
 {
 	if (!a->mtu)
 		return drop(w, m, 0, down_reason(a));
+	if (a->esp)
+		return esp_send(w, &(struct esp_packet){ m, ip, len, 0, a->link, af, 0 });
 	if (!rewrite_push(m, ip, len, af, a, a->outer_ip_off ? flow_hash(ip, len, af) : 0))
 		return drop(w, m, 0, DP_DROP_no_buffer);
 	meter_way(w, 0, a, 1, len);
@@ -174,7 +179,7 @@ static void too_big(struct worker *w, const struct packet *k, const struct adj *
 {
 	unsigned mtu = pmtu_adj(a);
 
-	if (a->outer_ip_off && cut_outer(w, k, a))
+	if (a->outer_ip_off && !a->esp && cut_outer(w, k, a))
 		return;
 	if (k->af == AF_INET6)
 		return icmp_error(
@@ -213,6 +218,11 @@ static __rte_noinline bool rewrite_odd(
 		return false;
 	}
 	decrement(k->ip, k->af);
+	if (a->esp) {
+		esp_send(w, &(struct esp_packet){
+				    k->m, k->ip, k->len, k->in, a->link, k->af, k->note });
+		return false;
+	}
 	if (!rewrite_push(k->m, k->ip, k->len, k->af, a, hash)) {
 		drop(w, k->m, k->in, DP_DROP_no_buffer);
 		return false;
@@ -235,6 +245,13 @@ static __rte_always_inline void rewrite_lane(
 			if (likely(len <= a->plain_mtu)) {
 				quick ? (void)memcpy(ip + 8, &v->aged[i], 4) : decrement(ip, af);
 				push_ether(m, ip, len, af, a, off);
+				continue;
+			}
+			if (a->esp && len <= pmtu_adj(a)) {
+				quick ? (void)memcpy(ip + 8, &v->aged[i], 4) : decrement(ip, af);
+				esp_send(w, &(struct esp_packet){ m, ip, (uint16_t)len, v->in[i],
+						    a->link, af, v->note[i] });
+				lane_take(v, i);
 				continue;
 			}
 			if (a->outer_ip_off && len <= pmtu_adj(a) && off >= a->header_len) {

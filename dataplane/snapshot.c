@@ -204,20 +204,38 @@ static int claim_udp(struct snapshot *s, const struct link *l, enum tunnel_kind 
 	return 0;
 }
 
+/* Its packets are found by their SAs, so links may have the same ends. No pair in UDP: pieces of
+ * IKE between the two are the kernel's. */
+static int claim_esp(struct snapshot *s, const struct link *l)
+{
+	static const uint8_t any[16];
+	const struct dp_tunnel *c = &l->conf.tunnel;
+	struct tunnel_key end = tunnel_key(c->local.af, TUNNEL_END, c->local.bytes, any,
+		IPPROTO_UDP, c->underlay_vrf, ESP_PORT);
+
+	if (s->udp_kind[ESP_PORT] && s->udp_kind[ESP_PORT] != TUNNEL_ESP)
+		return -EINVAL;
+	s->udp_kind[ESP_PORT] = TUNNEL_ESP;
+	s->protos[IPPROTO_UDP / 64] |= UINT64_C(1) << (IPPROTO_UDP % 64);
+	claim_key(s, l, &end, false);
+	claim_ends(s, l, PROTO_ESP, 0);
+	return 0;
+}
+
 static int claim_tunnel(struct snapshot *s, const struct link *l)
 {
 	static const uint8_t kinds[] = { [DP_ENCAP_VXLAN] = TUNNEL_VXLAN,
 		[DP_ENCAP_GENEVE] = TUNNEL_GENEVE,
 		[DP_ENCAP_GRE] = TUNNEL_GRE,
 		[DP_ENCAP_IPIP] = TUNNEL_IPIP,
-		[DP_ENCAP_ESP] = TUNNEL_NONE }; /* found by its SAs */
+		[DP_ENCAP_ESP] = TUNNEL_ESP };
 	const struct dp_tunnel *c = &l->conf.tunnel;
 	enum tunnel_kind kind = kinds[l->conf.encap];
 	bool udp = kind == TUNNEL_VXLAN || kind == TUNNEL_GENEVE;
 	struct tunnel_key key;
 
-	if (kind == TUNNEL_NONE)
-		return 0;
+	if (kind == TUNNEL_ESP)
+		return claim_esp(s, l);
 	if (kind == TUNNEL_GRE && c->keyed)
 		kind = TUNNEL_GRE_KEY;
 	key = tunnel_key(c->local.af, kind, c->local.bytes, c->remote.bytes,

@@ -7,6 +7,7 @@
 #include "worker.h"
 
 #define VLAN_IDS 4096
+#define ESP_PORT 4500 /* RFC 3948 */
 
 struct tag_slot {
 	uint16_t at;	/* position in links + 1 of who claims this tag alone; 0 = nobody */
@@ -31,6 +32,7 @@ enum tunnel_kind {
 	TUNNEL_GRE,
 	TUNNEL_GRE_KEY,
 	TUNNEL_IPIP,
+	TUNNEL_ESP,
 	TUNNEL_END,  /* no tunnel: with protocol and port, an end of any, */
 	TUNNEL_PAIR, /* and, with protocol, a pair of ends */
 };

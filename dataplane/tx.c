@@ -8,6 +8,7 @@
 #include <string.h>
 #include <rte_ethdev.h>
 #include "dp.h"
+#include "esp.h"
 #include "lag.h"
 #include "port.h"
 #include "worker.h"
@@ -76,6 +77,8 @@ void tx_send(struct worker *w, uint16_t port, struct rte_mbuf *m)
 
 void tx_flush(struct worker *w)
 {
+	if (unlikely(w->esp_pending))
+		esp_flush(w);
 	while (w->tx_pending)
 		tx_port(w, __builtin_ctz(w->tx_pending));
 }

@@ -26,6 +26,7 @@
 #include "worker.h"
 
 #define IDLE_ROUNDS 64 /* before the first nap */
+#define ESP_ROUNDS  4  /* vectors of other workers for one of the own */
 #define LEISURE_MAX 16 /* more probes and answers in a round are work like any other */
 #define NAP_MIN_NS  1000
 #define NAP_MAX_NS  100000
@@ -56,12 +57,31 @@ static unsigned worker_inject(struct worker *w)
 	return n;
 }
 
+/* From other workers: packets for SAs of this one. */
+static unsigned worker_esp(struct worker *w)
+{
+	struct rte_mbuf *pkts[VECTOR_MAX];
+	unsigned total = 0, n = VECTOR_MAX;
+
+	for (unsigned round = 0; round < ESP_ROUNDS && n == VECTOR_MAX; round++) {
+		n = rte_ring_dequeue_burst(w->esp, (void **)pkts, VECTOR_MAX, NULL);
+		w->now = 0;
+		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
+		pipeline_esp(w, pkts, n);
+		tx_flush(w);
+		total += n;
+	}
+	return total;
+}
+
 static unsigned worker_round(struct worker *w)
 {
 	unsigned n = rx_poll(w);
 
 	w->sample = false;
 	n += tx_inbox(w);
+	if (w->esp && !rte_ring_empty(w->esp))
+		n += worker_esp(w);
 	if (!rte_ring_empty(w->inject)) {
 		w->now = 0;
 		w->snap = atomic_load_explicit(&snapshot_published, memory_order_acquire);
@@ -145,7 +165,10 @@ static struct worker *worker_new(unsigned index)
 	w->scratch = pool_scratch(index);
 	w->inbox = worker_ring("inbox", index, WORKER_INBOX, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	w->inject = worker_ring("inject", index, PUNT_INJECT, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (!w->inbox || !w->inject || counters_init(&w->ctr)) {
+	if (port_workers > 1)
+		w->esp = worker_ring("esp", index, WORKER_ESP, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+	if (!w->inbox || !w->inject || (port_workers > 1 && !w->esp) || counters_init(&w->ctr)) {
+		rte_ring_free(w->esp);
 		rte_ring_free(w->inbox);
 		rte_ring_free(w->inject);
 		rte_free(w);
@@ -223,6 +246,8 @@ void worker_free(void)
 		if (!w)
 			continue;
 		worker_drain(w->inbox);
+		if (w->esp)
+			worker_drain(w->esp);
 		worker_drain(w->inject);
 		counters_free(&w->ctr);
 		rte_free(w);

@@ -71,6 +71,7 @@ struct adj {
 	uint8_t header_len;
 	uint8_t outer_ip_off; /* tunnel: offset of the outer IP header within header; 0 = no tunnel
 			       */
+	bool esp;	      /* has no header here: esp_out.c */
 	union {
 		struct {
 			uint16_t link; /* egress link: matrix column, MTU, ICMP */
@@ -135,6 +136,8 @@ struct worker {
 	struct tx_buffer tx[DP_PORTS_MAX];
 	struct rte_mempool *scratch; /* ICMP errors and fragments: a pool of their own */
 	struct rte_ring *inbox;	     /* mbufs other workers hand over for ports this one owns */
+	struct rte_ring *esp;	     /* packets for SAs that this one owns; NULL: it is alone */
+	bool esp_pending;	     /* esp_out.c's queue is not empty */
 	struct rte_ring *inject;     /* mbufs the punt thread read from TAPs, and released holds */
 	uint64_t now;	  /* worker_now(): TSC, read when a vector first asks; 0 = not yet */
 	uint64_t bfd_due; /* TSC: when bfd.c has something to do; 0: look */
@@ -167,6 +170,8 @@ void pipeline_inject(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 /* pipeline.c: packets held for a neighbour that is now known: from route on, as if just received.
  */
 void pipeline_resume(struct worker *w, struct rte_mbuf **pkts, unsigned n);
+/* pipeline.c: packets that other workers handed over for an SA of this one (esp_hand_over). */
+void pipeline_esp(struct worker *w, struct rte_mbuf **pkts, unsigned n);
 /* pipeline.c: packets held for a neighbour that does not answer: ICMP unreachable (host, or address
  * for IPv6), drop reason neigh_fail. mbuf_meta() is as hold_send was told: link, out_link, l3_off,
  * af. */

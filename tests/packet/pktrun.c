@@ -35,6 +35,7 @@
  *   {"cmd":"group_info", "group":1} -> "legs":[{..., "buckets"}], "n_buckets"
  *   {"cmd":"group_bucket", "group":1, "src":A, "dst":A, "proto":17, "sport":1, "dport":2}
  *        -> "bucket", "adj"
+ *   sa_set, sa_del, sa_use, sa_info: see pktrun_sa.c
  *   {"cmd":"batch", "cmds":[{...}, ...]}   in order, up to the first that fails ("index")
  *
  * These move packets. Each answers when every packet has been dealt with (all rings empty, every
@@ -403,7 +404,7 @@ static const struct command commands[] = {
 
 static const struct command *command_find(const char *name)
 {
-	const struct command *lists[] = { commands, table_commands };
+	const struct command *lists[] = { commands, table_commands, sa_commands };
 
 	for (unsigned i = 0; i < RTE_DIM(lists); i++)
 		for (const struct command *c = lists[i]; c->name; c++)

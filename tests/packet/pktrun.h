@@ -63,6 +63,7 @@ struct command {
 	int (*run)(json_t *in, json_t *answer);
 };
 extern const struct command table_commands[];
+extern const struct command sa_commands[]; /* pktrun_sa.c */
 
 /* pktrun.c: what a line on stdin runs; pktrun_stream.c: two of the commands. */
 int command_run(json_t *in, json_t *answer);

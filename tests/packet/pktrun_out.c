@@ -79,7 +79,9 @@ static void collect_events(void)
 
 	while (dp_event_next(&e)) {
 		json_t *j = json_pack("{s:s}", "kind", kinds[e.kind]);
-		if (e.kind == DP_EV_MTU) {
+		if (e.kind == DP_EV_SA) {
+			json_object_set_new(j, "sa", json_integer(e.session));
+		} else if (e.kind == DP_EV_MTU) {
 			json_object_set_new(j, "link", json_integer(e.link));
 		} else if (e.kind == DP_EV_NEIGH_MISS) {
 			json_object_set_new(j, "link", json_integer(e.link));

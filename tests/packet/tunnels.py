@@ -19,7 +19,7 @@ MAC = "02:bb:00:00:00:20"
 FAR_MAC = "02:aa:00:00:00:20"
 PLAIN_SOURCE = "02:6c:69:6e:74:61"  # of the Ethernet header that packets without one get inside the router
 PORT = {"vxlan": 4789, "geneve": 6081}
-LINKS_OF_KIND = {"gre": {}, "ipip": {}, "geneve": {"vni": 77}, "vxlan": {"vni": 77}}
+LINKS_OF_KIND = {"gre": {}, "ipip": {}, "geneve": {"vni": 77}, "vxlan": {"vni": 77}, "esp": {}}
 
 
 def family(packet):
