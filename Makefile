@@ -3,6 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
+	strongswan-charon strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 # A Linux guest and a second reader of packets, for T=providers and T=tunnels only: they are big.
@@ -20,10 +21,11 @@ CFLAGS  += -std=gnu11 $(OPT) $(WARN) -I. -D_GNU_SOURCE -DALLOW_EXPERIMENTAL_API 
 
 # Each list in reading order, a theme a line: the folder's README says the same.
 CONFIG_SRC := ip pool sha256 errors source scan json value types \
-	keys profile_keys \
-	parse given profile prov outer \
-	resolve resolve_profile resolve_path \
-	check check_link check_net check_vrrp check_prov check_prov_bgp check_prov_many \
+	keys keys_ipsec profile_keys \
+	expand parse given profile prov outer ipsec \
+	resolve resolve_profile resolve_ipsec resolve_path \
+	check check_secret check_link check_ipsec check_net check_vrrp \
+	check_prov check_prov_bgp check_prov_ipsec check_prov_many \
 	diff print effective man load
 DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
 	probe probe_packet reflector neigh virtual \

@@ -3,16 +3,10 @@
  * Every rule adds its complaint and goes on. A field that is zero although the file gives it has
  * been complained about by the walk, so a rule looks only at what is there and asks parse_given
  * before it says that something is missing. Rules that compare all with all sort first. The files:
- * this one has gateway, ports, names, zones, paths and secrets; check_link.c a link's shape and
- * what it claims; check_net.c addresses, next hops, routes and neighbours. Only the secrets make it
- * look outside of the configuration, at the folder they lie in: FRR would start without its
- * password otherwise. */
-#include <errno.h>
-#include <fcntl.h>
+ * this one has gateway, ports, names, zones and paths; check_link.c a link's shape and what it
+ * claims; check_net.c addresses, next hops, routes and neighbours; check_secret.c the secrets. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "check.h"
 #include "pool.h"
 #include "profile.h"
@@ -207,65 +201,6 @@ static void check_path(const struct parse *p, const struct cfg_path *path, uint8
 			seen[path->tiers[i].links[j] - p->config->links] = 0;
 }
 
-/* ---- secrets ---- */
-
-/* What is wrong with the secret in this file, or NULL. It never leaves this function. */
-static const char *secret_flaw(const char *file)
-{
-	char text[CFG_KEY_MAX + 3];
-	const char *flaw = NULL;
-	struct stat st;
-	ssize_t n = -1;
-	int fd;
-
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ELOOP ? "a symbolic link: put the secret itself there"
-				      : strerror(errno);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		flaw = "not a regular file";
-	else if (st.st_mode & 077)
-		flaw = "group or others have access to it: chmod 0600";
-	else if ((n = read(fd, text, sizeof(text) - 1)) < 0)
-		flaw = strerror(errno);
-	close(fd);
-	if (flaw)
-		return flaw;
-	if (n && text[n - 1] == '\n')
-		n--;
-	if (!n)
-		flaw = "it is empty";
-	else if (n > CFG_KEY_MAX)
-		flaw = "it is longer than 80 bytes";
-	for (ssize_t i = 0; i < n && !flaw; i++)
-		if (text[i] <= ' ' || text[i] > '~')
-			flaw = "it must be one line of printable characters without blanks";
-	explicit_bzero(text, sizeof(text));
-	return flaw;
-}
-
-static void check_secret(const struct parse *p, const struct cfg_link *link, const char *family,
-	const struct cfg_bgp_peer *peer)
-{
-	const char *flaw, *file;
-	char path[80];
-
-	if (!peer->key || !p->config->defaults.keys)
-		return;
-	file = pool_printf(p->work, "%s/%s", p->config->defaults.keys, peer->key);
-	flaw = secret_flaw(file);
-	if (access(file, F_OK) < 0 && errno == ENOENT) { /* then it may be the secret itself */
-		flaw = "No such file: write the secret into one of the name that key gives, mode "
-		       "0600";
-		file = p->config->defaults.keys;
-	}
-	snprintf(path, sizeof(path), "links.%s.bgp.%s.key", link->name, family);
-	if (flaw && link->profile && link->profile->md5 == CFG_WANT_REQUIRED)
-		prov_report(p, PROV_MD5_MISSING, path, "secret %s: %s", file, flaw);
-	else if (flaw)
-		parse_error(p, path, "secret %s: %s", file, flaw);
-}
-
 void check_all(const struct parse *p)
 {
 	const struct config *config = p->config;
@@ -276,13 +211,11 @@ void check_all(const struct parse *p)
 	check_ports(p);
 	check_partners(p);
 	check_link_all(p);
+	check_ipsec_all(p);
 	check_net_all(p);
 	check_vrrp_all(p);
 	prov_check_all(p);
 	for (unsigned i = 0; i < config->n_paths; i++)
 		check_path(p, &config->paths[i], seen);
-	for (unsigned i = 0; i < config->n_links; i++) {
-		check_secret(p, &config->links[i], "v4", &config->links[i].bgp.v4);
-		check_secret(p, &config->links[i], "v6", &config->links[i].bgp.v6);
-	}
+	check_secret_all(p);
 }

@@ -5,7 +5,7 @@
 #include "parse.h"
 #include "resolve.h"
 
-/* check.c: gateway, ports, zones, paths, secrets; calls those below. */
+/* check.c: gateway, ports, zones, paths; calls those below. */
 void check_all(const struct parse *p);
 /* check_link.c: one link by itself, and what links claim of ports and underlays. */
 void check_link_all(const struct parse *p);
@@ -14,6 +14,11 @@ void check_net_all(const struct parse *p);
 
 /* check_vrrp.c: who may run VRRP, and for which addresses. */
 void check_vrrp_all(const struct parse *p);
+
+/* check_ipsec.c: proposals, what belongs together. */
+void check_ipsec_all(const struct parse *p);
+/* check_secret.c: the files in the folder of keys. */
+void check_secret_all(const struct parse *p);
 
 /* Can this be the address of one host? (not 0/8, 127/8, multicast, 240/4; not ::, ::1, ff00::/8,
  * mapped) */

@@ -56,12 +56,17 @@ static void kind(const struct parse *p, const struct cfg_link *link)
 
 /* ---- MTU ---- */
 
+static unsigned overhead(const struct cfg_link *link)
+{
+	return config_overhead(link, link->underlay->mtu);
+}
+
 static unsigned room(const struct cfg_link *link)
 {
 	if (link->circuit)
 		return link->circuit->port ? link->circuit->port->mtu : 0;
-	if (link->underlay && link->underlay->mtu > config_overhead(link))
-		return link->underlay->mtu - config_overhead(link);
+	if (link->underlay && link->underlay->mtu > overhead(link))
+		return link->underlay->mtu - overhead(link);
 	return 0;
 }
 
@@ -80,8 +85,7 @@ static void mtu(const struct parse *p, const struct cfg_link *link)
 		parse_error(p, path,
 			"%u does not fit: underlay '%s' has %u, the tunnel takes %u, that leaves "
 			"%u",
-			link->mtu, link->underlay->name, link->underlay->mtu, config_overhead(link),
-			most);
+			link->mtu, link->underlay->name, link->underlay->mtu, overhead(link), most);
 	else if (most && link->mtu > most)
 		parse_error(p, path, "%u does not fit: port '%s' has %u", link->mtu,
 			link->circuit->port->name, most);
@@ -240,7 +244,13 @@ static void claims(const struct parse *p)
 			continue;
 		link = all[i].link;
 		other = all[i - 1].link;
-		if (link->underlay)
+		if (link->encap == CFG_ENCAP_IPSEC)
+			prov_report(p, PROV_CHILDREN, AT("encap.remote"),
+				"link '%s' (%s:%u) has the same ends: the far end takes one pair "
+				"of "
+				"SAs a tunnel; route all through one link, or take another address",
+				other->name, other->src.file, other->src.line);
+		else if (link->underlay)
 			parse_error(p,
 				AT(link->udp_port	  ? "encap.vni"
 					: link->outer.key ? "encap.key"

@@ -63,15 +63,6 @@ static bool word_in(const struct cfg_words *list, const char *word)
 	return false;
 }
 
-/* Of what the profile allows nothing can be written in this version: then nothing is demanded. */
-static bool unsayable(const struct cfg_words *list)
-{
-	for (unsigned i = 0; i < list->n; i++)
-		if (strcmp(list->items[i], "ipsec"))
-			return false;
-	return true;
-}
-
 static const char *encapsulation(const struct cfg_link *link)
 {
 	static const char *const names[] = { NULL, "vxlan", "geneve", "gre", "ipip", "ipsec" };
@@ -106,8 +97,7 @@ static void tags(const struct parse *p, const struct cfg_link *link)
 		is = NULL; /* what was meant is not known: it has been complained about */
 	for (unsigned i = 0; i < profile->encaps.n; i++)
 		may = pool_printf(p->work, "%s%s%s", may, i ? ", " : "", profile->encaps.items[i]);
-	if (is && profile->encaps.n && !unsayable(&profile->encaps) &&
-		!word_in(&profile->encaps, is))
+	if (is && profile->encaps.n && !word_in(&profile->encaps, is))
 		prov_report(p, PROV_ENCAPSULATION, AT(link->underlay ? "encap" : "circuit"),
 			"the link is %s, %s is %s: %s", is, profile->name, may,
 			tag_advice(&profile->encaps));
@@ -352,8 +342,10 @@ void prov_check_all(const struct parse *p)
 	for (unsigned i = 0; i < p->config->n_known; i++)
 		if (p->config->known[i].custom)
 			levers(p, &p->config->known[i]);
-	for (unsigned i = 0; i < p->config->n_links; i++)
+	for (unsigned i = 0; i < p->config->n_links; i++) {
 		if (p->config->links[i].profile)
 			check_one(p, &p->config->links[i]);
+		prov_check_ipsec(p, &p->config->links[i]);
+	}
 	prov_check_many(p);
 }

@@ -26,6 +26,7 @@
 #define CFG_ZONES_MAX	   255 /* clouds and partners together */
 #define CFG_LINKS_MAX	   1023
 #define CFG_OBJECTS_MAX	   1024 /* of every other kind */
+#define CFG_TUNNELS_MAX	   8	/* of one connection */
 #define CFG_ADDRESSES_MAX  16	/* of one link or loopback */
 #define CFG_KEY_MAX	   80	/* bytes of a TCP-MD5 secret, as the kernel takes them */
 #define CFG_STRING_MAX	   200
@@ -194,6 +195,7 @@ struct cfg_bgp_peer { /* sessions of one family */
 
 struct cfg_bgp {
 	bool present;
+	uint32_t asn; /* of both sessions, unless they say otherwise */
 	struct cfg_bgp_peer v4, v6;
 	struct cfg_filter_list accept; /* default: the zone's prefixes, le 32 / 128 */
 	struct cfg_filter_list
@@ -250,6 +252,41 @@ struct cfg_outer {
 	bool clamp;	      /* TCP's MSS is lowered to what fits */
 };
 
+enum cfg_initiator { CFG_INITIATOR_AUTO, CFG_INITIATOR_US, CFG_INITIATOR_THEM };
+enum cfg_sa_algorithm { /* of static SAs; names in keys_ipsec.c, sizes in ipsec.c */
+	CFG_SA_NONE,
+	CFG_SA_AES128_GCM,
+	CFG_SA_AES256_GCM,
+	CFG_SA_AES128_SHA1,
+	CFG_SA_AES128_SHA256,
+	CFG_SA_AES256_SHA256,
+	CFG_SA_AES256_SHA384,
+	CFG_SA_AES256_SHA512,
+};
+
+struct cfg_sa { /* one direction of a tunnel without IKE */
+	uint32_t spi;
+	const char *key; /* name of the secret: hex digits, cipher's key and then the hash's */
+};
+
+/* How a tunnel gets its keys. What neither the link nor its profile says is resolved by
+ * resolve_ipsec.c: proposals are strongSwan's words, best first. */
+struct cfg_keying {
+	const char *key;		  /* name of the pre-shared key; NULL: static SAs */
+	const char *local_id, *remote_id; /* resolved: the tunnel's ends */
+	struct cfg_words ike, esp;
+	uint32_t ike_lifetime_s, esp_lifetime_s;
+	uint32_t rekey_s; /* new keys so long before the end */
+	uint32_t dpd_s;
+	uint64_t esp_lifetime_kbytes; /* 0 = by time only */
+	uint32_t replay;
+	bool esn, nat_t; /* nat_t: ESP in UDP always */
+	bool strict;	 /* neither CBC nor SHA-1 nor small groups */
+	enum cfg_initiator initiator;
+	enum cfg_sa_algorithm algorithm;
+	struct cfg_sa in, out;
+};
+
 struct cfg_link {
 	char name[CFG_NAME_MAX]; /* = kernel interface name, unique in the router */
 	struct cfg_source src;
@@ -261,8 +298,9 @@ struct cfg_link {
 	const struct cfg_profile *profile; /* NULL: none given; its values are filled in already */
 	const char *profile_name;
 	const char *id, *centre;
-	uint16_t vlan; /* inner (or only) VLAN; 0 = untagged */
-	uint16_t mtu;  /* IP MTU, always resolved: given, or port's, or underlay less overhead */
+	const char *connection; /* of which it is one tunnel; NULL: of none */
+	uint16_t vlan;		/* inner (or only) VLAN; 0 = untagged */
+	uint16_t mtu; /* IP MTU, always resolved: given, or port's, or underlay less overhead */
 	struct ip_prefix *address; /* interface addresses, host bits meant */
 	unsigned n_address;
 	struct ip_addr gateway[2]; /* default route per family: [0] v4, [1] v6; af 0 = none */
@@ -272,6 +310,7 @@ struct cfg_link {
 		local;	   /* tunnel ends; local resolved from the underlay's addresses */
 	uint16_t udp_port; /* VXLAN, GENEVE; always resolved */
 	struct cfg_outer outer;
+	struct cfg_keying ipsec;
 	struct cfg_bgp bgp;
 	struct cfg_prefix_list statics;
 	struct ip_addr static_via[2]; /* per family */
@@ -370,8 +409,24 @@ const struct cfg_vrf *config_vrf(const struct config *config, const char *name);
 const struct cfg_path *config_path_of(
 	const struct config *config, const struct cfg_link *link, unsigned *ret_tier);
 
-/* Bytes that the tunnel adds to a packet; 0: no tunnel. IPsec: the most of its proposals. */
-unsigned config_overhead(const struct cfg_link *link);
+/* Bytes that the tunnel adds to a packet; 0: no tunnel. IPsec: the most of its proposals, padding
+ * of the largest packet included, given the underlay's MTU. */
+unsigned config_overhead(const struct cfg_link *link, unsigned underlay_mtu);
+/* The largest packet inside of ESP in tunnel mode, of the worst proposal of these; 0: none fits. */
+unsigned config_esp_room(
+	const struct cfg_words *esp, unsigned outer_mtu, bool outer_ip6, bool nat_t);
+/* Is ESP sent in UDP? It is forced, or we send from a private address to a public one. */
+bool config_nat_t(const struct cfg_link *link);
+/* What tells charon's and the kernel's SAs of this link from others': never 0. */
+uint32_t config_if_id(const struct cfg_link *link);
+
+/* The keys of a static SA, from its file. 0, -errno of reading, -EINVAL: not this algorithm's. */
+struct cfg_sa_keys {
+	uint8_t key[36], auth[64];
+	unsigned key_len, auth_len; /* key: GCM's with four octets of salt */
+};
+int config_sa_keys(const struct config *config, const struct cfg_link *link,
+	const struct cfg_sa *sa, struct cfg_sa_keys *ret_keys);
 /* 0..63, or CFG_DSCP_COPY: that of the packet inside. */
 #define CFG_DSCP_COPY 0xff
 uint8_t config_dscp(const struct cfg_outer *outer);

@@ -116,6 +116,14 @@ static void derived(const struct walk *w, const struct key *key, char *origin, s
 		snprintf(origin, size, "path %s", path->name);
 	else if (begins(k, "probing") || begins(k, "slo"))
 		snprintf(origin, size, "default");
+	else if (!strcmp(k, "ipsec.local_id"))
+		snprintf(origin, size, "encap.local");
+	else if (!strcmp(k, "ipsec.remote_id"))
+		snprintf(origin, size, "encap.remote");
+	else if (!strcmp(k, "ipsec.rekey"))
+		snprintf(origin, size, "a tenth of the shorter lifetime");
+	else if (begins(k, "ipsec"))
+		snprintf(origin, size, "default");
 	else if (strstr(k, ".keepalive") || strstr(k, ".hold"))
 		snprintf(origin, size, "the other timer");
 }

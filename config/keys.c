@@ -8,6 +8,7 @@
  * that is ignored is a promise that is not kept. */
 #include <string.h>
 #include "keys.h"
+#include "keys_ipsec.h"
 #include "value.h"
 
 #define AT(s, f)      .offset = offsetof(struct s, f), .size = sizeof(((struct s *)0)->f)
@@ -40,8 +41,7 @@ static const char *const restarts[] = { "off", "helper", "full", NULL };
 static const char *const probes[] = { "stamp", "icmp", "tcp", NULL };
 static const char *const tracks[] = { "none", "probe", NULL };
 static const char *const states[] = { "up", "shut", NULL };
-static const char *const encaps[] = { "ether", "vxlan", "geneve", "gre", "ipip", NULL };
-static const char *const later_encaps[] = { "ipsec", NULL };
+static const char *const encaps[] = { "ether", "vxlan", "geneve", "gre", "ipip", "ipsec", NULL };
 static const char *const inners[] = { "ether", "ip", NULL };
 static const char *const dfs[] = { "set", "copy", "clear", NULL };
 static const char *const checksums[] = { "zero", "full", NULL };
@@ -155,10 +155,10 @@ static const struct key circuit_keys[] = {
 
 static const struct key encap_keys[] = {
 	{ "type", KEY_ENUM, KEY_REQUIRED, AT(cfg_link, encap), .words = encaps, .min = 1,
-		.later = later_encaps,
 		.text = "Kind of tunnel. What is inside is Ethernet (vxlan; geneve unless inner "
 			"says "
-			"otherwise) or plain IP of both families (gre, ipip): then the link has no "
+			"otherwise) or plain IP of both families (gre, ipip, ipsec): then the link "
+			"has no "
 			"neighbours, and its kernel interface is point-to-point." },
 	{ "remote", KEY_ADDR, KEY_REQUIRED, AT(cfg_link, remote),
 		.text = "Far end of the tunnel." },
@@ -286,7 +286,11 @@ static const struct key bgp_keys[] = {
 		.text = "How much of the traffic toward us the provider shall send here; auto "
 			"follows the tier of paths. Said with what the profile's provider "
 			"honours." },
-	LATER("asn", "AS number of all tunnels of the link."),
+	{ "asn", KEY_ASN, 0, AT(cfg_bgp, asn), .otherwise = "each session gives its own",
+		.text = "AS number of the neighbour in both families. Each family of the link's "
+			"addresses then has a session, with the other host of its /30, /31, /126 "
+			"or /127 "
+			"where no peer is given." },
 	END,
 };
 
@@ -412,8 +416,22 @@ const struct key keys_link[] = {
 	PROBE_KEYS(cfg_link, "the path's"),
 	LATER("charges", "What it costs, by tariff."),
 	LATER("nat", "Translation of addresses on the link."),
-	LATER("ipsec", "IPsec of a tunnel."),
-	LATER("tunnels", "Several tunnels of one connection."),
+	{ "ipsec", KEY_GROUP, 0, AT(cfg_link, ipsec), .keys = keys_ipsec,
+		.mark_size = sizeof(struct cfg_keying), .otherwise = "no IPsec",
+		.text = "How a tunnel of type ipsec gets its keys: IKEv2 with a pre-shared key, or "
+			"static "
+			"SAs." },
+	{ "tunnels", KEY_TUNNELS, 0, 0, .max = CFG_TUNNELS_MAX, .keys = keys_tunnel,
+		.otherwise = "the link is one tunnel, or none",
+		.text = "Several tunnels of one connection, each a named group of the keys below: "
+			"a and b of link vpn become the links vpn-a and vpn-b, which inherit all "
+			"else "
+			"of it and are of type ipsec unless encap says otherwise. A path that "
+			"names "
+			"vpn means all of them." },
+	{ "connection", KEY_STRING, 0, AT(cfg_link, connection),
+		.otherwise = "the link that tunnels stood in, or none",
+		.text = "Connection at the provider that the link is one tunnel of." },
 	END,
 };
 

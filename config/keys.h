@@ -13,6 +13,7 @@ enum key_type {
 	KEY_REF,      /* the name of an object of key->kind; stored as a pointer */
 	KEY_PROFILES, /* named groups of profile_keys */
 	KEY_SCHEMA,   /* the number of the language; not stored */
+	KEY_TUNNELS,  /* named groups of key->keys, gone from the tree before: expand.c */
 	KEY_LATER,    /* belongs to the language, refused in this version */
 	/* values: types.c reads and writes these */
 	KEY_BOOL,
@@ -53,9 +54,9 @@ enum key_kind_id {
 };
 
 /* Of the DSCP, outer.c has their values. */
-#define CFG_DSCP_NAMES                                                                             \
-	"copy", "cs0", "cs1", "af11", "af12", "af13", "cs2", "af21", "af22", "af23", "cs3",        \
-		"af31", "af32", "af33", "cs4", "af41", "af42", "af43", "cs5", "va", "ef", "cs6",   \
+#define CFG_DSCP_NAMES                                                                           \
+	"copy", "cs0", "cs1", "af11", "af12", "af13", "cs2", "af21", "af22", "af23", "cs3",      \
+		"af31", "af32", "af33", "cs4", "af41", "af42", "af43", "cs5", "va", "ef", "cs6", \
 		"cs7"
 
 #define KEY_REQUIRED 1	/* in a group that is there */

@@ -2,16 +2,17 @@
  * with it.
  *
  * The stations, in order: source.c reads the files, scan.c finds what libconfig would swallow,
- * libconfig (or json.c) makes a tree, parse.c walks it along the table of keys, resolve.c fills in
- * what follows, check.c applies the rules. Nothing but the errors leaves here unless all of it went
- * well. Text and tree are gone at the end; the configuration lives on a pool of its own, as do the
- * errors. When memory is out the pools jump back to here. */
+ * libconfig (or json.c) makes a tree, expand.c writes out its tunnels, parse.c walks it along the
+ * table of keys, resolve.c fills in what follows, check.c applies the rules. Nothing but the errors
+ * leaves here unless all of it went well. Text and tree are gone at the end; the configuration
+ * lives on a pool of its own, as do the errors. When memory is out the pools jump back to here. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <libconfig.h>
 #include "check.h"
 #include "errors.h"
+#include "expand.h"
 #include "json.h"
 #include "parse.h"
 #include "pool.h"
@@ -63,6 +64,7 @@ static void load_config(struct load *l, const char *path)
 	p.work = l->work;
 	p.root = config_root_setting(&l->tree);
 	p.shipped = &l->shipped;
+	expand_all(&p);
 	parse_tree(&p);
 	given_links(&p);
 	profile_load(&p);

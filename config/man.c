@@ -104,7 +104,8 @@ static void group(FILE *out, const struct key *keys)
 		if (key->type == KEY_LATER)
 			continue;
 		key_entry(out, key);
-		if (key->type != KEY_GROUP || same_as_before(keys, key))
+		if ((key->type != KEY_GROUP && key->type != KEY_TUNNELS) ||
+			same_as_before(keys, key))
 			continue; /* v6 has the keys of v4 */
 		fputs(".RS\n", out);
 		group(out, key->keys);

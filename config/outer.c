@@ -16,7 +16,7 @@
 #define GRE_LEN	   4
 #define GRE_OPTION 4 /* checksum, key */
 
-unsigned config_overhead(const struct cfg_link *link)
+unsigned config_overhead(const struct cfg_link *link, unsigned underlay_mtu)
 {
 	unsigned ip = link->remote.af == AF_INET6 ? IP6_LEN : IP4_LEN;
 
@@ -32,6 +32,8 @@ unsigned config_overhead(const struct cfg_link *link)
 	case CFG_ENCAP_IPIP:
 		return ip;
 	case CFG_ENCAP_IPSEC:
+		return underlay_mtu - config_esp_room(&link->ipsec.esp, underlay_mtu,
+					      link->remote.af == AF_INET6, config_nat_t(link));
 	case CFG_ENCAP_ETHER:
 		break;
 	}

@@ -454,6 +454,12 @@ static void parse_key(
 		if (object) /* of cloud and partner the other one may have been given */
 			memcpy(base + key->offset, &object, sizeof(object));
 		break;
+	case KEY_TUNNELS:
+		complain(p, setting, key->name,
+			"must be a group of 1 to %ld groups, as in: tunnels = { a = { remote = "
+			"\"192.0.2.1\"; address = \"169.254.33.2/30\"; key = \"a\"; }; };",
+			key->max);
+		break;
 	case KEY_PER_FAMILY:
 		parse_per_family(p, key, setting, base + key->offset);
 		break;

@@ -26,13 +26,17 @@ struct cfg_asns {
 	unsigned n;
 };
 
-struct cfg_ipsec { /* what the provider's tunnels take; shown, and checked once we make tunnels */
+struct cfg_ipsec {				       /* what the provider's tunnels take */
 	struct cfg_words ike, esp, integrity, dh, pfs; /* proposals by name, preferred first */
 	uint32_t ike_lifetime_s, esp_lifetime_s, rekey_s, dpd_s;
 	uint32_t replay;			 /* packets */
 	uint64_t esp_lifetime_kbytes;		 /* 0 = by time only */
+	uint32_t lifetime_min_s;		 /* of both */
+	bool lifetime_fixed;			 /* nothing else is taken */
 	const char *initiator, *psk, *fragments; /* who begins, what a secret may look like, DF */
-	struct cfg_words mss;			 /* "CIPHER MTU MSS" */
+	const char *psk_chars, *psk_first_not;	 /* "A-Z a-z 0-9 . _": sets of characters */
+	uint16_t psk_min, psk_max;
+	struct cfg_words mss; /* "CIPHER MTU MSS" */
 };
 
 struct cfg_profile {

@@ -28,6 +28,8 @@ void prov_check_all(const struct parse *p);
 /* check_prov_bgp.c: sessions of a link with a profile; raw lines of any link. */
 void prov_check_bgp(const struct parse *p, const struct cfg_link *link);
 void prov_check_raw(const struct parse *p, const struct cfg_link *link);
+/* check_prov_ipsec.c: a tunnel's proposals, lifetimes, segments. */
+void prov_check_ipsec(const struct parse *p, const struct cfg_link *link);
 /* check_prov_many.c */
 void prov_check_many(const struct parse *p);
 /* Does a key of this name, unknown to us, look like a secret? */

@@ -48,7 +48,8 @@ static uint16_t default_mtu(const struct cfg_link *link)
 		room = link->circuit->port->mtu;
 	} else if (link->underlay && !link->circuit) {
 		under = default_mtu(link->underlay);
-		room = under > config_overhead(link) ? under - config_overhead(link) : 0;
+		room = under > config_overhead(link, under) ? under - config_overhead(link, under)
+							    : 0;
 	}
 	return link->profile && link->profile->mtu && link->profile->mtu < room ? link->profile->mtu
 										: room;
@@ -130,6 +131,7 @@ static void link_resolve(struct parse *p, struct cfg_link *link)
 		parse_error(p, path, "more than %u tunnels within one another", TUNNELS_MAX);
 	else if (link->underlay)
 		tunnel(p, link);
+	resolve_ipsec_ids(p, link);
 	if (!endless)
 		link->mtu = default_mtu(link);
 	snprintf(path, sizeof(path), "links.%s.bgp.accept", link->name);
@@ -172,8 +174,10 @@ void resolve_all(struct parse *p)
 
 	zones(p);
 	resolve_profiles(p);
-	for (unsigned i = 0; i < config->n_links; i++)
+	for (unsigned i = 0; i < config->n_links; i++) {
 		outer(p, &config->links[i]);
+		resolve_ipsec(p, &config->links[i]);
+	}
 	for (unsigned i = 0; i < config->n_links; i++)
 		link_resolve(p, &config->links[i]);
 	for (unsigned i = 0; i < config->n_paths; i++) {

@@ -168,6 +168,8 @@ bool resolve_by_profile(const struct cfg_link *link, const char *key)
 		return true;
 	if (!strcmp(key, "mtu"))
 		return profile->mtu && link->mtu == profile->mtu;
+	if (!strncmp(key, "ipsec.", 6))
+		return resolve_ipsec_by_profile(link, key + 6);
 	if (strncmp(key, "bgp.v", 5))
 		return false;
 	v6 = key[5] == '6';

@@ -544,8 +544,9 @@ bool types_is_set(const struct key *key, const void *base)
 	case KEY_TIERS:
 	case KEY_BETWEEN:
 		return true;
-	case KEY_PROFILES:
-		return false; /* print.c knows */
+	case KEY_PROFILES: /* print.c knows */
+	case KEY_TUNNELS:
+		return false;
 	case KEY_ENUM:
 		return fetch(field, key->size) >= (uint64_t)key->min;
 	default:

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
 	unit_config();
 	unit_diff();
 	unit_providers();
+	unit_ipsec();
 	unit_fib();
 	unit_group();
 	unit_bfd();

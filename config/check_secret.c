@@ -1,0 +1,181 @@
+/* The secrets that a configuration names: are they there, for nobody else, and fit for use?
+ *
+ * Only these make the rules look outside of the configuration, at the folder of keys: FRR would
+ * start without its password otherwise, and charon would say no more than that authentication
+ * failed. A secret is read, judged and wiped; no message ever holds any of it. What a pre-shared
+ * key may look like is the provider's word (PROV-77), for a key it refuses fails at its side. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "check.h"
+#include "pool.h"
+#include "profile.h"
+#include "prov.h"
+
+#define SECRET_MAX 128
+
+typedef const char *secret_rule_fn(const void *arg, const char *text, size_t n);
+
+/* What is wrong with the secret in this file, or NULL. It never leaves this function. */
+static const char *secret_flaw(
+	const char *file, unsigned max, secret_rule_fn *rule, const void *arg)
+{
+	static char text[SECRET_MAX + 3]; /* one configuration is loaded at a time */
+	const char *flaw = NULL;
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ELOOP ? "a symbolic link: put the secret itself there"
+				      : strerror(errno);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		flaw = "not a regular file";
+	else if (st.st_mode & 077)
+		flaw = "group or others have access to it: chmod 0600";
+	else if ((n = read(fd, text, max + 2)) < 0)
+		flaw = strerror(errno);
+	close(fd);
+	if (flaw)
+		return flaw;
+	if (n && text[n - 1] == '\n')
+		n--;
+	if (!n)
+		flaw = "it is empty";
+	else if (n > (ssize_t)max)
+		flaw = max == CFG_KEY_MAX ? "it is longer than 80 bytes"
+					  : "it is longer than 128 bytes";
+	for (ssize_t i = 0; i < n && !flaw; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			flaw = "it must be one line of printable characters without blanks";
+	if (!flaw && rule)
+		flaw = rule(arg, text, (size_t)n);
+	explicit_bzero(text, sizeof(text));
+	return flaw;
+}
+
+static const char *flaw_of(const struct parse *p, const char *key, unsigned max,
+	secret_rule_fn *rule, const void *arg, const char **ret_file)
+{
+	const char *file = pool_printf(p->work, "%s/%s", p->config->defaults.keys, key);
+	const char *flaw = secret_flaw(file, max, rule, arg);
+
+	*ret_file = file;
+	if (access(file, F_OK) < 0 && errno == ENOENT) { /* then it may be the secret itself */
+		*ret_file = p->config->defaults.keys;
+		return "No such file: write the secret into one of the name that key gives, mode "
+		       "0600";
+	}
+	return flaw;
+}
+
+static void bgp_secret(const struct parse *p, const struct cfg_link *link, const char *family,
+	const struct cfg_bgp_peer *peer)
+{
+	const char *flaw, *file;
+	char path[80];
+
+	if (!peer->key || !p->config->defaults.keys)
+		return;
+	flaw = flaw_of(p, peer->key, CFG_KEY_MAX, NULL, NULL, &file);
+	snprintf(path, sizeof(path), "links.%s.bgp.%s.key", link->name, family);
+	if (flaw && link->profile && link->profile->md5 == CFG_WANT_REQUIRED)
+		prov_report(p, PROV_MD5_MISSING, path, "secret %s: %s", file, flaw);
+	else if (flaw)
+		parse_error(p, path, "secret %s: %s", file, flaw);
+}
+
+/* ---- IPsec ---- */
+
+/* "A-Z 0-9 . _": single characters and ranges, blanks between them. */
+static bool in_set(const char *set, char c)
+{
+	for (; *set; set++) {
+		if (*set == ' ' || *set == ',')
+			continue;
+		if (set[1] == '-' && set[2] && set[2] != ' ' && set[2] != ',') {
+			if (c >= set[0] && c <= set[2])
+				return true;
+			set += 2;
+		} else if (*set == c) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static const char *psk_rule(const void *arg, const char *text, size_t n)
+{
+	const struct cfg_ipsec *terms = arg;
+	const char *flaw = NULL;
+
+	if ((terms->psk_min && n < terms->psk_min) || (terms->psk_max && n > terms->psk_max))
+		flaw = terms->psk;
+	if (terms->psk_first_not && n && in_set(terms->psk_first_not, *text))
+		flaw = terms->psk;
+	for (size_t i = 0; terms->psk_chars && i < n && !flaw; i++)
+		if (!in_set(terms->psk_chars, text[i]))
+			flaw = terms->psk;
+	return flaw;
+}
+
+static void psk(const struct parse *p, const struct cfg_link *link)
+{
+	const struct cfg_ipsec *terms = link->profile ? &link->profile->ipsec : NULL;
+	const char *flaw, *file;
+	char path[80];
+
+	if (!link->ipsec.key || !p->config->defaults.keys)
+		return;
+	snprintf(path, sizeof(path), "links.%s.ipsec.key", link->name);
+	flaw = flaw_of(p, link->ipsec.key, SECRET_MAX, terms ? psk_rule : NULL, terms, &file);
+	if (flaw && terms && flaw == terms->psk)
+		prov_report(p, PROV_PSK, path, "secret %s: %s takes %s", file, link->profile->name,
+			flaw);
+	else if (flaw)
+		parse_error(p, path, "secret %s: %s", file, flaw);
+}
+
+static void sa(const struct parse *p, const struct cfg_link *link, const char *way,
+	const struct cfg_sa *sa)
+{
+	struct cfg_sa_keys keys;
+	char path[80];
+	int err;
+
+	if (!link->ipsec.algorithm || !sa->key || !p->config->defaults.keys)
+		return;
+	snprintf(path, sizeof(path), "links.%s.ipsec.sas.%s.key", link->name, way);
+	err = config_sa_keys(p->config, link, sa, &keys);
+	if (err == -EINVAL)
+		parse_error(p, path,
+			"secret %s/%s: not as many hex digits as the algorithm's keys have (see "
+			"lintas.conf(5))",
+			p->config->defaults.keys, sa->key);
+	else if (err == -EACCES)
+		parse_error(p, path,
+			"secret %s/%s: not a regular file, or group or others have access to it: "
+			"chmod 0600",
+			p->config->defaults.keys, sa->key);
+	else if (err)
+		parse_error(p, path, "secret %s/%s: %s", p->config->defaults.keys, sa->key,
+			strerror(-err));
+	explicit_bzero(&keys, sizeof(keys));
+}
+
+void check_secret_all(const struct parse *p)
+{
+	const struct cfg_link *link;
+
+	for (unsigned i = 0; i < p->config->n_links; i++) {
+		link = &p->config->links[i];
+		bgp_secret(p, link, "v4", &link->bgp.v4);
+		bgp_secret(p, link, "v6", &link->bgp.v6);
+		psk(p, link);
+		sa(p, link, "in", &link->ipsec.in);
+		sa(p, link, "out", &link->ipsec.out);
+	}
+}
