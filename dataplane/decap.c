@@ -119,24 +119,25 @@ void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const
 		ecn_apply(w, &p->v4, before4, AF_INET, outer);
 		ecn_apply(w, &p->v6, before6, AF_INET6, outer);
 	}
-	mss_apply(&p->v4, before4, AF_INET, l->encap.mss4);
-	mss_apply(&p->v6, before6, AF_INET6, l->encap.mss6);
+	if (l->encap.mss4 | l->encap.mss6) {
+		mss_apply(&p->v4, before4, AF_INET, l->encap.mss4);
+		mss_apply(&p->v6, before6, AF_INET6, l->encap.mss6);
+	}
 }
 
 /* True: an outer packet ended here. */
-static bool decap(struct worker *w, struct pass *p, const struct packet *k)
+static inline bool decap(
+	struct worker *w, struct pass *p, const struct packet *k, struct encap_inner *in)
 {
-	struct encap_inner in;
-
-	if (unlikely(!encap_open(w->snap, k, &in))) {
-		no_tunnel(w, p, k, in.bad);
+	if (unlikely(!encap_open(w->snap, k, in))) {
+		no_tunnel(w, p, k, in->bad);
 		return false;
 	}
 	if (unlikely(k->note >= NOTE_DECAP * DECAPS_MAX)) {
 		drop(w, k->m, k->in, DP_DROP_tun_depth);
 		return false;
 	}
-	decap_inner(w, p, k, in.link, k->ip + in.at, in.len, in.type);
+	decap_inner(w, p, k, in->link, k->ip + in->at, in->len, in->type);
 	return true;
 }
 
@@ -145,6 +146,7 @@ void decap_run(struct worker *w, struct pass *p)
 	unsigned n = p->n_decap, packets = 0;
 	uint16_t in = 0;
 	uint64_t bytes = 0;
+	struct encap_inner inner = { 0 };
 
 	p->n_decap = 0; /* what ends up here again takes a place whose packet is through */
 	for (unsigned i = 0; i < n; i++) {
@@ -160,7 +162,7 @@ void decap_run(struct worker *w, struct pass *p)
 			bytes = 0;
 		}
 		in = k.in;
-		if (decap(w, p, &k)) {
+		if (decap(w, p, &k, &inner)) {
 			packets++;
 			bytes += k.len;
 		}

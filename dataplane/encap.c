@@ -27,6 +27,7 @@
 /* RFC 2784 2.3: bits 1 to 5 but the key's (routing, sequence, strict route, recursion) and the
  * version; bits 6 to 12 are ignored. */
 #define GRE_REFUSED 0x5c07
+#define GRE_IGNORED 0x03f8
 
 /* ---- a packet that arrives ---- */
 
@@ -37,7 +38,8 @@ static bool checksum_right(const struct packet *k, const uint8_t *udp, unsigned 
 
 /* Length of the UDP datagram, 0 when it is wrong or its checksum is; at least so many more than its
  * header. RFC 6935: over IPv6 too a tunnel's checksum may be missing. */
-static unsigned udp_length(const struct packet *k, unsigned room, unsigned least)
+static __rte_always_inline unsigned udp_length(
+	const struct packet *k, unsigned room, unsigned least)
 {
 	const uint8_t *udp = k->ip + k->l4 * 4;
 	unsigned len;
@@ -50,14 +52,22 @@ static unsigned udp_length(const struct packet *k, unsigned room, unsigned least
 	return len;
 }
 
-static bool open_vxlan(const struct packet *k, unsigned room, struct encap_inner *in, uint32_t *vni)
+/* What tells one tunnel from the next, but its ends. */
+struct who {
+	enum tunnel_kind kind;
+	uint16_t port;
+	uint32_t vni;
+};
+
+static __rte_always_inline bool open_vxlan(
+	const struct packet *k, unsigned room, struct encap_inner *in, struct who *who)
 {
 	const uint8_t *h = k->ip + k->l4 * 4 + UDP_LEN;
 	unsigned len = udp_length(k, room, VXLAN_LEN);
 
 	if (!len || !(h[0] & VXLAN_VNI_VALID)) /* RFC 7348 5: the I flag */
 		return false;
-	*vni = flow_be32(h + 4) >> 8;
+	who->vni = flow_be32(h + 4) >> 8;
 	in->at = (uint16_t)(k->l4 * 4 + UDP_LEN + VXLAN_LEN);
 	in->len = (uint16_t)(len - UDP_LEN - VXLAN_LEN);
 	return true;
@@ -80,8 +90,8 @@ static bool geneve_options(const uint8_t *o, unsigned len, struct encap_inner *i
 	return true;
 }
 
-static bool open_geneve(
-	const struct packet *k, unsigned room, struct encap_inner *in, uint32_t *vni)
+static __rte_noinline bool open_geneve(
+	const struct packet *k, unsigned room, struct encap_inner *in, struct who *who)
 {
 	const uint8_t *h = k->ip + k->l4 * 4 + UDP_LEN;
 	unsigned len = udp_length(k, room, GENEVE_LEN), options;
@@ -96,13 +106,14 @@ static bool open_geneve(
 		return false;
 	}
 	in->type = flow_be16(h + 2);
-	*vni = flow_be32(h + 4) >> 8;
+	who->vni = flow_be32(h + 4) >> 8;
 	in->at = (uint16_t)(k->l4 * 4 + UDP_LEN + GENEVE_LEN + options);
 	in->len = (uint16_t)(len - UDP_LEN - GENEVE_LEN - options);
 	return true;
 }
 
-static bool open_gre(const struct packet *k, unsigned room, struct encap_inner *in, uint32_t *key)
+static __rte_always_inline bool open_gre(
+	const struct packet *k, unsigned room, struct encap_inner *in, struct who *who)
 {
 	const uint8_t *h = k->ip + k->l4 * 4;
 	unsigned flags, size = GRE_LEN;
@@ -111,79 +122,81 @@ static bool open_gre(const struct packet *k, unsigned room, struct encap_inner *
 		return false;
 	flags = flow_be16(h);
 	in->type = flow_be16(h + 2);
-	if (flags & GRE_REFUSED)
-		return false;
-	size += (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0);
-	if (room < size || ((flags & GRE_CHECKSUM) && rte_raw_cksum(h, room) != 0xffff))
-		return false;
-	*key = flags & GRE_KEY ? flow_be32(h + size - 4) : 0;
+	who->kind = TUNNEL_GRE;
+	if (unlikely(flags & ~GRE_IGNORED)) {
+		if (flags & GRE_REFUSED)
+			return false;
+		size += (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0);
+		if (room < size || ((flags & GRE_CHECKSUM) && rte_raw_cksum(h, room) != 0xffff))
+			return false;
+		if (flags & GRE_KEY) {
+			who->kind = TUNNEL_GRE_KEY;
+			who->vni = flow_be32(h + size - 4);
+		}
+	}
 	in->at = (uint16_t)(k->l4 * 4 + size);
 	in->len = (uint16_t)(room - size);
+	return in->type == RTE_ETHER_TYPE_IPV4 || in->type == RTE_ETHER_TYPE_IPV6;
+}
+
+static __rte_always_inline bool open_udp(const struct snapshot *s, const struct packet *k,
+	unsigned room, struct encap_inner *in, struct who *who)
+{
+	who->port = flow_be16(k->ip + k->l4 * 4 + 2);
+	who->kind = tunnel_port(s, who->port);
+	return likely(who->kind == TUNNEL_VXLAN) ? open_vxlan(k, room, in, who)
+						 : open_geneve(k, room, in, who);
+}
+
+/* Of GENEVE: IP where the link has IP inside, frames where it has frames. */
+static bool geneve_type(const struct link *l, struct encap_inner *in)
+{
+	if (l->plain)
+		return in->type == RTE_ETHER_TYPE_IPV4 || in->type == RTE_ETHER_TYPE_IPV6;
+	if (in->type != RTE_ETHER_TYPE_TEB)
+		return false;
+	in->type = 0;
 	return true;
 }
 
-static const struct link *find(const struct snapshot *s, const struct packet *k,
-	enum tunnel_kind kind, uint32_t vni, uint16_t port)
+/* af: constant where this is inlined. */
+static __rte_always_inline bool open_as(
+	const struct snapshot *s, const struct packet *k, struct encap_inner *in, uint8_t af)
 {
-	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8);
-	const struct link *under = snapshot_link_at(s, k->in);
-	struct tunnel_key key = tunnel_key(
-		k->af, kind, remote + ip_size(k->af), remote, vni, under->conf.vrf, port);
-	unsigned at = tunnel_find(s, &key, k->af)->at;
+	const uint8_t *remote = k->ip + (af == AF_INET ? 12 : 8);
+	const struct link *under = snapshot_link_at(s, k->in), *l;
+	unsigned room = k->len - k->l4 * 4u, at;
+	struct who who = { .kind = TUNNEL_IPIP };
 
-	return at ? &s->links[at - 1] : NULL;
-}
-
-static bool is_ip(uint16_t type)
-{
-	return type == RTE_ETHER_TYPE_IPV4 || type == RTE_ETHER_TYPE_IPV6;
-}
-
-static const struct link *open_udp(
-	const struct snapshot *s, const struct packet *k, unsigned room, struct encap_inner *in)
-{
-	uint16_t port = flow_be16(k->ip + k->l4 * 4 + 2);
-	const struct link *l;
-	uint32_t vni;
-
-	if (tunnel_port(s, port) == TUNNEL_VXLAN)
-		return open_vxlan(k, room, in, &vni) ? find(s, k, TUNNEL_VXLAN, vni, port) : NULL;
-	if (!open_geneve(k, room, in, &vni))
-		return NULL;
-	l = find(s, k, TUNNEL_GENEVE, vni, port);
-	if (!l || (l->plain ? !is_ip(in->type) : in->type != RTE_ETHER_TYPE_TEB))
-		return NULL;
-	if (!l->plain)
-		in->type = 0;
+	in->bad = DP_DROP_tun_bad;
+	in->type = 0;
+	if (k->proto == IPPROTO_UDP) {
+		if (!open_udp(s, k, room, in, &who))
+			return false;
+	} else if (k->proto == PROTO_GRE) {
+		if (!open_gre(k, room, in, &who))
+			return false;
+	} else {
+		in->type = k->proto == PROTO_IPIP ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6;
+		in->at = (uint16_t)(k->l4 * 4);
+		in->len = (uint16_t)room;
+	}
+	const struct tunnel_key key = tunnel_key(
+		af, who.kind, remote + ip_size(af), remote, who.vni, under->conf.vrf, who.port);
+	if (!tunnel_same(&in->key, &key, af)) {
+		at = tunnel_find(s, &key, af)->at;
+		in->link = at ? &s->links[at - 1] : NULL;
+		in->key = key;
+	}
+	l = in->link;
+	if (unlikely(who.kind == TUNNEL_GENEVE) && l && !geneve_type(l, in))
+		return false;
 	return l;
 }
 
-static const struct link *open_ip(
-	const struct snapshot *s, const struct packet *k, unsigned room, struct encap_inner *in)
+bool encap_open(const struct snapshot *s, const struct packet *k, struct encap_inner *in)
 {
-	uint32_t key;
-
-	if (k->proto == PROTO_GRE) {
-		if (!open_gre(k, room, in, &key) || !is_ip(in->type))
-			return NULL;
-		bool keyed = k->ip[k->l4 * 4] & GRE_KEY >> 8;
-		return find(s, k, keyed ? TUNNEL_GRE_KEY : TUNNEL_GRE, key, 0);
-	}
-	in->type = k->proto == PROTO_IPIP ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6;
-	in->at = (uint16_t)(k->l4 * 4);
-	in->len = (uint16_t)room;
-	return find(s, k, TUNNEL_IPIP, 0, 0);
-}
-
-bool encap_open(const struct snapshot *s, const struct packet *k, struct encap_inner *ret_inner)
-{
-	unsigned room = k->len - k->l4 * 4u;
-
-	ret_inner->bad = DP_DROP_tun_bad;
-	ret_inner->type = 0;
-	ret_inner->link = k->proto == IPPROTO_UDP ? open_udp(s, k, room, ret_inner)
-						  : open_ip(s, k, room, ret_inner);
-	return ret_inner->link;
+	return likely(k->af == AF_INET) ? open_as(s, k, in, AF_INET) : open_as(s, k, in, AF_INET6);
 }
 
 /* ---- what a link sends ---- */
@@ -317,8 +330,10 @@ void encap_build(struct link *l)
 		e->fill |= FILL_PROTO;
 	e->mss4 = t->mss4;
 	e->mss6 = t->mss6;
-	e->straight = !(t->mss4 | t->mss6) && e->fill == (FILL_UDP | FILL_FLOW | FILL_TYPE) &&
-		      e->type_back == 2;
+	if (e->type_back == 2 && e->fill == (FILL_UDP | FILL_FLOW | FILL_TYPE))
+		e->straight = STRAIGHT_UDP;
+	else if (e->type_back == 2 && (e->fill & ~FILL_FLOW) == FILL_TYPE)
+		e->straight = STRAIGHT_GRE;
 	l->tun_len = (uint8_t)n;
 }
 

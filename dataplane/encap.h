@@ -30,13 +30,15 @@ static inline void encap_be16(uint8_t *p, unsigned x)
 /* ---- what a packet brought ---- */
 struct encap_inner {
 	const struct link *link;
-	uint16_t at, len; /* of what is inside, from the outer IP header */
-	uint16_t type;	  /* its EtherType; 0 = a frame */
-	enum dp_drop bad; /* when there is none */
+	uint16_t at, len;      /* of what is inside, from the outer IP header */
+	uint16_t type;	       /* its EtherType; 0 = a frame */
+	enum dp_drop bad;      /* when there is none */
+	struct tunnel_key key; /* what link was found by: the next packet's is often the same */
 };
 
-/* k is an outer packet that ends here: proto and l4 are set. False: none of ours, or malformed. */
-bool encap_open(const struct snapshot *s, const struct packet *k, struct encap_inner *ret_inner);
+/* k is an outer packet that ends here: proto and l4 are set. False: none of ours, or malformed. in:
+ * zero before the first packet of a vector. */
+bool encap_open(const struct snapshot *s, const struct packet *k, struct encap_inner *in);
 
 /* ---- what a link sends ---- */
 bool encap_valid(const struct dp_link *l);

@@ -15,7 +15,6 @@
 #define TCP_MIN	    20
 #define TCP_FLAGS   13
 #define TCP_CSUM    16
-#define TCP_SYN	    0x02
 #define OPT_END	    0
 #define OPT_NOP	    1
 #define OPT_MSS	    2
@@ -55,7 +54,7 @@ void mss_lower(uint8_t *ip, unsigned len, uint8_t af, uint16_t most)
 	unsigned off = find_tcp(ip, len, af), size, head;
 	uint8_t *tcp = ip + off;
 
-	if (!off || off + TCP_MIN > len || !(tcp[TCP_FLAGS] & TCP_SYN))
+	if (!off || off + TCP_MIN > len || !(tcp[TCP_FLAGS] & MSS_SYN))
 		return;
 	head = (tcp[12] >> 4) * 4u;
 	if (head < TCP_MIN || off + head > len)

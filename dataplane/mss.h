@@ -8,13 +8,20 @@
 /* The len bytes of an IP packet at ip, whose header has been checked; may write to them. */
 void mss_lower(uint8_t *ip, unsigned len, uint8_t af, uint16_t most);
 
-/* Could it be TCP? Almost all that is not costs no more than this. */
+#define MSS_SYN 0x02
+
+/* Could it be a SYN? Almost all that is none costs no more than this. */
 static inline void mss_clamp(uint8_t *ip, unsigned len, uint8_t af, uint16_t most)
 {
 	uint8_t proto = af == AF_INET ? ip[9] : ip[6];
+	unsigned head = af == AF_INET ? 20 : 40;
 
-	if (most && (proto == IPPROTO_TCP || (af == AF_INET6 && proto != IPPROTO_UDP)))
-		mss_lower(ip, len, af, most);
+	if (!most || proto == IPPROTO_UDP || (af == AF_INET && proto != IPPROTO_TCP))
+		return;
+	if (proto == IPPROTO_TCP && (af == AF_INET6 || ip[0] == 0x45) &&
+		(len < head + 20 || !(ip[head + 13] & MSS_SYN)))
+		return;
+	mss_lower(ip, len, af, most);
 }
 
 #endif

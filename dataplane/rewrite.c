@@ -15,6 +15,7 @@
 #include "esp.h"
 #include "flow.h"
 #include "icmp.h"
+#include "mss.h"
 #include "parse.h"
 #include "pmtu.h"
 #include "rewrite.h"
@@ -82,9 +83,12 @@ static __rte_always_inline void fill_outer(
 
 	if (unlikely(!a->encap.straight))
 		return encap_fill(&a->encap, outer, total, ip, af, hash, a->outer_sum);
+	mss_clamp(ip, len, af, af == AF_INET ? a->encap.mss4 : a->encap.mss6);
 	put_type(ip, af);
 	encap_fill_ip(outer, a->encap.af, total, encap_outer_tos(&a->encap, encap_tos(ip, af)),
 		hash, a->outer_sum);
+	if (a->encap.straight == STRAIGHT_GRE)
+		return;
 	outer += a->encap.af == AF_INET ? IP4_MIN : IP6_LEN;
 	encap_fill_udp(outer, (unsigned)(ip + len - outer), hash);
 }
@@ -98,6 +102,8 @@ static __rte_always_inline bool push_tunnel(struct rte_mbuf *m, uint8_t *ip, uns
 
 	if (likely(n <= HEADER_MAX / 2 && off >= HEADER_MAX / 2))
 		memcpy(ip - HEADER_MAX / 2, end - HEADER_MAX / 2, HEADER_MAX / 2);
+	else if (n <= HEADER_MAX * 3 / 4 && off >= HEADER_MAX * 3 / 4)
+		memcpy(ip - HEADER_MAX * 3 / 4, end - HEADER_MAX * 3 / 4, HEADER_MAX * 3 / 4);
 	else if (off >= n)
 		memcpy(ip - n, end - n, n);
 	else

@@ -189,7 +189,7 @@ static void claim_ends(struct snapshot *s, const struct link *l, uint8_t proto, 
 
 	claim_key(s, l, &end, false);
 	claim_key(s, l, &pair, false);
-	s->protos[proto / 64] |= UINT64_C(1) << (proto % 64);
+	s->protos[proto] = true;
 }
 
 /* A UDP port is one kind's, whatever the addresses. */

@@ -19,7 +19,7 @@ struct port_match {
 	struct tag_slot tag[2][VLAN_IDS]; /* outer TPID 0x8100, 0x88a8 */
 };
 
-/* IPv4: local and remote in the first word, then zeros; IPv6: two words each. The last: VNI
+/* IPv4: remote and local in the first word, then zeros; IPv6: two words each. The last: VNI
  * or key, family, kind, VRF, UDP port. */
 struct tunnel_key {
 	uint64_t word[5];
@@ -54,26 +54,26 @@ struct snapshot {
 	unsigned n_inner;
 	struct tunnel_slot *tunnels; /* open addressing; tunnel_mask + 1 slots, at most half used */
 	unsigned tunnel_mask;
-	uint64_t protos[256 / 64]; /* IP protocols that tunnels come in */
-	uint8_t udp_kind[65536];   /* by UDP port: enum tunnel_kind, 0 = nobody's */
+	bool protos[256];	 /* IP protocols that tunnels come in */
+	uint8_t udp_kind[65536]; /* by UDP port: enum tunnel_kind, 0 = nobody's */
 };
 
 _Static_assert(DP_VRFS_MAX <= 256, "a VRF is eight bits of a key");
 
-static inline struct tunnel_key tunnel_key(uint8_t af, enum tunnel_kind kind, const uint8_t *local,
-	const uint8_t *remote, uint32_t vni, uint16_t vrf, uint16_t udp_port)
+static __rte_always_inline struct tunnel_key tunnel_key(uint8_t af, enum tunnel_kind kind,
+	const uint8_t *local, const uint8_t *remote, uint32_t vni, uint16_t vrf, uint16_t udp_port)
 {
 	uint64_t last = (uint64_t)vni << 32 | (uint64_t)kind << 24 | (uint64_t)vrf << 16 | udp_port;
 
 	if (af == AF_INET)
 		return (struct tunnel_key){
-			{ (uint64_t)flow_be32(local) << 32 | flow_be32(remote), [4] = last }
+			{ (uint64_t)flow_be32(remote) << 32 | flow_be32(local), [4] = last }
 		};
 	return (struct tunnel_key){ { flow_be64(local), flow_be64(local + 8), flow_be64(remote),
 		flow_be64(remote + 8), last | UINT64_C(1) << 31 } };
 }
 
-static inline unsigned tunnel_hash(const struct tunnel_key *k, uint8_t af)
+static __rte_always_inline unsigned tunnel_hash(const struct tunnel_key *k, uint8_t af)
 {
 	uint64_t h = flow_step(flow_step(FLOW_K2, k->word[4]), k->word[0]);
 
@@ -82,7 +82,8 @@ static inline unsigned tunnel_hash(const struct tunnel_key *k, uint8_t af)
 	return flow_end(h);
 }
 
-static inline bool tunnel_same(const struct tunnel_key *a, const struct tunnel_key *b, uint8_t af)
+static __rte_always_inline bool tunnel_same(
+	const struct tunnel_key *a, const struct tunnel_key *b, uint8_t af)
 {
 	return a->word[0] == b->word[0] && a->word[4] == b->word[4] &&
 	       (af == AF_INET || (a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
@@ -91,7 +92,7 @@ static inline bool tunnel_same(const struct tunnel_key *a, const struct tunnel_k
 
 /* The slot that holds key, or the free one where it would go: the table is there and never more
  * than half full. */
-static inline struct tunnel_slot *tunnel_find(
+static __rte_always_inline struct tunnel_slot *tunnel_find(
 	const struct snapshot *s, const struct tunnel_key *key, uint8_t af)
 {
 	unsigned i = tunnel_hash(key, af) & s->tunnel_mask;
@@ -108,7 +109,7 @@ static inline enum tunnel_kind tunnel_port(const struct snapshot *s, uint16_t po
 
 static inline bool tunnel_proto(const struct snapshot *s, uint8_t proto)
 {
-	return s->protos[proto / 64] >> (proto % 64) & 1;
+	return s->protos[proto];
 }
 
 /* Is (vrf, local, proto, udp_port) an end of any tunnel? With remote, whatever the port: is (vrf,

@@ -32,13 +32,15 @@ enum {
 	FILL_COPY = 64,
 };
 
+enum { STRAIGHT_UDP = 1, STRAIGHT_GRE };
+
 struct encap {
 	uint8_t af;
 	uint8_t fill;
 	uint8_t type_back;	   /* FILL_TYPE: so many bytes before the inner IP header */
 	uint8_t tos_mask, tos_set; /* outer traffic class: (inner & mask) | set */
-	bool straight;		   /* only what rewrite.c fills in by itself */
-	uint16_t mss4, mss6;	   /* TCP's MSS inside at most; 0 = left alone */
+	uint8_t straight;    /* only what rewrite.c fills in by itself: as if UDP, as if GRE */
+	uint16_t mss4, mss6; /* TCP's MSS inside at most; 0 = left alone */
 };
 
 /* ---- [published] snapshot: links and how packets find them (snapshot.c) ---- */

@@ -24,6 +24,8 @@ import tempfile
 import router
 from router import Skip, check, test
 from flows import World, plain, tunnelled
+from scapy.all import IP
+from tunnels import Tunnel, underlay
 from world import ADJ_PEER
 
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instructions")
@@ -63,7 +65,27 @@ def prepare(world):
     group = [plain(world, "a", "b", 4, i, f"10.70.{i}.9") for i in range(256)]
     kinds = (flows4, flows6, vlan, vxlan)
     return {"ip4": flows4, "ip6": flows6, "vlan": vlan, "vxlan": vxlan, "group": group,
-            "mixed": [kinds[i % 4][i // 4] for i in range(256)]}
+            "mixed": [kinds[i % 4][i // 4] for i in range(256)]} | tunnels(world)
+
+
+def tunnels(world):
+    """GRE and IP in IP over IPv4, IPv4 inside, each way alone: what is routed into them, what comes out."""
+    made, cmds, rows = [], [], {}
+    for i, kind in enumerate(("gre", "ipip")):
+        t = Tunnel(world, kind, False, {"remote": f"198.51.100.{80 + i}"})
+        made.append(t)
+        cmds += [{"cmd": "adj_set", "adj": 80 + i, "kind": "forward", "link": t.id, "nexthop": "10.66.0.2"},
+                 {"cmd": "group_set", "group": 80 + i, "legs": [{"adj": 80 + i, "key": 80 + i, "weight": 1, "tier": 0, "alive": True}]},
+                 {"cmd": "fib_set", "vrf": 0, "prefix": f"10.{66 + i}.0.0/16", "group": 80 + i}]
+    underlay(world, 1600, [t.link for t in made])
+    world.run("batch", cmds=cmds)
+    for i, t in enumerate(made):
+        rows[f"{t.kind}-out"] = [plain(world, "a", "b", 4, n, f"10.{66 + i}.1.{n % 250}") for n in range(256)]
+        flows = [plain(world, "b", "a", 4, n) for n in range(256)]
+        for f in flows:
+            f.frame, f.port = bytes(t.outer(IP(f.frame[14:]), src=t.link["remote"])), 2
+        rows[f"{t.kind}-in"] = flows
+    return rows
 
 
 ROWS = {
@@ -73,6 +95,10 @@ ROWS = {
     "vxlan": "VXLAN over IPv4 in, IPv4 routed, VXLAN over IPv6 out",
     "group": "IPv4 through a group of four legs",
     "mixed": "ip4, ip6, vlan and vxlan in each vector",
+    "gre-out": "IPv4 routed into GRE over IPv4",
+    "gre-in": "out of GRE over IPv4, IPv4 routed",
+    "ipip-out": "IPv4 routed into IP in IP over IPv4",
+    "ipip-in": "out of IP in IP over IPv4, IPv4 routed",
 }
 
 
