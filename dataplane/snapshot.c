@@ -216,7 +216,7 @@ static int claim_esp(struct snapshot *s, const struct link *l)
 	if (s->udp_kind[ESP_PORT] && s->udp_kind[ESP_PORT] != TUNNEL_ESP)
 		return -EINVAL;
 	s->udp_kind[ESP_PORT] = TUNNEL_ESP;
-	s->protos[IPPROTO_UDP / 64] |= UINT64_C(1) << (IPPROTO_UDP % 64);
+	s->protos[IPPROTO_UDP] = true;
 	claim_key(s, l, &end, false);
 	claim_ends(s, l, PROTO_ESP, 0);
 	return 0;
