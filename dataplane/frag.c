@@ -119,7 +119,7 @@ void frag_esp(struct worker *w, const struct packet *k, uint16_t link, unsigned 
 void frag_send(struct worker *w, const struct packet *k, const struct adj *a)
 {
 	if (a->esp)
-		return frag_esp(w, k, a->link, a->mtu);
+		return frag_esp(w, k, a->link, pmtu_adj(a));
 
 	struct rte_mbuf *pieces[FRAGS_MAX];
 	uint32_t hash = a->outer_ip_off ? flow_hash(k->ip, k->len, AF_INET) : 0;

@@ -12,6 +12,7 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 #include "encap.h"
+#include "esp.h"
 #include "event.h"
 #include "pmtu.h"
 #include "route.h"
@@ -46,15 +47,33 @@ static unsigned overhead(const struct link *l)
 	return l->tun_len + l->l2_len;
 }
 
+/* The largest inner packet whose outer one has so many bytes; 0: none. ESP adds what its SA says.
+ */
+static unsigned carried(const struct link *l, unsigned outer)
+{
+	const struct sa *sa = l->conf.encap == DP_ENCAP_ESP ? sa_outbound(l->id) : NULL;
+	unsigned more = overhead(l);
+
+	if (l->conf.encap != DP_ENCAP_ESP)
+		return outer > more ? outer - more : 0;
+	if (!sa)
+		return 0;
+	more += ESP_LEN + (sa->udp_local ? ESP_UDP_LEN : 0) + sa->crypto.iv_len +
+		sa->crypto.icv_len;
+	if (outer <= more + sa->crypto.block + 2u)
+		return 0;
+	return ((outer - more) & ~(sa->crypto.block - 1u)) - 2;
+}
+
 /* Without what was said: the link's own MTU and what its first hop takes. 0: unresolved. */
 static unsigned known_mtu(const struct link *l)
 {
 	const struct adj *u =
 		atomic_load_explicit(&adj_table[l->conf.tunnel.underlay_adj], memory_order_acquire);
 
-	if (!u || u->kind != DP_ADJ_FORWARD || u->mtu <= overhead(l))
+	if (!u || u->kind != DP_ADJ_FORWARD)
 		return 0;
-	return RTE_MIN(l->conf.mtu, u->mtu - overhead(l));
+	return RTE_MIN((unsigned)l->conf.mtu, carried(l, u->mtu));
 }
 
 uint16_t dp_tunnel_mtu(uint16_t link)
@@ -95,6 +114,20 @@ static bool quote_read(const uint8_t *q, unsigned len, uint8_t af, struct quote 
 	return true;
 }
 
+/* By the SA that is in use: what quotes the one before comes too late to matter. */
+static bool esp_matches(const struct link *l, const struct quote *q)
+{
+	const struct sa *sa = sa_outbound(l->id);
+
+	if (!sa)
+		return false;
+	if (!sa->udp_local)
+		return q->proto == PROTO_ESP && !memcmp(q->l4, &sa->spi, 4);
+	return q->proto == IPPROTO_UDP && flow_be16(q->l4) == sa->udp_local &&
+	       flow_be16(q->l4 + 2) == sa->udp_remote &&
+	       (q->room < ESP_UDP_LEN + 4 || !memcmp(q->l4 + ESP_UDP_LEN, &sa->spi, 4));
+}
+
 /* Does the header behind the quoted IP header look like this link's, as far as it is there? */
 static bool header_matches(const struct link *l, const struct quote *q)
 {
@@ -115,6 +148,8 @@ static bool header_matches(const struct link *l, const struct quote *q)
 	case DP_ENCAP_IPIP:
 		return (q->proto == PROTO_IPIP && q->l4[0] >> 4 == 4) ||
 		       (q->proto == PROTO_IP6 && q->l4[0] >> 4 == 6);
+	case DP_ENCAP_ESP:
+		return esp_matches(l, q);
 	default:
 		return false;
 	}
@@ -141,11 +176,10 @@ static void tell(uint16_t link)
 static void lower(struct worker *w, const struct link *l, unsigned outer)
 {
 	uint64_t was = atomic_load(&pmtu_said[l->id]), until = now_ms(worker_now(w)) + KEPT_MS;
-	unsigned inner, limit;
+	unsigned inner = carried(l, outer), limit;
 
-	if (outer <= overhead(l))
+	if (!inner)
 		return;
-	inner = outer - overhead(l);
 	do {
 		limit = RTE_MIN(known_mtu(l), (unsigned)(uint16_t)(was - 1));
 		if (inner > limit)
@@ -154,6 +188,15 @@ static void lower(struct worker *w, const struct link *l, unsigned outer)
 	atomic_store(&any, true);
 	if (inner < limit)
 		tell(l->id);
+}
+
+/* Between two ends of a tunnel of ours in this VRF? ESP's pair is known without its UDP. */
+static bool between_ends(const struct worker *w, const struct link *l, const struct quote *q)
+{
+	bool natt = q->proto == IPPROTO_UDP && flow_be16(q->l4) == ESP_PORT;
+
+	return snapshot_is_endpoint(
+		w->snap, l->conf.vrf, q->af, q->src, q->dst, natt ? PROTO_ESP : q->proto, 0);
 }
 
 void pmtu_hear(struct worker *w, const struct packet *k, const struct link *l, unsigned off)
@@ -172,7 +215,7 @@ void pmtu_hear(struct worker *w, const struct packet *k, const struct link *l, u
 	mtu = v4 ? flow_be16(icmp + 6) : RTE_MIN(flow_be32(icmp + 4), (uint32_t)UINT16_MAX);
 	if (mtu < (v4 ? LEAST4 : LEAST6) ||
 		!quote_read(icmp + ICMP_HEAD, len - ICMP_HEAD, k->af, &q) || q.total <= mtu ||
-		!snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, q.src, q.dst, q.proto, 0))
+		!between_ends(w, l, &q))
 		return;
 	if (!budget_take(&budget[w->index].tokens, &budget[w->index].stamp, worker_now(w), cost,
 		    cost * HEAR_PPS))

@@ -2,6 +2,7 @@
 RFC 6040, 2983, 2003, 4213, 1191, 8201, 4459."""
 from scapy.all import IP, TCP, UDP, ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrDestOpt, ICMP, Raw, PadN
 
+from esp_peer import esp
 from judge import checksum
 from tunnels import packets, tunnel, underlay
 from world import equal, tx
@@ -286,6 +287,29 @@ def row_pmtu(world):
                 equal((answer["drops"], len(answer["tx"])), ({}, 1), "it fits")
                 answer = world.send("a", world.eth("a", 0x0800) / big(mtu + 1))
                 equal((answer["drops"], len(answer["tx"])), ({}, 2), "cut to what fits")
+
+
+def row_pmtu_esp(world):
+    """The same of ESP, plain and in UDP: by SPI, and less what its cipher adds."""
+    for natt in (False, True):
+        for v6 in OUTER:
+            with esp(world, natt=natt, v6=v6) as e:
+                t = e.t
+                quote = outer_of(world)
+                at = (40 if v6 else 20) + (8 if natt else 0)
+                wrong = bytearray(quote)
+                wrong[at] ^= 1
+                equal((heard(world, t, too_big(world, t, bytes(wrong), 1340)), mtu_of(world, t)), ([], 1400), "another SPI")
+                equal(heard(world, t, too_big(world, t, quote, 1340)), [{"kind": "mtu", "link": t.id}], "news")
+                room = 1340 - at - 8 - 8 - 16  # SPI and number, IV, ICV
+                mtu = room // 4 * 4 - 2
+                equal(mtu_of(world, t), mtu, "dp_tunnel_mtu")
+                (_, data), = tx(world.send("a", world.eth("a", 0x0800) / big(mtu + 1, flags="DF")))
+                equal(int.from_bytes(data[40:42], "big"), mtu, "told")
+                (_, data), = tx(world.send("a", world.eth("a", 0x0800) / big(mtu, flags="DF")))
+                equal(len(data) - 14 <= 1340 and len(data) - 14 > 1336, True, "it fits, and no more would")
+                answer = world.send("a", world.eth("a", 0x0800) / big(mtu + 1))
+                equal((answer["drops"], [len(d) - 14 <= 1340 for _, d in tx(answer)]), ({}, [True, True]), "cut to what fits")
 
 
 def row_pmtu_forged(world):
