@@ -6,7 +6,7 @@ DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-rout
 	strongswan-charon strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
-# A Linux guest and a second reader of packets, for T=providers and T=tunnels only: they are big.
+# A Linux guest and a second reader of packets, for the lab, T=providers and T=tunnels only: they are big.
 GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark
 
 CC      ?= gcc
@@ -149,6 +149,7 @@ proof: deps
 	tests/proof $(or $(T),mutants)
 
 lab: deps
+	tools/deps $(GUEST_DEPS)
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	tools/lab/lab run
 lab-down:

@@ -38,6 +38,7 @@ class Settings:
         self.mtu = {}           # link name -> IP MTU
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
+        self.clouds = []        # more clouds, as text
         self.probed = True      # a host of cloud-d, over both of its links
         self.announce_d = ["10.60.0.0/16", "10.70.0.0/16", "2001:db8:60::/48", "2001:db8:70::/48"]
         self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure"), ("media", "gcp"), ("media", "azure")]
@@ -91,7 +92,7 @@ clouds = {{
   gcp   = {{ provider = "gcp"; centre = "CC-102";   region = "asia-southeast2"; prefixes = [ "10.60.0.0/14", "2001:db8:60::/44" ]; }};
   azure = {{ provider = "azure"; centre = "CC-103"; region = "southeastasia"; prefixes = [ "10.70.0.0/16", "2001:db8:70::/48" ]; }};
   media = {{ provider = "aws"; centre = "CC-104"; region = "ap-southeast-1"; prefixes = [ "10.80.0.0/16", "2001:db8:80::/48" ]; }};
-}};
+{"".join(self.clouds)}}};
 reach = {{ {self.reaches()} }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16", "2001:db8:40::/48" ]; noc = "LL-0417"; centre = "CC-105"; }}; }};
 circuits = {{

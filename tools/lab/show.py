@@ -5,6 +5,8 @@ import time
 
 import bird
 import core
+import edge
+import guest
 import measure
 import peers
 import topo
@@ -49,7 +51,7 @@ def run(lab):
     lab.converge()
     print(f"- every path is known after {time.monotonic() - begin:.1f} s")
     for step in (show_state, all_paths, bank_alone, ecmp_both, reload_under_traffic, silent_failure, fibre_cut,
-                 primary_to_backup, bgp_killed, grey_failure, prefix_flood, kill_and_restart):
+                 primary_to_backup, bgp_killed, grey_failure, prefix_flood, gre, kill_and_restart):
         step(lab, table)
     title("what was tried")
     table.print()
@@ -308,6 +310,31 @@ def bgp_killed(lab, table):
     results, took = streams(lab.world, [(B, D, 4), (B, D, 6), (B, C, 4)], during)
     print(f"  on the backup after {took * 1e3:.0f} ms")
     rows(table, "BGP killed", results, 0, lossless=True)
+
+
+def gre(lab, table):
+    title("one more cloud without a restart: GRE as AWS's Transit Gateway Connect has it, to a virtual machine")
+    try:
+        vm = edge.start(lab.world, lab.gateway.build, peers.GATEWAY_AS)
+    except guest.Missing as e:
+        print(f"  not tried: {e}")
+        return
+    begin = time.monotonic()
+    edge.join(lab)
+    print(f"  four BGP sessions in one tunnel, {time.monotonic() - begin:.1f} s after the reload began")
+    ctl(lab, "link", "show", "tgw-gre")
+    ctl(lab, "route", "get", edge.HOST[4], "vrf", "prod")
+    for family in (4, 6):
+        out = lab.world.run("cloud-a", "ping", "-n", "-c", "5", "-i", "0.05", "-W", "2", "-I", A.addr[family], "-s", "1400" if family == 4 else "1300",
+                            edge.HOST[family], check=False).stdout
+        got = out.count(" bytes from ")
+        table.row("aws -> edge", f"IPv{family}", "ping", got == 5, f"{got}/5 through GRE, BGP inside", f"{5 - got}")
+    before = edge.sessions(lab)
+    vm.run("birdc -s /tmp/bird0.ctl disable all")
+    wait_for("one of the two routers is gone", 20, lambda: len(edge.sessions(lab)) == 2)
+    out = lab.world.run("cloud-a", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "2", "-I", A.addr[4], edge.HOST[4], check=False).stdout
+    table.row("aws -> edge", "both", "one of two sessions", len(before) == 4 and out.count(" bytes from ") == 3, "the other one carries on")
+    vm.run("birdc -s /tmp/bird0.ctl enable all")
 
 
 def routes(lab):

@@ -1,4 +1,4 @@
-"""A Linux guest whose virtio NICs are TAPs in a namespace: Debian's cloud kernel, busybox, and ip as ip2.
+"""A Linux guest whose virtio NICs are TAPs in a namespace: Debian's cloud kernel, busybox, ip as ip2, BIRD.
 
 Kernel and initrd are made once, in BUILD/guest. The guest runs commands given over its serial line. TCG: up in
 a few seconds everywhere, while nested KVM dies on a machine whose host hides a register."""
@@ -52,13 +52,16 @@ def kernel(folder):
     return os.path.basename(glob.glob(f"{folder}/k/boot/vmlinuz-*")[0])[len("vmlinuz-"):]
 
 
-def iproute(root):
-    """The host's ip, which knows more kinds of links than busybox, and the libraries it needs."""
-    ip = shutil.which("ip")
-    shutil.copy(ip, f"{root}/bin/ip2")
-    for path in re.findall(r"(/\S+) \(0x", sh("ldd", ip)):
-        os.makedirs(root + os.path.dirname(path), exist_ok=True)
-        shutil.copy(path, root + path)
+def programs(root):
+    """The host's ip as ip2, which knows more kinds of links than busybox, BIRD where there is one, and their libraries."""
+    for program, name in (("ip", "ip2"), ("bird", "bird"), ("birdc", "birdc")):
+        path = shutil.which(program)
+        if not path:
+            continue
+        shutil.copy(path, f"{root}/bin/{name}")
+        for library in re.findall(r"(/\S+) \(0x", sh("ldd", path)):
+            os.makedirs(root + os.path.dirname(library), exist_ok=True)
+            shutil.copy(library, root + library)
 
 
 def initrd(folder, release):
@@ -77,7 +80,7 @@ def initrd(folder, release):
     with open(f"{root}/m/list", "w") as f:
         f.write("\n".join(lines) + "\n")
     shutil.copy("/bin/busybox", f"{root}/bin/busybox")
-    iproute(root)
+    programs(root)
     with open(f"{root}/init", "w") as f:
         f.write(INIT)
     os.chmod(f"{root}/init", 0o755)
@@ -101,7 +104,7 @@ def prepare(build):
 
 
 class Guest:
-    def __init__(self, world, build, taps):
+    def __init__(self, world, build, taps, ns="gw"):
         image, ram = prepare(build)
         argv = ["nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-smp", "1", "-display", "none",
                 "-monitor", "none", "-serial", "stdio", "-no-reboot", "-nodefaults", "-kernel", image, "-initrd", ram,
@@ -109,7 +112,7 @@ class Guest:
         for i, tap in enumerate(taps):
             argv += ["-netdev", f"tap,id=n{i},ifname={tap},script=no,downscript=no,vnet_hdr=off", "-device",
                      f"virtio-net-pci,netdev=n{i},mac=02:00:00:00:77:0{i},romfile=,speed=1000,duplex=full"]
-        self.process = world.spawn("qemu", "gw", argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = world.spawn("qemu", ns, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.text, self.serial = "", 0
 
     def until(self, pattern, seconds):
