@@ -22,7 +22,9 @@
 #include "keeper.h"
 #include "mirror.h"
 #include "probes.h"
+#include "sas.h"
 #include "vrrp.h"
+#include "xfrm_server.h"
 
 #define NOTIFY_RCVBUF (64u << 20) /* 161,000 route notifications */
 
@@ -381,6 +383,7 @@ static void remove_link(struct link *link)
 	if (link->ifindex > 0) /* its routes leave now, not with the last descriptor */
 		kernel_link_up(vrf, link->ifindex, false);
 	vrrp_gone(link);
+	sas_link_gone(link);
 	bring_gone(link);
 	bring_again(vrf);
 	plans[link->id] = (struct plan){ 0 };
@@ -417,6 +420,8 @@ static void finish(struct apply *a)
 	restart_check();
 	control.generation++;
 	control.reload_ops += a->diff.n;
+	sas_config_changed();
+	xfrm_server_config_changed();
 	mirror_config_changed();
 	probes_config_changed();
 	vrrp_follow_all();

@@ -27,7 +27,9 @@
 #include "notify.h"
 #include "privileges.h"
 #include "probes.h"
+#include "sas.h"
 #include "vrrp.h"
+#include "xfrm_server.h"
 
 #ifndef LINTAS_VERSION
 #define LINTAS_VERSION "0.1"
@@ -198,6 +200,9 @@ static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 		case DP_EV_PORT_UP:
 		case DP_EV_PORT_DOWN:
 			bring_carrier(event.port, event.kind == DP_EV_PORT_UP);
+			break;
+		case DP_EV_SA:
+			sas_event(event.session);
 			break;
 		case DP_EV_BFD:
 			bfd_sessions_event(event.session);
@@ -397,9 +402,13 @@ static int start(void)
 		part = "every link and VRF";
 	if (!rc && (rc = bfd_server_start()))
 		part = "events for BFD";
+	if (!rc && (rc = sas_start()))
+		part = "events for IPsec";
 	if (!rc &&
 		(rc = api_open(options.socket, config->defaults.readers, config->defaults.writers)))
 		part = "the CLI's socket";
+	if (!rc && (rc = xfrm_server_start(options.socket)))
+		part = "a socket for charon";
 	if (!rc && (rc = privileges_drop()))
 		part = "to give up privileges";
 	if (!rc && (rc = privileges_close()))
@@ -416,6 +425,8 @@ static void stop(void)
 	vrrp_end(); /* while frames still leave */
 	reload_stop();
 	bfd_server_stop();
+	xfrm_server_stop();
+	sas_stop();
 	frr_stop();
 	probes_stop();
 	heard_stop();

@@ -353,6 +353,12 @@ void mirror_carrier(struct link *link, bool up)
 	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 2);
 }
 
+void mirror_tunnels_changed(void)
+{
+	tunnels_stale = true;
+	mirror_settle(now_ns() + CONTROL_BUDGET_US * 1000 / 2);
+}
+
 void mirror_health(struct link *link, const char *what)
 {
 	struct iface *iface = iface_of_link(link);

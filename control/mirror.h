@@ -21,6 +21,8 @@ void mirror_close(void); /* the daemon's end: every VRF, at once */
  * those. */
 void mirror_config_changed(void);
 /* Port carrier as the fast path saw it: legs over the link die or revive at once. */
+/* What a tunnel leans on beside its underlay (an SA) has come or gone. */
+void mirror_tunnels_changed(void);
 void mirror_carrier(struct link *link, bool up);
 /* health.c heard something of it: legs over the link die, revive or change their tier at once. */
 void mirror_health(struct link *link, const char *what);

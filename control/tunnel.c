@@ -1,15 +1,17 @@
 /* Underlays: a tunnel link's packets leave by an adjacency toward its remote end. Here that end is
  * looked up in its underlay's VRF, like any destination, whenever routes, groups or neighbours
  * there changed: the best living leg toward it, its next hop kept resolved. The tunnel has carrier
- * exactly while that adjacency forwards. When the answer changes the tunnel's legs die or revive at
- * once, then the links are published again (control_publish, from the event loop, coalesced), and
- * the tunnel's own adjacencies are renewed, for their headers begin with the underlay's. The hop
- * the published snapshot names is kept until a newer snapshot is out. A tunnel that would run
- * through itself is unresolved. Control thread only. */
+ * exactly while that adjacency forwards, an IPsec link only if it also has keys (sas.h). When the
+ * answer changes the tunnel's legs die or revive at once, then the links are published again
+ * (control_publish, from the event loop, coalesced), and the tunnel's own adjacencies are renewed,
+ * for their headers begin with the underlay's. The hop the published snapshot names is kept until a
+ * newer snapshot is out. A tunnel that would run through itself is unresolved. Control thread only.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "mirror_state.h"
+#include "sas.h"
 
 #define NEST_MAX 4
 
@@ -172,25 +174,36 @@ static struct hop *choose(const struct tunnel *t)
 	return hop;
 }
 
+/* An IPsec link sends by a security association or not at all. */
+static bool has_keys(const struct link *link)
+{
+	return !link->cfg || link->cfg->encap != CFG_ENCAP_IPSEC || sas_link_ready(link);
+}
+
 static void resolve(struct tunnel *t)
 {
 	struct hop *hop = choose(t), *old = t->hop;
 	uint32_t adj = hop && hop->now.kind == DP_ADJ_FORWARD ? hop->adj : 0;
+	bool carrier = adj && has_keys(t->link);
 	struct iface *iface;
 
 	t->hop = hop;
 	hop_put(old, true);
-	if (adj == t->adj) {
+	if (adj == t->adj && carrier == t->link->carrier) {
 		if (t->renew && !unpublished) {
 			t->renew = false;
 			renew_hops(t);
 		}
 		return;
 	}
-	log_event(LOG_LVL_INFO, t->link->name, adj ? "underlay resolved" : "underlay lost");
+	if (adj != t->adj)
+		log_event(LOG_LVL_INFO, t->link->name, adj ? "underlay resolved" : "underlay lost");
+	else
+		log_event(LOG_LVL_INFO, t->link->name, "%s",
+			carrier ? "keys are there" : sas_link_why(t->link));
 	t->adj = adj;
 	t->renew = true;
-	t->link->carrier = adj;
+	t->link->carrier = carrier;
 	iface = iface_of_link(t->link);
 	if (iface)
 		legs_iface_dirty(iface);

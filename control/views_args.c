@@ -167,12 +167,19 @@ const char *view_link_name(uint16_t id)
 	return link ? link->name : "-";
 }
 
+static const char *tunnel_down(const struct link *link)
+{
+	if (!link->cfg || link->cfg->encap == CFG_ENCAP_ETHER)
+		return "no carrier";
+	return link->cfg->encap == CFG_ENCAP_IPSEC && mirror_underlay_adj(link) ? "no keys"
+										: "underlay down";
+}
+
 const char *view_link_down(const struct link *link)
 {
 	if (!link->up)
 		return "shut";
 	if (!link->carrier)
-		return link->cfg && link->cfg->encap != CFG_ENCAP_ETHER ? "underlay down"
-									: "no carrier";
+		return tunnel_down(link);
 	return NULL;
 }

@@ -169,9 +169,13 @@ static bool far_join(void)
 	setsockopt(vault, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	if (!say_head(vault, XFRM_WIRE_VAULT, XFRM_WIRE_VERSION))
 		return false;
-	for (const struct kept *k = kept; k; k = k->next)
+	for (const struct kept *k = kept, *next; k; k = next) {
+		next = k->next; /* lintasd drops nothing that it has not been told yet */
 		if (send(vault, k->bytes, k->len, MSG_NOSIGNAL) < 0)
 			return false;
+		while ((n = recv(vault, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+			keep(buf, (size_t)n);
+	}
 	if (!say_head(vault, XFRM_WIRE_DONE, 0))
 		return false;
 	while ((n = recv(vault, buf, sizeof(buf), 0)) >= (ssize_t)sizeof(*h) &&
