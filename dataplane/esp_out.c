@@ -16,10 +16,11 @@
 #include "flow.h"
 #include "icmp.h"
 #include "parse.h"
+#include "pmtu.h"
 #include "rewrite.h"
 #include "snapshot.h"
 
-#define IP6_MTU_MIN 1280
+#define IP6_MTU_MIN 1280u
 #define HEAD_MAX    (IP6_LEN + ESP_UDP_LEN + ESP_LEN)
 
 struct queue {
@@ -39,6 +40,7 @@ struct way {
 	uint8_t head[HEAD_MAX]; /* outer IP, UDP, SPI */
 	uint8_t ip_len, udp_len, head_len;
 	uint32_t sum; /* of the outer IPv4 header as it stands */
+	unsigned most; /* the largest packet that fits the underlay now */
 };
 
 /* ---- in groups ---- */
@@ -101,12 +103,32 @@ static unsigned outer_len(const struct way *y, unsigned len)
 	return y->head_len + c->iv_len + RTE_ALIGN_CEIL(len + 2, c->block) + c->icv_len;
 }
 
-static uint16_t inner_mtu(const struct way *y)
+static unsigned fits(const struct crypto *c, unsigned head, unsigned outer)
 {
-	const struct crypto *c = &y->sa->crypto;
-	unsigned room = y->under->mtu - y->head_len - c->iv_len - c->icv_len;
+	unsigned other = head + c->iv_len + c->icv_len;
 
-	return (uint16_t)((room & ~(c->block - 1u)) - 2);
+	return outer < other + c->block ? 0 : ((outer - other) & ~(c->block - 1u)) - 2;
+}
+
+unsigned esp_fits(const struct link *l, unsigned outer)
+{
+	const struct sa *sa = sa_outbound(l->id);
+
+	if (!sa)
+		return 0;
+	return fits(&sa->crypto, l->tun_len + (sa->udp_local ? ESP_UDP_LEN : 0) + ESP_LEN, outer);
+}
+
+bool esp_sent(uint16_t link, uint8_t proto, const uint8_t *l4, unsigned room)
+{
+	const struct sa *sa = sa_outbound(link);
+	unsigned udp = sa && sa->udp_local ? ESP_UDP_LEN : 0;
+
+	if (!sa || proto != (udp ? IPPROTO_UDP : IPPROTO_ESP) || room < udp)
+		return false;
+	if (udp && (flow_be16(l4) != sa->udp_local || flow_be16(l4 + 2) != sa->udp_remote))
+		return false;
+	return room < udp + sizeof(sa->spi) || !memcmp(l4 + udp, &sa->spi, sizeof(sa->spi));
 }
 
 static void too_big(struct worker *w, const struct way *y, const struct esp_packet *k)
@@ -116,13 +138,12 @@ static void too_big(struct worker *w, const struct way *y, const struct esp_pack
 	};
 	bool v4 = k->af == AF_INET;
 	enum dp_drop reason = v4 ? DP_DROP_ip4_too_big : DP_DROP_ip6_too_big;
-	uint16_t mtu = inner_mtu(y);
 
 	if (v4 && !(flow_be16(k->ip + 6) & IP4_DF))
-		return frag_esp(w, &p, k->link, mtu);
+		return frag_esp(w, &p, k->link, y->most);
 	if (!k->in)
 		return drop(w, k->m, 0, reason);
-	icmp_error(w, &p, ICMP_BIG, v4 ? mtu : RTE_MAX(mtu, IP6_MTU_MIN), reason);
+	icmp_error(w, &p, ICMP_BIG, v4 ? y->most : RTE_MAX(y->most, IP6_MTU_MIN), reason);
 }
 
 /* Room before and behind the packet; where only the latter is missing it moves to the front. */
@@ -213,7 +234,7 @@ static bool may_seal(struct worker *w, const struct way *y, struct esp_packet *k
 {
 	const struct sa *sa = y->sa;
 
-	if (unlikely(outer_len(y, k->len) > y->under->mtu))
+	if (unlikely(k->len > y->most) && !encap_may_cut(&y->l->encap, k->af, k->len))
 		too_big(w, y, k);
 	else if (unlikely(sa_ended(sa)))
 		drop(w, k->m, k->in, DP_DROP_esp_limit);
@@ -226,6 +247,18 @@ static bool may_seal(struct worker *w, const struct way *y, struct esp_packet *k
 	else
 		return true;
 	return false;
+}
+
+/* encap_may_cut said so: in pieces, here or further on, that the far end puts together before it
+ * decrypts. */
+static void cut_outer(struct worker *w, const struct way *y, const struct esp_packet *k)
+{
+	struct packet outer = { .m = k->m, .ip = k->ip, .len = k->len, .in = 0, .af = AF_INET };
+
+	k->m->data_off = (uint16_t)(k->ip - (uint8_t *)k->m->buf_addr);
+	k->m->pkt_len = k->m->data_len = k->len;
+	encap_clear_df(k->ip);
+	frag_send(w, &outer, y->under);
 }
 
 /* n sealed packets are encrypted and leave; lens: of what was inside. */
@@ -247,8 +280,12 @@ static void leave(struct worker *w, const struct way *y, struct esp_packet *k, c
 		}
 		finish(y, &k[i], b, i);
 		mbuf_meta(m)->link = k[i].in;
-		rewrite_push(m, k[i].ip, k[i].len, y->l->encap.af, y->under, 0);
 		meter_count(w, k[i].in, y->l->id, 1, lens[i]);
+		if (unlikely(lens[i] > y->most)) {
+			cut_outer(w, y, &k[i]);
+			continue;
+		}
+		rewrite_push(m, k[i].ip, k[i].len, y->l->encap.af, y->under, 0);
 		bytes += k[i].len;
 		out[sent++] = m;
 	}
@@ -277,6 +314,8 @@ static void way_build(struct way *y)
 	}
 	memcpy(h + y->ip_len + y->udp_len, &sa->spi, sizeof(sa->spi));
 	y->sum = l->encap.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
+	y->most = RTE_MIN(
+		fits(&sa->crypto, y->head_len, y->under->mtu), pmtu_limit(l->id));
 }
 
 /* Why a link sends nothing; -1: it does. */

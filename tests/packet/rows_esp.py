@@ -1,5 +1,5 @@
 """ESP in tunnel mode, in and out, against scapy's ciphers and its SecurityAssociation: RFC 4303, 4106, 3602, 3948; P58."""
-from scapy.all import IP, UDP, IPv6, Raw
+from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6PacketTooBig, IPv6, Raw
 from scapy.layers.ipsec import ESP, SecurityAssociation
 
 from esp_peer import ALGORITHMS, IN, MARKER, OUT, Sa, esp, sealed
@@ -495,3 +495,51 @@ def row_two_workers(world):
             for x in (index, index + 2):
                 world.run("sa_del", sa=x)
 row_two_workers.own_world = {"workers": 2, "queues": 2, "tx_queues": 2}
+
+
+def row_mss(world):
+    """TCP's MSS is lowered before the packet is encrypted, and behind the cipher coming in."""
+    with esp(world, mss4=1300, mss6=1280) as t:
+        for ip, back, most in ((IP, "10.66.1.1 10.1.1.1", 1300), (IPv6, "2001:db8:66::5 2001:db8:1::5", 1280)):
+            far, near = back.split()
+            syn = TCP(sport=7, dport=8, flags="S", options=[("MSS", 1460)])
+            (_, data), = tx(t.send(t.frame(ip(src=far, dst=near) / syn)))
+            equal(Ether(data)[TCP].options, [("MSS", most)], "coming in")
+            got, _ = t.leaves(ip(src=near, dst=far) / syn)
+            equal(ip(got[0][1])[TCP].options, [("MSS", most)], "going out")
+
+
+def row_pmtu(world):
+    """RFC 1191, 8201: a router of the underlay says what fits: inner sources hear it, less what the SA adds; forgers do not know the SPI."""
+    for v6 in (False, True):
+        for natt in (False, True):
+            with esp(world, v6=v6, natt=natt) as t:
+                p = IP(src="10.1.1.1", dst="10.66.1.1", flags="DF") / UDP(sport=7, dport=8) / Raw(bytes(1372))
+                (_, data), = tx(world.send("a", world.eth("a", 0x0800) / p))
+                t.sent += 1
+                quote = data[14:14 + 48 if not v6 else 14 + 80]
+
+                def said(q):
+                    e = IPv6(src=REMOTE[6], dst=LOCAL[6]) / ICMPv6PacketTooBig(mtu=1300) / Raw(q) if v6 else \
+                        IP(src=REMOTE[4], dst=LOCAL[4]) / ICMP(type=3, code=4, nexthopmtu=1300) / Raw(q)
+                    return world.send("u", world.eth("u", 0x86DD if v6 else 0x0800) / e)
+                at = (40 if v6 else 20) + (8 if natt else 0)
+                equal([e for e in said(quote[:at] + b"\0\0\1\1" + quote[at + 4:])["events"] if e["kind"] == "mtu"], [], "another SPI")
+                equal([e for e in said(quote)["events"] if e["kind"] == "mtu"], [{"kind": "mtu", "link": t.t.id}], "told")
+                most = (1300 - at - 8 - 8 - 16) // 4 * 4 - 2
+                q = IP(src=world.fresh(), dst="10.66.1.1", flags="DF") / UDP(sport=7, dport=8) / Raw(bytes(most - 27))
+                (port, data), = tx(world.send("a", world.eth("a", 0x0800) / q))
+                equal((port, data[34], data[35], int.from_bytes(data[40:42], "big")), (0, 3, 4, most), "ICMP too big")
+                t.leaves_as_routed(IP(src="10.1.1.1", dst="10.66.1.1", flags="DF") / UDP(sport=7, dport=8) / Raw(bytes(most - 28)))
+
+
+def row_least6(world):
+    """RFC 8200 5: 1,280 octets of IPv6 go through an underlay that is smaller: outer pieces, DF clear."""
+    with esp(world, underlay_mtu=1280) as t:
+        p = IPv6(src="2001:db8:1::5", dst="2001:db8:66::5") / UDP(sport=7, dport=8) / Raw(bytes(1280 - 48))
+        answer = world.send("a", world.eth("a", 0x86DD) / p)
+        pieces = [IP(data[14:]) for _, data in tx(answer)]
+        equal((answer["drops"], [int(x.flags) for x in pieces]), ({}, [1, 0]), "pieces")
+        t.sent += 1
+        body = b"".join(bytes(x.payload) for x in pieces)
+        equal(t.ours.open(body, t.sent)[0], world.forwarded(p, "b")[14:], "put together")
