@@ -15,6 +15,7 @@
 #include "esp.h"
 #include "flow.h"
 #include "icmp.h"
+#include "mss.h"
 #include "parse.h"
 #include "pmtu.h"
 #include "rewrite.h"
@@ -22,6 +23,7 @@
 
 #define IP6_MTU_MIN 1280u
 #define HEAD_MAX    (IP6_LEN + ESP_UDP_LEN + ESP_LEN)
+#define HEAD_COPY   64 /* in one piece of constant size; what goes further left is headroom */
 
 struct queue {
 	unsigned n;
@@ -37,9 +39,10 @@ struct way {
 	const struct sa *sa;
 	const struct link *l;
 	const struct adj *under;
-	uint8_t head[HEAD_MAX]; /* outer IP, UDP, SPI */
+	uint8_t head[HEAD_COPY]; /* outer IP, UDP, ESP without its sequence number; right-aligned */
 	uint8_t ip_len, udp_len, head_len;
-	uint32_t sum; /* of the outer IPv4 header as it stands */
+	uint32_t sum;  /* of the outer IPv4 header as it stands */
+	unsigned room; /* bytes before a packet that are written to */
 	unsigned most; /* the largest packet that fits the underlay now */
 };
 
@@ -47,8 +50,17 @@ struct way {
 void esp_group(struct esp_groups *g, const uint16_t *keys, unsigned n)
 {
 	uint8_t slot[2 * VECTOR_MAX], next[VECTOR_MAX], first[VECTOR_MAX], last[VECTOR_MAX];
-	unsigned at = 0;
+	unsigned at = 0, differ = 0;
 
+	for (unsigned i = 0; i < n; i++) {
+		g->order[i] = (uint8_t)i;
+		differ |= keys[i] ^ keys[0];
+	}
+	if (!differ) {
+		g->n = n > 0;
+		g->end[0] = (uint8_t)n;
+		return;
+	}
 	memset(slot, 0xff, sizeof(slot));
 	g->n = 0;
 	for (unsigned i = 0; i < n; i++) {
@@ -166,6 +178,18 @@ static bool make_room(struct esp_packet *k, unsigned head)
 
 /* ---- encrypting ---- */
 
+static __rte_always_inline void fill_outer(
+	const struct way *y, const struct esp_packet *k, uint8_t *outer, unsigned total)
+{
+	const struct encap *e = &y->l->encap;
+
+	if (unlikely(e->fill & FILL_DF))
+		return encap_fill(e, outer, total, k->ip, k->af, y->sa->spi, y->sum);
+	mss_clamp(k->ip, k->len, k->af, k->af == AF_INET ? e->mss4 : e->mss6);
+	encap_fill_ip(outer, e->af, total, encap_outer_tos(e, encap_tos(k->ip, k->af)), y->sa->spi,
+		y->sum);
+}
+
 /* All but the cipher's work, as item i of the batch. What the outer header takes from the inner one
  * is read here, before that is encrypted. */
 static void seal(const struct way *y, struct esp_packet *k, struct crypto_batch *b, unsigned i)
@@ -178,8 +202,8 @@ static void seal(const struct way *y, struct esp_packet *k, struct crypto_batch 
 
 	__atomic_store_n(&sa->run->seq, seq, __ATOMIC_RELAXED);
 	outer = esp + ESP_LEN - y->head_len;
-	memcpy(outer, y->head, y->head_len);
-	encap_fill(&y->l->encap, outer, total, k->ip, k->af, sa->spi, y->sum);
+	memcpy(esp + ESP_LEN - HEAD_COPY, y->head, HEAD_COPY);
+	fill_outer(y, k, outer, total);
 	if (y->udp_len)
 		esp_put_be16(outer + y->ip_len + 4, total - y->ip_len);
 	esp_put_be32(esp + 4, (uint32_t)seq);
@@ -241,8 +265,7 @@ static bool may_seal(struct worker *w, const struct way *y, struct esp_packet *k
 	else if (unlikely(sa->run->seq >= sa->seq_last)) {
 		count_add(&sa->run->wrapped, 1);
 		drop(w, k->m, k->in, DP_DROP_esp_seq);
-	} else if (unlikely(!make_room(k, y->head_len + sa->crypto.iv_len +
-						  RTE_MAX(y->under->header_len, ADJ_TAIL))))
+	} else if (unlikely(!make_room(k, y->room)))
 		drop(w, k->m, k->in, DP_DROP_no_buffer);
 	else
 		return true;
@@ -267,8 +290,8 @@ static void leave(struct worker *w, const struct way *y, struct esp_packet *k, c
 {
 	struct crypto_batch *b = &crypto_batch[w->index];
 	struct rte_mbuf *out[VECTOR_MAX];
-	unsigned sent = 0;
-	uint64_t bytes = 0;
+	unsigned sent = 0, from = 0, good = 0;
+	uint64_t bytes = 0, inside = 0;
 
 	crypto_run(w, &y->sa->crypto, n);
 	for (unsigned i = 0; i < n; i++) {
@@ -280,7 +303,14 @@ static void leave(struct worker *w, const struct way *y, struct esp_packet *k, c
 		}
 		finish(y, &k[i], b, i);
 		mbuf_meta(m)->link = k[i].in;
-		meter_count(w, k[i].in, y->l->id, 1, lens[i]);
+		if (k[i].in != k[from].in && good) {
+			meter_count(w, k[from].in, y->l->id, good, inside);
+			good = 0;
+			inside = 0;
+		}
+		from = i;
+		good++;
+		inside += lens[i];
 		if (unlikely(lens[i] > y->most)) {
 			cut_outer(w, y, &k[i]);
 			continue;
@@ -289,6 +319,8 @@ static void leave(struct worker *w, const struct way *y, struct esp_packet *k, c
 		bytes += k[i].len;
 		out[sent++] = m;
 	}
+	if (good)
+		meter_count(w, k[from].in, y->l->id, good, inside);
 	if (sent) {
 		meter_count(w, 0, y->under->link, sent, bytes);
 		tx_send_bulk(w, y->under->port, out, sent);
@@ -300,22 +332,25 @@ static void way_build(struct way *y)
 {
 	const struct link *l = y->l;
 	const struct sa *sa = y->sa;
-	uint8_t *h = y->head;
+	uint8_t *h;
 
 	y->ip_len = l->tun_len;
 	y->udp_len = sa->udp_local ? ESP_UDP_LEN : 0;
 	y->head_len = (uint8_t)(y->ip_len + y->udp_len + ESP_LEN);
+	h = y->head + HEAD_COPY - y->head_len;
+	memset(y->head, 0, sizeof(y->head));
 	memcpy(h, l->tun, y->ip_len);
-	if (y->udp_len) {
+	if (y->udp_len) { /* RFC 3948 2.1: without a checksum */
 		h[l->encap.af == AF_INET ? 9 : 6] = IPPROTO_UDP;
 		esp_put_be16(h + y->ip_len, sa->udp_local);
 		esp_put_be16(h + y->ip_len + 2, sa->udp_remote);
-		memset(h + y->ip_len + 4, 0, 4); /* RFC 3948 2.1: no checksum */
 	}
 	memcpy(h + y->ip_len + y->udp_len, &sa->spi, sizeof(sa->spi));
 	y->sum = l->encap.af == AF_INET ? rte_raw_cksum(h, IP4_MIN) : 0;
-	y->most = RTE_MIN(
-		fits(&sa->crypto, y->head_len, y->under->mtu), pmtu_limit(l->id));
+	y->room = sa->crypto.iv_len +
+		  RTE_MAX(y->head_len + RTE_MAX((unsigned)y->under->header_len, (unsigned)ADJ_TAIL),
+			  (unsigned)HEAD_COPY);
+	y->most = RTE_MIN(fits(&sa->crypto, y->head_len, y->under->mtu), pmtu_limit(l->id));
 }
 
 /* Why a link sends nothing; -1: it does. */
