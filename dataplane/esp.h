@@ -40,10 +40,6 @@ static inline bool esp_is(const struct snapshot *s, const struct packet *k)
 void esp_take(struct worker *w, struct pass *p, const struct packet *k);
 /* Those in p->esp are opened, and on as if received on their links. */
 void esp_open(struct worker *w, struct pass *p);
-/* The largest packet whose outer one by the SA in use is no larger than `outer`; 0: none. */
-unsigned esp_fits(const struct link *l, unsigned outer);
-/* Is what stands behind a quoted IP header, `room` octets of it, of the SA in use? */
-bool esp_sent(uint16_t link, uint8_t proto, const uint8_t *l4, unsigned room);
 /* To the owner's ring. m's data is the packet from its IP header on. */
 void esp_hand_over(struct worker *w, unsigned worker, struct rte_mbuf *m);
 

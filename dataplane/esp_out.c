@@ -115,32 +115,12 @@ static unsigned outer_len(const struct way *y, unsigned len)
 	return y->head_len + c->iv_len + RTE_ALIGN_CEIL(len + 2, c->block) + c->icv_len;
 }
 
+/* The largest packet whose outer one is no larger than `outer`; 0: none. */
 static unsigned fits(const struct crypto *c, unsigned head, unsigned outer)
 {
 	unsigned other = head + c->iv_len + c->icv_len;
 
 	return outer < other + c->block ? 0 : ((outer - other) & ~(c->block - 1u)) - 2;
-}
-
-unsigned esp_fits(const struct link *l, unsigned outer)
-{
-	const struct sa *sa = sa_outbound(l->id);
-
-	if (!sa)
-		return 0;
-	return fits(&sa->crypto, l->tun_len + (sa->udp_local ? ESP_UDP_LEN : 0) + ESP_LEN, outer);
-}
-
-bool esp_sent(uint16_t link, uint8_t proto, const uint8_t *l4, unsigned room)
-{
-	const struct sa *sa = sa_outbound(link);
-	unsigned udp = sa && sa->udp_local ? ESP_UDP_LEN : 0;
-
-	if (!sa || proto != (udp ? IPPROTO_UDP : IPPROTO_ESP) || room < udp)
-		return false;
-	if (udp && (flow_be16(l4) != sa->udp_local || flow_be16(l4 + 2) != sa->udp_remote))
-		return false;
-	return room < udp + sizeof(sa->spi) || !memcmp(l4 + udp, &sa->spi, sizeof(sa->spi));
 }
 
 static void too_big(struct worker *w, const struct way *y, const struct esp_packet *k)
