@@ -159,7 +159,7 @@ struct dp_tunnel {
 	uint32_t underlay_adj; /* adjacency toward remote; 0 = unresolved: packets are dropped by
 				  name */
 	uint32_t vni;	       /* VXLAN, GENEVE; GRE: its key, if keyed */
-	uint16_t udp_port;     /* VXLAN, GENEVE */
+	uint16_t udp_port;     /* VXLAN, GENEVE: a port is one kind's in all VRFs, and 4500 ESP's */
 	bool inner_ether;      /* VXLAN: true */
 	bool keyed;    /* GRE: RFC 2890's key; what comes must have exactly this one, or none */
 	bool checksum; /* GRE: the optional checksum is sent; UDP over IPv6: a checksum instead of
@@ -199,7 +199,8 @@ struct dp_link {
 };
 
 /* What fits into a tunnel now: the link's MTU, or less where a router of the underlay said so (RFC
- * 1191, 8201); forgotten after ten minutes. 0: no such tunnel, or unresolved. */
+ * 1191, 8201); forgotten after ten minutes, DP_EV_MTU both times. 0: no such tunnel, or unresolved;
+ * ESP: or no SA in use, whose cipher is part of it. */
 uint16_t dp_tunnel_mtu(uint16_t link);
 
 /* Replace the set of links. The array is copied. -EINVAL and nothing changed when two links claim

@@ -98,8 +98,8 @@ static void mss_apply(struct lane *v, unsigned before, uint8_t af, uint16_t most
 		mss_clamp(v->ip[last], v->len[last], af, most);
 }
 
-void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
-	uint8_t *inner, unsigned len, uint16_t type)
+static __rte_always_inline void take_inner(struct worker *w, struct pass *p, const struct packet *k,
+	const struct link *l, uint8_t *inner, unsigned len, uint16_t type)
 {
 	unsigned before4 = p->v4.n, before6 = p->v6.n, outer = encap_tos(k->ip, k->af) & 3;
 	uint8_t note = (uint8_t)((k->note & ~(NOTE_DECAP - 1)) + NOTE_DECAP);
@@ -125,8 +125,14 @@ void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const
 	}
 }
 
+void decap_inner(struct worker *w, struct pass *p, const struct packet *k, const struct link *l,
+	uint8_t *inner, unsigned len, uint16_t type)
+{
+	take_inner(w, p, k, l, inner, len, type);
+}
+
 /* True: an outer packet ended here. */
-static inline bool decap(
+static __rte_always_inline bool decap(
 	struct worker *w, struct pass *p, const struct packet *k, struct encap_inner *in)
 {
 	if (unlikely(!encap_open(w->snap, k, in))) {
@@ -137,7 +143,7 @@ static inline bool decap(
 		drop(w, k->m, k->in, DP_DROP_tun_depth);
 		return false;
 	}
-	decap_inner(w, p, k, in->link, k->ip + in->at, in->len, in->type);
+	take_inner(w, p, k, in->link, k->ip + in->at, in->len, in->type);
 	return true;
 }
 

@@ -31,9 +31,9 @@
 
 /* ---- a packet that arrives ---- */
 
-static bool checksum_right(const struct packet *k, const uint8_t *udp, unsigned len)
+static __rte_noinline bool checksum_right(const struct packet *k, const uint8_t *udp, unsigned len)
 {
-	return !(udp[6] | udp[7]) || csum_l4(k->ip, k->af, udp, len, IPPROTO_UDP) == 0xffff;
+	return csum_l4(k->ip, k->af, udp, len, IPPROTO_UDP) == 0xffff;
 }
 
 /* Length of the UDP datagram, 0 when it is wrong or its checksum is; at least so many more than its
@@ -47,7 +47,9 @@ static __rte_always_inline unsigned udp_length(
 	if (room < UDP_LEN + least)
 		return 0;
 	len = flow_be16(udp + 4);
-	if (len < UDP_LEN + least || len > room || !checksum_right(k, udp, len))
+	if (len < UDP_LEN + least || len > room)
+		return 0;
+	if (unlikely(udp[6] | udp[7]) && !checksum_right(k, udp, len))
 		return 0;
 	return len;
 }

@@ -70,6 +70,7 @@
  *        the next hop, "packets", "changes"}]}], "strange": frames of no flow
  *   {"cmd":"push", "flows":[...], "vectors":1, "size":64}   vectors of these flows in turn, each
  *        through one round of the worker in this thread; no other command that moves packets after
+ *        -> "cycles": the median round's
  *   {"cmd":"stats"} -> "workers":[{...}], "ports":[{...}]
  *   {"cmd":"stop"}  -> "leaked", "ms" it took; the program ends at end of file */
 #include <rte_eal.h>

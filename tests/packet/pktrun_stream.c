@@ -141,6 +141,31 @@ static int push_vector(unsigned port, unsigned first, unsigned size)
 	return 0;
 }
 
+/* TSC cycles of the last rounds. */
+static uint64_t rounds[1024];
+
+static void push_timed(struct worker *w, unsigned i)
+{
+	uint64_t begin = rte_rdtsc();
+
+	push_round(w);
+	rounds[i % RTE_DIM(rounds)] = rte_rdtsc() - begin;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static uint64_t rounds_median(unsigned n)
+{
+	n = RTE_MIN(n, (unsigned)RTE_DIM(rounds));
+	qsort(rounds, n, sizeof(rounds[0]), by_size);
+	return n ? rounds[n / 2] : 0;
+}
+
 /* The worker's own thread is ended first: from then on this one is the worker. */
 int cmd_push(json_t *in, json_t *answer)
 {
@@ -157,7 +182,7 @@ int cmd_push(json_t *in, json_t *answer)
 	for (unsigned i = 0; i < vectors && !ret; i++) {
 		ret = push_vector(0, i * size, size);
 		if (!ret)
-			push_round(worker_table[0]);
+			push_timed(worker_table[0], i);
 		collect();
 	}
 	push_done(vectors);
@@ -166,5 +191,6 @@ int cmd_push(json_t *in, json_t *answer)
 		received += flows[i].received;
 	json_object_set_new(answer, "received", json_integer(received));
 	json_object_set_new(answer, "strange", json_integer(flows_strange));
+	json_object_set_new(answer, "cycles", json_integer((json_int_t)rounds_median(vectors)));
 	return ret;
 }
