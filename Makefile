@@ -7,7 +7,7 @@ DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-rout
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 # A Linux guest and a second reader of packets, for the lab, T=providers and T=tunnels only: they are big.
-GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark
+GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark tcpdump strongswan-charon strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins
 
 CC      ?= gcc
 B       := build$(if $(SAN),-san)
@@ -47,12 +47,12 @@ CONTROL_SRC := main notify privileges loop log \
 	api_socket api \
 	views views_args views_status views_link views_lag views_effective views_route views_get \
 	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \
-	views_cycles views_config views_events views_sessions views_vrrp views_cloud \
+	views_cycles views_config views_events views_sessions views_vrrp views_ipsec views_cloud \
 	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp \
 	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_profile ctl_lag ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_show ctl_effective ctl_profile ctl_lag ctl_ipsec ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
 	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \

@@ -13,7 +13,7 @@
 
 #define SAS_OF_LINK_MAX 16  /* a rekeying has four at most; peers that start it at once, eight */
 #define SAS_LARVAL_S	165 /* a number that is set aside and never used, as in kernels */
-#define SAS_ORPHAN_S	30  /* SAs of a charon that died, once a new one has brought others */
+#define SAS_ORPHAN_S	10  /* SAs of a charon that died, once a new one has brought others */
 
 enum sas_source { SAS_CHARON, SAS_KERNEL, SAS_STATIC, SAS_SOURCES };
 
@@ -96,8 +96,10 @@ void sas_static_clear(const struct link *link);
 
 /* ---- sas_link.c: what a link makes of its SAs ---- */
 bool sas_link_ready(const struct link *link); /* it has one to send by */
-/* Why not; never NULL. */
+/* Why not; never NULL. sas_link_none: it never had one. */
 const char *sas_link_why(const struct link *link);
+extern const char *const sas_link_none;
+const struct sas_sa *sas_link_out(const struct link *link); /* by which it sends; NULL: none */
 void sas_link_gone(const struct link *link);
 void sas_config_changed(void);
 /* When was a packet of the link last seen, seconds since 1970; 0: never. */

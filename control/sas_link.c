@@ -15,6 +15,8 @@
 
 #define SAS_VRF_MIN 64
 
+const char *const sas_link_none = "none has been negotiated yet";
+
 static struct of_link {
 	struct sas_sa *out; /* by which it sends */
 	uint16_t n;
@@ -188,7 +190,12 @@ const char *sas_link_why(const struct link *link)
 
 	if (l->out)
 		return "it has a security association";
-	return l->why ? l->why : "none has been negotiated yet";
+	return l->why ? l->why : sas_link_none;
+}
+
+const struct sas_sa *sas_link_out(const struct link *link)
+{
+	return of_link[link->id].out;
 }
 
 uint64_t sas_link_used(uint16_t link, bool inbound)

@@ -199,8 +199,9 @@ static void resolve(struct tunnel *t)
 	if (adj != t->adj)
 		log_event(LOG_LVL_INFO, t->link->name, adj ? "underlay resolved" : "underlay lost");
 	else
-		log_event(LOG_LVL_INFO, t->link->name, "%s",
-			carrier ? "keys are there" : sas_link_why(t->link));
+		log_event(LOG_LVL_INFO, t->link->name, "%s%s",
+			carrier ? "keys are there" : "no keys: ",
+			carrier ? "" : sas_link_why(t->link));
 	t->adj = adj;
 	t->renew = true;
 	t->link->carrier = carrier;

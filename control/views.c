@@ -29,6 +29,7 @@ const struct api_command api_commands[] = {
 	{ "probe show", "[name]", "probes: loss, round trip and verdict by link and bucket", false,
 		view_probe_show },
 	{ "vrrp show", "[name]", "VRRP: who is active, by link and family", false, view_vrrp_show },
+	{ "ipsec show", "[name]", "IPsec: security associations by link", false, view_ipsec_show },
 	{ "bgp show", "", "BGP sessions by link, from FRR", false, view_bgp_show },
 	{ "bgp routes", "name direction [all]",
 		"what a neighbour said or is told, and why not the rest", false, view_bgp_routes },

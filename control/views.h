@@ -52,6 +52,7 @@ static inline bool view_time_left(uint64_t start_ns)
 /* ---- the handlers, by file ---- */
 typedef void view_handler(struct api_request *request, const json_t *args);
 view_handler view_status;						     /* views_status.c */
+view_handler view_ipsec_show;						     /* views_ipsec.c */
 view_handler view_vrrp_show;						     /* views_vrrp.c */
 view_handler view_port_show, view_link_show, view_vrf_show;		     /* views_link.c */
 view_handler view_link_effective;					     /* views_effective.c */

@@ -99,6 +99,7 @@ static const struct {
 	uint8_t auth, len;
 	uint16_t icv; /* bits */
 } auths[] = {
+	{ "sha1", "HMAC-SHA1-96", DP_AUTH_SHA1, 20, 96 }, /* as charon says it */
 	{ "hmac(sha1)", "HMAC-SHA1-96", DP_AUTH_SHA1, 20, 96 },
 	{ "hmac(sha256)", "HMAC-SHA256-128", DP_AUTH_SHA256, 32, 128 },
 	{ "hmac(sha384)", "HMAC-SHA384-192", DP_AUTH_SHA384, 48, 192 },

@@ -117,8 +117,9 @@ int64_t get_int(const json_t *object, const char *key);
 double get_real(const json_t *object, const char *key);
 bool get_bool(const json_t *object, const char *key);
 
-void print_port(struct ctl_print *print, const json_t *item); /* ctl_show.c */
-void print_lag(struct ctl_print *print, const json_t *item);  /* ctl_lag.c */
+void print_port(struct ctl_print *print, const json_t *item);  /* ctl_show.c */
+void print_ipsec(struct ctl_print *print, const json_t *item); /* ctl_ipsec.c */
+void print_lag(struct ctl_print *print, const json_t *item);   /* ctl_lag.c */
 void print_link(struct ctl_print *print, const json_t *item);
 void print_effective(struct ctl_print *print, const json_t *item); /* ctl_effective.c */
 void print_vrf(struct ctl_print *print, const json_t *item);

@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(TOP, "tools", "lab"), os.path.join(TOP, "tests", "n
 sys.dont_write_bytecode = True
 from gateway import Gateway, hugepages_free  # noqa: E402
 from world import World, wait_for  # noqa: E402
-from charon import Charon, connection  # noqa: E402
+from charon import CHARON, Charon, connection  # noqa: E402
 
 US, FAR = "198.51.100.1", "198.51.100.2"
 OURS, THEIRS = "10.8.0.0/16", "10.9.0.0/16"
