@@ -23,6 +23,7 @@
 #include "vrrp.h"
 
 #define TICK_MS	     100
+#define IP6_MTU_MIN  1280
 #define GRACE_MS     3000
 #define RETRY_MS     1000
 #define RETRY_MAX_MS 60000
@@ -132,6 +133,27 @@ uint16_t bring_mtu_of(const struct cfg_link *cfg)
 			less = cfg->mtu - info.mtu;
 	}
 	return (uint16_t)(cfg->mtu - (less < cfg->mtu ? less : 0));
+}
+
+/* So that what the kernel sends itself (BGP) fits too. IPv6 leaves an interface below 1,280. */
+void bring_tunnel_mtu(struct link *link)
+{
+	unsigned now = dp_tunnel_mtu(link->id), mtu = now < IP6_MTU_MIN ? IP6_MTU_MIN : now;
+	int rc;
+
+	if (!now)
+		return; /* unresolved: what it was holds */
+	if (mtu > link->mtu)
+		mtu = link->mtu;
+	log_event(now < link->mtu ? LOG_LVL_WARN : LOG_LVL_NOTICE, link->name,
+		now < link->mtu ? "a router of the underlay takes less: MTU %u for ten minutes, %u "
+				  "is configured"
+				: "MTU %u again, as configured (%u)",
+		now, link->mtu);
+	rc = kernel_link_mtu(link->vrf, link->ifindex, mtu);
+	if (rc)
+		log_event(LOG_LVL_ERR, link->name, "MTU %u refused by the kernel: %s", mtu,
+			strerror(-rc));
 }
 
 static void tap_carrier_set(struct link *link, bool up)

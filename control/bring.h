@@ -59,6 +59,8 @@ void bring_routes_forget(const struct link *link); /* the link leaves */
 void bring_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
 /* The kernel interface's: zero for a link of packets, whose interface is a TUN and has none. */
 void bring_kernel_mac_of(const struct cfg_link *cfg, uint8_t ret_mac[6]);
+/* A tunnel carries another size than before: the kernel's interface follows. */
+void bring_tunnel_mtu(struct link *link);
 /* The configured MTU, or less where the port took less (a larger one waits for a restart). */
 uint16_t bring_mtu_of(const struct cfg_link *cfg);
 

@@ -157,6 +157,17 @@ int kernel_link_up(struct vrf *vrf, int ifindex, bool up)
 	return talk(vrf, &req, NULL);
 }
 
+int kernel_link_mtu(struct vrf *vrf, int ifindex, unsigned mtu)
+{
+	struct request req;
+	struct ifinfomsg *msg = begin(&req, RTM_NEWLINK, 0, sizeof(*msg));
+	uint32_t value = mtu;
+
+	msg->ifi_index = ifindex;
+	put(&req, IFLA_MTU, &value, sizeof(value));
+	return talk(vrf, &req, NULL);
+}
+
 int kernel_ifindex(struct vrf *vrf, const char *name)
 {
 	uint8_t answer[ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };

@@ -215,6 +215,11 @@ static void on_dp_event(evutil_socket_t fd, short what, void *arg)
 		case DP_EV_SHED_OFF:
 			shed_told(event.port, event.kind == DP_EV_SHED_ON);
 			break;
+		case DP_EV_MTU:
+			link = link_by_id(event.link);
+			if (link)
+				bring_tunnel_mtu(link);
+			break;
 		case DP_EV_NEIGH_MISS:
 			link = link_by_id(event.link);
 			if (link)

@@ -118,6 +118,7 @@ const char *mirror_protocol_name(uint8_t protocol); /* "bgp", "static", "kernel"
 /* ---- kernel.c: what we write into the kernel, through vrf->nl_request; answers are awaited,
  * bounded ---- */
 int kernel_link_up(struct vrf *vrf, int ifindex, bool up);
+int kernel_link_mtu(struct vrf *vrf, int ifindex, unsigned mtu);
 int kernel_addr_add(struct vrf *vrf, int ifindex, const struct ip_prefix *addr);
 int kernel_addr_del(struct vrf *vrf, int ifindex, const struct ip_prefix *addr);
 /* Our own static route (LINTAS_RTPROT). -EEXIST when it is there already. */

@@ -18,6 +18,7 @@ from world import World, wait_for  # noqa: E402
 import guest  # noqa: E402
 
 US4, US6, GUEST4, GUEST6 = "198.51.100.1", "2001:db8:51::1", "198.51.100.2", "2001:db8:51::2"
+NARROW = "203.0.113.9"  # beyond the guest, where only 1,200 bytes fit
 V4, V6 = f"remote {US4} local {GUEST4}", f"remote {US6} local {GUEST6}"
 
 
@@ -84,8 +85,11 @@ reach = {{ ab = {{ between = [ "a", "b" ]; }}; }};
 circuits = {{ ca = {{ port = "in"; }}; cu = {{ port = "up"; }}; }};
 links = {{
   src = {{ circuit = "ca"; vrf = "v"; cloud = "a"; address = [ "10.8.0.1/16", "2001:db8:8::1/48" ]; }};
-  u = {{ circuit = "cu"; vrf = "w"; address = [ "{US4}/24", "{US6}/64" ]; }};
-{links}}};
+  u = {{ circuit = "cu"; vrf = "w"; address = [ "{US4}/24", "{US6}/64" ];
+    static = {{ prefixes = [ "{NARROW}/32" ]; via = "{GUEST4}"; }}; }};
+{links}  narrow = {{ underlay = "u"; vrf = "v"; cloud = "b"; address = [ "169.254.99.1/30" ];
+    encap = {{ type = "gre"; remote = "{NARROW}"; }}; static = {{ prefixes = [ "10.9.99.0/24" ]; via = "169.254.99.2"; }}; }};
+}};
 """
 
     def write(self, text):
@@ -127,6 +131,7 @@ class Rig:
         for k in range(1, len(KINDS) + 1):
             w.run("peer", "ip", "addr", "add", f"10.8.{k}.9/16", "dev", "q0")
             w.run("peer", "ip", "addr", "add", f"2001:db8:8:{k}::9/48", "dev", "q0", "nodad")
+        w.run("peer", "ip", "addr", "add", "10.8.99.9/16", "dev", "q0")
         w.run("peer", "ip", "route", "add", "10.9.0.0/16", "via", "10.8.0.1")
         w.run("peer", "ip", "route", "add", "2001:db8:9::/48", "via", "2001:db8:8::1")
 
@@ -134,6 +139,8 @@ class Rig:
         run = self.guest.run
         run("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad; ip link set eth0 up")
         run(f"ip addr add {GUEST4}/24 dev eth0; ip2 addr add {GUEST6}/64 dev eth0 nodad; sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0")
+        run("echo 1 >/proc/sys/net/ipv4/ip_forward; ip2 link add thin mtu 1200 type dummy; ip link set thin up; "
+            f"ip route add {NARROW}/32 dev thin; ip2 neigh add {NARROW} lladdr 02:00:00:00:09:09 dev thin")
         lines = []
         for k, kind in enumerate(KINDS, 1):
             four, six = kind.devices

@@ -132,6 +132,17 @@ def a_key_that_differs(rig):
 
 
 @test
+def underlay_is_narrow(rig):
+    """A router of the underlay takes 1,200 bytes and says so: the sender inside is told what is left, the kernel too."""
+    sent = rig.world.run("peer", "ping", "-n", "-c", "6", "-i", "0.3", "-W", "1", "-M", "do", "-s", "1300", "-I", "10.8.99.9", "10.9.99.1",
+                         check=False)
+    check(re.search(r"mtu ?= ?1176", sent.stdout + sent.stderr), sent.stdout)
+    wait_for("the kernel's interface follows", 5, lambda: rig.world.json("v", "ip", "-j", "link", "show", "narrow")[0]["mtu"] == 1280)
+    events = rig.gateway.ctl("events", "narrow").stdout
+    check("takes less: MTU 1176" in events, events)
+
+
+@test
 def underlay_moves(rig):
     """The guest's MAC changes: every tunnel follows its neighbour, routes inside are not touched."""
     before = rig.gateway.json("status")["mirror"]["routes"]
