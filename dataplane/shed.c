@@ -7,7 +7,8 @@
  * is left out of that. The queue is emptied faster, and what is lost is then chosen. The share is
  * looked for: more after each look with losses but the first, which may have been a burst; less
  * after each without; never more than SHARE_MAX, so that most of what could be forwarded still is.
- * What merely looks like control is no way around it: a quarter of a vector at most is spared. A
+ * What merely looks like control is no way around it: a quarter of a vector at most is spared. What
+ * cannot be seen here is data: sessions within a tunnel (ESP, GRE), later fragments of IKE. A
  * device that does not report what it lost is never overloaded by this definition.
  *
  * shed_look runs in the punt thread, shed_vector in workers. */
@@ -36,8 +37,7 @@ static bool missed_now(unsigned p, uint64_t *ret)
 {
 	struct rte_eth_stats stats;
 
-	if (!port_table[p].started || port_is_lag(&port_table[p]) ||
-		rte_eth_stats_get(port_table[p].ethdev, &stats))
+	if (!port_table[p].started || port_is_lag(&port_table[p]) || missed_stats(p, false, &stats))
 		return false;
 	*ret = missed_count(p, &stats);
 	return true;
@@ -109,6 +109,8 @@ static bool is_control_l4(uint8_t proto, const uint8_t *l4, unsigned len)
 	to = flow_be16(l4 + 2);
 	if (proto == IPPROTO_TCP)
 		return to == 179 || flow_be16(l4) == 179;
+	if (to == 4500) /* IKE and not ESP: RFC 3948 2.2 */
+		return len >= 12 && !flow_be32(l4 + 8);
 	return to == 3784 || to == 3785 || to == 4784 || to == 500;
 }
 

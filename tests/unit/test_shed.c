@@ -53,6 +53,19 @@ static void test_control(void)
 	CU_ASSERT_FALSE(shed_is_control(frame, 62));
 }
 
+/* Behind a NAT IKE shares its port with ESP: four zeros tell them apart. */
+static void test_ike_nat(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		unsigned len = make(1, v6, 17, 4500) + 4;
+
+		CU_ASSERT_TRUE(shed_is_control(frame, len));
+		CU_ASSERT_FALSE(shed_is_control(frame, len - 1));
+		frame[len - 1] = 1;
+		CU_ASSERT_FALSE(shed_is_control(frame, len));
+	}
+}
+
 /* A later fragment has no ports; three tags are nobody's; a header that reaches past the end. */
 static void test_looks_like(void)
 {
@@ -110,6 +123,7 @@ void unit_shed(void)
 {
 	static const struct unit_test tests[] = {
 		{ "control", test_control },
+		{ "ike_nat", test_ike_nat },
 		{ "looks_like", test_looks_like },
 		{ "cut", test_cut },
 		{ "share", test_share },
