@@ -340,6 +340,11 @@ static int start_keeper(void)
 		snprintf(have, sizeof(have), "lintasd with pid %d running", pid);
 		return cannot("to be the only one", have, "stop it first, or use another --keeper");
 	}
+	if (*keeper_error()) { /* it is there, and refuses */
+		snprintf(have, sizeof(have), "one that refuses: %.120s", keeper_error());
+		return cannot("lintas-keeper of this release", have,
+			"restart lintas-keeper, then lintasd");
+	}
 	snprintf(have, sizeof(have), "%s: %s", options.keeper, strerror(-rc));
 	return cannot("lintas-keeper", have, "start lintas-keeper as root first");
 }
