@@ -370,6 +370,16 @@ int kernel_neigh_confirm(
 	return rc ? rc : kernel_neigh_use(vrf, ifindex, addr, true);
 }
 
+int kernel_neigh_doubt(struct vrf *vrf, int ifindex, const struct ip_addr *addr)
+{
+	struct ask ask = { .fd = -1 };
+	int rc;
+
+	neigh_begin(&ask, 0, ifindex, addr, NUD_PROBE, 0);
+	rc = ask_send(vrf, &ask);
+	return rc ? rc : kernel_neigh_use(vrf, ifindex, addr, true);
+}
+
 /* ---- batches ---- */
 
 struct batch {
