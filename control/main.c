@@ -178,8 +178,8 @@ static void shed_told(unsigned port, bool on)
 
 	if (on)
 		log_event(LOG_LVL_ERR, name,
-			"overloaded: it loses frames; data is dropped early (shed), so that BFD, "
-			"BGP and neighbours survive");
+			"overloaded: it loses frames; data is dropped early (shed), so that "
+			"fewer of BFD, BGP and neighbours are among them");
 	else
 		log_event(LOG_LVL_NOTICE, name,
 			"not overloaded any more: %lu packets were shed "

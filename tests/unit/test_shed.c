@@ -93,6 +93,16 @@ static void test_cut(void)
 	}
 }
 
+/* A frame now and then, or one of thousands, is no overload. */
+static void test_loss(void)
+{
+	CU_ASSERT_FALSE(shed_is_loss(0, 0));
+	CU_ASSERT_FALSE(shed_is_loss(15, 0));
+	CU_ASSERT_FALSE(shed_is_loss(16, 16000));
+	CU_ASSERT_TRUE(shed_is_loss(16, 0));
+	CU_ASSERT_TRUE(shed_is_loss(17, 16000));
+}
+
 /* One look with losses is a burst; then it rises look by look to its most, and falls as fast as
  * looks come without; said once each. */
 static void test_share(void)
@@ -126,6 +136,7 @@ void unit_shed(void)
 		{ "ike_nat", test_ike_nat },
 		{ "looks_like", test_looks_like },
 		{ "cut", test_cut },
+		{ "loss", test_loss },
 		{ "share", test_share },
 	};
 
