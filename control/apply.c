@@ -513,6 +513,8 @@ int apply_step(struct apply *a)
 		step_inventory(a);
 	if (rc) {
 		take_back();
+		if (a->resigned_ns)
+			vrrp_follow_all();
 		return rc;
 	}
 	if (a->phase < DONE)

@@ -2,8 +2,9 @@
  * counter that stands still.
  *
  * The fast path counts and keeps no times, so counters are looked at in turns: every link once in
- * ROUND_S, whatever their number. A link that was given its number anew, or whose counters began
- * again, counts as heard when its sum changes. Control thread only; kept by link id. */
+ * ROUND_S, whatever their number. Where a sum has shrunk (a number that another link had,
+ * counters that began again) nothing is known until it grows. Control thread only; kept by link id.
+ */
 #include <errno.h>
 #include "heard.h"
 

@@ -378,9 +378,11 @@ uint32_t mirror_hop_adj(const struct hop *hop)
 	return hop->adj;
 }
 
-/* Once it is not up any more, what the kernel thinks counts again. */
+/* Once it is not up any more, what the kernel thinks counts again, and that may be only what it was
+ * told: so it asks the neighbour itself, which may have moved to another MAC address. */
 void mirror_hop_vouch(struct hop *hop, bool up)
 {
+	const uint16_t aging = NUD_REACHABLE | NUD_STALE | NUD_DELAY;
 	const struct neigh *neigh = neigh_find(hop->iface, &hop->key.nexthop);
 
 	if (hop->vouched == up)
@@ -391,6 +393,9 @@ void mirror_hop_vouch(struct hop *hop, bool up)
 	hop_update(hop, false);
 	if (neigh && (neigh->state & NUD_FAILED))
 		hop_neigh_failed(hop);
+	else if (neigh && (neigh->state & aging) && iface_usable(hop->iface) &&
+		 neigh_may_ask(&hop->iface->gateways))
+		kernel_neigh_doubt(hop->iface->mv->vrf, hop->iface->ifindex, &hop->key.nexthop);
 }
 
 bool mirror_hop_fits(const struct hop *hop, const struct link *link)

@@ -16,6 +16,8 @@
 #define KEEPER_SOCKET	  "/run/lintas/keeper.sock"
 #define KEEPER_PROTOCOL	  3
 #define KEEPER_BFD_SOCKET "bfdd_dplane.sock"
+/* Behind what a keeper says that does not understand us. */
+#define KEEPER_OTHER_RELEASE "; both must be of one release: restart lintas-keeper and lintasd"
 
 enum keeper_op {
 	KEEPER_HELLO = 1, /* protocol version; answers with the keeper's pid */

@@ -40,6 +40,7 @@ static struct {
 	unsigned held;		    /* links below this number were handed to it */
 	bool looping;		    /* others wait when we do */
 	bool stuck;		    /* it was late, and has not answered anything since */
+	int refused;		    /* what a new keeper said to our hello; 0: nothing bad */
 	struct event *readable, *retry, *deliver;
 	struct keeper_answer last;
 	struct run runs[RUNS_MAX];
@@ -351,11 +352,15 @@ static void hand_over(void)
 static void greeted(const struct keeper_answer *answer)
 {
 	if (answer->error) {
+		if (answer->error != client.refused)
+			log_event(LOG_LVL_ERR, NULL, "lintas-keeper is back, and refuses: %s%s",
+				answer->text, answer->error == -EBUSY ? "" : KEEPER_OTHER_RELEASE);
+		client.refused = answer->error;
 		disconnect();
 		retry_later();
 		return;
 	}
-	client.hello_id = 0;
+	client.hello_id = client.refused = 0;
 	client.held = 0;
 	log_event(LOG_LVL_NOTICE, NULL, "lintas-keeper is back");
 	hand_over();

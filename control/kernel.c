@@ -320,11 +320,10 @@ bool kernel_neigh_pending(void)
 	return atomic_load(&asks_waiting);
 }
 
-static void neigh_begin(
-	struct ask *ask, int ifindex, const struct ip_addr *addr, uint16_t state, uint8_t flags)
+static void neigh_begin(struct ask *ask, uint16_t how, int ifindex, const struct ip_addr *addr,
+	uint16_t state, uint8_t flags)
 {
-	struct ndmsg *msg =
-		begin(&ask->req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*msg));
+	struct ndmsg *msg = begin(&ask->req, RTM_NEWNEIGH, NLM_F_CREATE | how, sizeof(*msg));
 
 	msg->ndm_family = addr->af;
 	msg->ndm_ifindex = ifindex;
@@ -360,22 +359,34 @@ int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, b
 	struct ask ask = { .fd = -1 };
 	uint32_t ext = NTF_EXT_MANAGED;
 
-	neigh_begin(&ask, ifindex, addr, NUD_NONE, NTF_USE);
+	neigh_begin(&ask, NLM_F_REPLACE, ifindex, addr, NUD_NONE, NTF_USE);
 	if (managed)
 		put(&ask.req, NDA_FLAGS_EXT, &ext, sizeof(ext));
 	return ask_send(vrf, &ask);
 }
 
-/* The kernel takes no state together with "managed", and without it forgets that it was: so that
- * is said again. */
+/* Without NLM_F_REPLACE: this confirms the address that the kernel has, or gives one to an entry
+ * without, but never takes the place of another, which the neighbour may just have announced. The
+ * kernel takes no state together with "managed", and without it forgets that it was: so that is
+ * said again. */
 int kernel_neigh_confirm(
 	struct vrf *vrf, int ifindex, const struct ip_addr *addr, const uint8_t mac[6])
 {
 	struct ask ask = { .fd = -1 };
 	int rc;
 
-	neigh_begin(&ask, ifindex, addr, NUD_REACHABLE, 0);
+	neigh_begin(&ask, 0, ifindex, addr, NUD_REACHABLE, 0);
 	put(&ask.req, NDA_LLADDR, mac, 6);
+	rc = ask_send(vrf, &ask);
+	return rc ? rc : kernel_neigh_use(vrf, ifindex, addr, true);
+}
+
+int kernel_neigh_doubt(struct vrf *vrf, int ifindex, const struct ip_addr *addr)
+{
+	struct ask ask = { .fd = -1 };
+	int rc;
+
+	neigh_begin(&ask, 0, ifindex, addr, NUD_PROBE, 0);
 	rc = ask_send(vrf, &ask);
 	return rc ? rc : kernel_neigh_use(vrf, ifindex, addr, true);
 }

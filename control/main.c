@@ -180,8 +180,8 @@ static void shed_told(unsigned port, bool on)
 
 	if (on)
 		log_event(LOG_LVL_ERR, name,
-			"overloaded: it loses frames; data is dropped early (shed), so that BFD, "
-			"BGP and neighbours survive");
+			"overloaded: it loses frames; data is dropped early (shed), so that "
+			"fewer of BFD, BGP and neighbours are among them");
 	else
 		log_event(LOG_LVL_NOTICE, name,
 			"not overloaded any more: %lu packets were shed "
@@ -349,6 +349,11 @@ static int start_keeper(void)
 	if (rc == -EBUSY) {
 		snprintf(have, sizeof(have), "lintasd with pid %d running", pid);
 		return cannot("to be the only one", have, "stop it first, or use another --keeper");
+	}
+	if (*keeper_error()) { /* it is there, and refuses */
+		snprintf(have, sizeof(have), "one that refuses: %.120s", keeper_error());
+		return cannot("lintas-keeper of this release", have,
+			"restart lintas-keeper, then lintasd");
 	}
 	snprintf(have, sizeof(have), "%s: %s", options.keeper, strerror(-rc));
 	return cannot("lintas-keeper", have, "start lintas-keeper as root first");

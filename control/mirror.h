@@ -151,6 +151,8 @@ int kernel_neigh_use(struct vrf *vrf, int ifindex, const struct ip_addr *addr, b
 /* It is known to be there, at this address of its own (RFC 4861 7.3.1). */
 int kernel_neigh_confirm(
 	struct vrf *vrf, int ifindex, const struct ip_addr *addr, const uint8_t mac[6]);
+/* It may not be there any more: the kernel asks it now, not when its entry has aged. */
+int kernel_neigh_doubt(struct vrf *vrf, int ifindex, const struct ip_addr *addr);
 bool kernel_neigh_pending(void);		       /* some have not been sent yet */
 int kernel_ifindex(struct vrf *vrf, const char *name); /* > 0 or -errno */
 

@@ -4,9 +4,14 @@
  * counters, and not the one of a full queue, so that a port may lose half of what comes and say
  * nothing. The kernel interface underneath counts what it could not hand to the socket among its
  * dropped frames; that is read from its statistics, through a descriptor opened at the start, since
- * then. */
+ * then.
+ *
+ * Two threads want to know: control, and the punt thread for shed.c. DPDK allows one at a time for
+ * a device, and some drivers add up registers that reading clears; so there is a lock, for which
+ * control waits and the punt thread does not. */
 #include <fcntl.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +22,7 @@ static struct {
 	int fd; /* 0: none */
 	uint64_t before;
 } kernel[DP_PORTS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uint64_t read_counter(int fd)
 {
@@ -47,6 +53,17 @@ void missed_start(void)
 		kernel[p].fd = fd;
 		kernel[p].before = read_counter(fd);
 	}
+}
+
+int missed_stats(unsigned p, bool wait, struct rte_eth_stats *ret_stats)
+{
+	int ret = wait ? pthread_mutex_lock(&lock) : pthread_mutex_trylock(&lock);
+
+	if (ret)
+		return -ret;
+	ret = rte_eth_stats_get(port_table[p].ethdev, ret_stats);
+	pthread_mutex_unlock(&lock);
+	return ret;
 }
 
 uint64_t missed_count(unsigned p, const struct rte_eth_stats *stats)

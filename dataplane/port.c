@@ -456,7 +456,7 @@ static int device_info(unsigned p, struct dp_port_info *ret_info)
 	struct port *port = &port_table[p];
 	struct rte_eth_link link = { 0 };
 	struct rte_eth_stats stats = { 0 };
-	int ret = rte_eth_stats_get(port->ethdev, &stats);
+	int ret = missed_stats(p, true, &stats);
 
 	if (ret)
 		return ret;

@@ -94,6 +94,8 @@ unsigned pool_in_use(void); /* buffers out of all of them */
 struct rte_eth_stats;
 void missed_start(void); /* ports are started */
 void missed_stop(void);
+/* A device's statistics; -EBUSY: another thread asks for some, and wait is false. Any thread. */
+int missed_stats(unsigned p, bool wait, struct rte_eth_stats *ret_stats);
 /* Of that device, whose statistics those are. Any thread. */
 uint64_t missed_count(unsigned p, const struct rte_eth_stats *stats);
 

@@ -1,14 +1,16 @@
-/* Shedding: when a port receives more than its worker can take, control survives.
+/* Shedding: when a port receives more than its worker can take, control is not what is lost first.
  *
  * A queue that overflows loses frames whoever they are for, BFD's as well, and then links that are
- * well are called dead. So while a device itself reports that it lost frames (missed.c), a share of
- * each full vector of it (full: more is waiting) is dropped early, by the name `shed`, at a
- * fraction of the cost of forwarding; what the router lives by (BFD, BGP, IKE, VRRP, LACP, ARP, ND)
- * is left out of that. The queue is emptied faster, and what is lost is then chosen. The share is
- * looked for: more after each look with losses but the first, which may have been a burst; less
- * after each without; never more than SHARE_MAX, so that most of what could be forwarded still is.
- * What merely looks like control is no way around it: a quarter of a vector at most is spared. A
- * device that does not report what it lost is never overloaded by this definition.
+ * well are called dead. So while a device itself reports that it lost frames, and not just some
+ * (missed.c), a share of each full vector of it (full: more is waiting) is dropped early, by the
+ * name `shed`, at a fraction of the cost of forwarding; what the router lives by (BFD, BGP, IKE,
+ * VRRP, LACP, ARP, ND) is left out of that. The queue is emptied faster, and what is lost is then
+ * chosen. The share is looked for: more after each look with losses but the first, which may have
+ * been a burst; less after each without; never more than SHARE_MAX, so that most of what could be
+ * forwarded still is. What merely looks like control is no way around it: a quarter of a vector at
+ * most is spared. What cannot be seen here is data: sessions within a tunnel (ESP, GRE), later
+ * fragments of IKE. A device that does not report what it lost is never overloaded by this
+ * definition.
  *
  * shed_look runs in the punt thread, shed_vector in workers. */
 #include <netinet/in.h>
@@ -20,26 +22,28 @@
 #include "port.h"
 #include "shed.h"
 
-#define RAISE	   2			 /* sixteenths a look */
+#define LOSS_MIN   16	/* frames a look: what a kernel interface drops for other reasons is less */
+#define LOSS_PART  1000 /* of those received: fewer do BFD no harm */
+#define RAISE	   2	/* sixteenths a look */
 #define CALM_LOOKS (2000 / SHED_LOOK_MS) /* without a loss, before it is said to be over */
 #define SPARE_MAX  (VECTOR_MAX / 4)
 
 _Atomic uint8_t shed_share[DP_PORTS_MAX];
 
 static struct { /* the punt thread's */
-	uint64_t missed;
+	uint64_t missed, received;
 	struct shed_state state;
 } looked[DP_PORTS_MAX];
 
 /* ---- the punt thread ---- */
-static bool missed_now(unsigned p, uint64_t *ret)
+static bool missed_now(unsigned p, uint64_t *ret, uint64_t *ret_received)
 {
 	struct rte_eth_stats stats;
 
-	if (!port_table[p].started || port_is_lag(&port_table[p]) ||
-		rte_eth_stats_get(port_table[p].ethdev, &stats))
+	if (!port_table[p].started || port_is_lag(&port_table[p]) || missed_stats(p, false, &stats))
 		return false;
 	*ret = missed_count(p, &stats);
+	*ret_received = stats.ipackets;
 	return true;
 }
 
@@ -48,8 +52,13 @@ void shed_init(void)
 	memset(looked, 0, sizeof(looked));
 	for (unsigned p = 0; p < DP_PORTS_MAX; p++) {
 		atomic_store(&shed_share[p], 0);
-		missed_now(p, &looked[p].missed);
+		missed_now(p, &looked[p].missed, &looked[p].received);
 	}
+}
+
+bool shed_is_loss(uint64_t missed, uint64_t received)
+{
+	return missed >= LOSS_MIN && missed > received / LOSS_PART;
 }
 
 enum shed_said shed_step(struct shed_state *s, bool lost)
@@ -79,13 +88,16 @@ void shed_look(void)
 {
 	for (unsigned p = 0; p < DP_PORTS_MAX; p++) {
 		struct dp_event event = { .port = (uint16_t)p };
-		uint64_t missed;
+		uint64_t missed, received, lost, got;
 		enum shed_said said;
 
-		if (!missed_now(p, &missed))
+		if (!missed_now(p, &missed, &received))
 			continue;
-		said = shed_step(&looked[p].state, missed > looked[p].missed);
+		lost = missed > looked[p].missed ? missed - looked[p].missed : 0;
+		got = received > looked[p].received ? received - looked[p].received : 0;
+		said = shed_step(&looked[p].state, shed_is_loss(lost, got));
 		looked[p].missed = missed;
+		looked[p].received = received;
 		atomic_store_explicit(
 			&shed_share[p], (uint8_t)looked[p].state.share, memory_order_relaxed);
 		if (said == SHED_SILENT)
@@ -109,6 +121,8 @@ static bool is_control_l4(uint8_t proto, const uint8_t *l4, unsigned len)
 	to = flow_be16(l4 + 2);
 	if (proto == IPPROTO_TCP)
 		return to == 179 || flow_be16(l4) == 179;
+	if (to == 4500) /* IKE and not ESP: RFC 3948 2.2 */
+		return len >= 12 && !flow_be32(l4 + 8);
 	return to == 3784 || to == 3785 || to == 4784 || to == 500;
 }
 

@@ -1,4 +1,5 @@
-/* Shedding: when a port receives more than its worker can take, control survives. See shed.c. */
+/* Shedding: when a port receives more than its worker can take, data is dropped early. See shed.c.
+ */
 #ifndef LINTAS_SHED_H
 #define LINTAS_SHED_H
 
@@ -16,6 +17,8 @@ extern _Atomic uint8_t shed_share[DP_PORTS_MAX];
 void shed_look(void);
 void shed_init(void);
 
+/* Is that, between two looks, a port that is overloaded, or a drizzle? Pure. */
+bool shed_is_loss(uint64_t missed, uint64_t received);
 /* What one look after the other makes of a port. Pure. */
 struct shed_state {
 	unsigned share, losses, calm; /* looks in a row with and without losses */

@@ -124,6 +124,40 @@ def kernel_gives_up(lab):
               for w in WANTED), before, after)
 
 
+def lladdr(lab, where, dev, addr):
+    return lab.world.json(where, "ip", "-j", "neigh", "show", addr, "dev", dev)[0].get("lladdr")
+
+
+@test
+def mac_moves(lab):
+    """Another box takes a peer's addresses without a word (nothing announced, nobody asked for): the kernel was told that
+    the old MAC address is good, and would believe it for long; BFD goes down, so it asks who has the address."""
+    wait_for("four sessions are up", 15, lambda: up(lab))
+    link, other = "aws-dx1", "02:00:00:00:de:ad"
+    theirs, ours = ("169.254.10.1", "2001:db8:f:10::1"), ("169.254.10.2", "2001:db8:f:10::2")
+    mac = lladdr(lab, "cloud-a", "dx1", ours[0])
+    for family, peer in (("ipv4", theirs[0]), ("ipv6", theirs[1])):
+        lab.world.run("prod", "sysctl", "-qw", f"net.{family}.neigh.{link}.base_reachable_time_ms=600000")
+        lab.world.run("prod", "ip", "neigh", "change", peer, "dev", link, "nud", "reachable")
+    stopped = [lab.gateway.pid(f"cloud-a-{daemon}") for daemon in ("bfdd", "bgpd")]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        lab.world.ip("cloud-a", "\n".join([f"link set dx1 address {other}"] + [
+            f"neigh replace {a} lladdr {mac} dev dx1 nud permanent" for a in ours]))
+        began = time.monotonic()
+        wait_for("the other box is known", 20, lambda: all(lladdr(lab, "prod", link, a) == other for a in theirs))
+        took = time.monotonic() - began
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        for family in ("ipv4", "ipv6"):
+            lab.world.run("prod", "sysctl", "-qw", f"net.{family}.neigh.{link}.base_reachable_time_ms=30000")
+    wait_for("sessions and BGP are back", 60, lambda: up(lab) and lab.gateway.bgp_up())
+    lab.world.ip("cloud-a", "\n".join(f"neigh del {a} dev dx1" for a in ours))
+    return f"known after {took:.1f} s"
+
+
 @test
 def bfdd_restart(lab):
     """bfdd is killed and comes back with other numbers: sessions go on, their peers notice nothing."""

@@ -584,7 +584,6 @@ static bool bound_to(int fd, const char *name)
 	return !getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && !strcmp(device, name);
 }
 
-/* Each kind is what it says, non-blocking, bound when asked to be, and the keeper keeps none. */
 /* A packet socket stays on its link, with its protocol and its filter. */
 static void tied(int sock, uint16_t kind)
 {
@@ -608,6 +607,7 @@ static void tied(int sock, uint16_t kind)
 	close(fd);
 }
 
+/* Each kind is what it says, non-blocking, bound when asked to be, and the keeper keeps none. */
 static void test_sockets(void)
 {
 	static const struct {

@@ -227,6 +227,15 @@ static void test_again(void)
 	keeper = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	CU_ASSERT_FATAL(request_take(&request));
 	CU_ASSERT_EQUAL(request.op, KEEPER_HELLO);
+	answer_give(request.id, -EPROTO, -1); /* another release's: nothing is asked of it */
+	event_base_loop(control.base, EVLOOP_ONCE);
+	CU_ASSERT_EQUAL(recv(keeper, &request, sizeof(request), 0), 0);
+	close(keeper);
+	CU_ASSERT_EQUAL(keeper_bfd(true, done, &said), -ENOTCONN);
+	event_base_loop(control.base, EVLOOP_ONCE); /* its second */
+	keeper = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	CU_ASSERT_FATAL(request_take(&request));
+	CU_ASSERT_EQUAL(request.op, KEEPER_HELLO);
 	CU_ASSERT_EQUAL(keeper_bfd(true, done, &said), -ENOTCONN);
 	answer_give(request.id, 0, -1);
 	event_base_loop(control.base, EVLOOP_ONCE);

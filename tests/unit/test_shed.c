@@ -53,6 +53,19 @@ static void test_control(void)
 	CU_ASSERT_FALSE(shed_is_control(frame, 62));
 }
 
+/* Behind a NAT IKE shares its port with ESP: four zeros tell them apart. */
+static void test_ike_nat(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		unsigned len = make(1, v6, 17, 4500) + 4;
+
+		CU_ASSERT_TRUE(shed_is_control(frame, len));
+		CU_ASSERT_FALSE(shed_is_control(frame, len - 1));
+		frame[len - 1] = 1;
+		CU_ASSERT_FALSE(shed_is_control(frame, len));
+	}
+}
+
 /* A later fragment has no ports; three tags are nobody's; a header that reaches past the end. */
 static void test_looks_like(void)
 {
@@ -78,6 +91,16 @@ static void test_cut(void)
 		CU_ASSERT_EQUAL(shed_is_control(copy, cut), cut >= len - 4);
 		free(copy);
 	}
+}
+
+/* A frame now and then, or one of thousands, is no overload. */
+static void test_loss(void)
+{
+	CU_ASSERT_FALSE(shed_is_loss(0, 0));
+	CU_ASSERT_FALSE(shed_is_loss(15, 0));
+	CU_ASSERT_FALSE(shed_is_loss(16, 16000));
+	CU_ASSERT_TRUE(shed_is_loss(16, 0));
+	CU_ASSERT_TRUE(shed_is_loss(17, 16000));
 }
 
 /* One look with losses is a burst; then it rises look by look to its most, and falls as fast as
@@ -110,8 +133,10 @@ void unit_shed(void)
 {
 	static const struct unit_test tests[] = {
 		{ "control", test_control },
+		{ "ike_nat", test_ike_nat },
 		{ "looks_like", test_looks_like },
 		{ "cut", test_cut },
+		{ "loss", test_loss },
 		{ "share", test_share },
 	};
 
