@@ -3,20 +3,21 @@
 Nothing is switched off for a row: there is a partner, so policy is asked about every packet; a tunnel, so local
 delivery looks for endpoints; several VRFs; the punt and control threads live. Links of the small gateway:
 
-    port in0   lin    VRF prod, untagged, cloud aws    10.0.0.1/24    fd10:1::1/64
+    port in0   lin    VRF prod, untagged, cloud aws    10.0.0.1/16    fd10:1::1/64
                bank   VRF bank, VLAN 4000, partner
     port out0  lout   VRF prod, untagged, cloud gcp    10.1.0.1/16    fd10:2::1/64   next hops .1.1, .1.2 …
                under  VRF inet, VLAN 4001              10.2.0.1/24
                vpc    VRF prod, VXLAN over under
 
 and of the whole one also VLANs 1 to 1000 of in0 in VRF prod (v1 … v1000), four tunnels over lin that packets come
-out of (ti1 …) and four over lout that they go into (to1 …), in VRF vpc. lintas-keeper and the kernel's routes
-stay when lintasd is started anew."""
+out of (ti1 …) and four over lout that they go into (to1 …), in VRF vpc. Other rows add tunnels of cloud vpn
+(tunnels.py). lintas-keeper and the kernel's routes stay when lintasd is started anew."""
 import os
 import subprocess
 
 import judge
 from kernel import Kernel
+from layers import Tunnel
 from programs import Lintas, end_process, tail, wait_for
 from traffic import text
 
@@ -29,12 +30,12 @@ SMALL = """schema = 1; routing = "external";
 gateway = {{ name = "bench"; router_id = "10.255.0.1"; asn = "65010"; workers = "{cpu}"; poll = "busy"; {memory}}};
 ports = {{ in0 = {{ device = "{source}"; mtu = 1500; }}; out0 = {{ device = "{sink}"; mtu = 1500; }}; }};
 vrfs = {{ prod = {{ loopback = [ "10.255.1.1/32", "fd10::1/128" ]; }}; inet = {{ }}; bank = {{ }}; vpc = {{ }}; }};
-clouds = {{ aws = {{ provider = "aws"; }}; gcp = {{ provider = "gcp"; }}; }};
-reach = {{ both = {{ between = [ "aws", "gcp" ]; }}; }};
+clouds = {{ aws = {{ provider = "aws"; }}; gcp = {{ provider = "gcp"; }}; vpn = {{ provider = "azure"; }}; }};
+reach = {{ both = {{ between = [ "aws", "gcp" ]; }}; left = {{ between = [ "aws", "vpn" ]; }}; right = {{ between = [ "gcp", "vpn" ]; }}; }};
 partners = {{ bank = {{ vrf = "bank"; prefixes = [ "10.40.0.0/16" ]; }}; }};
 circuits = {{ cin = {{ port = "in0"; }}; cout = {{ port = "out0"; }}; }};
 links = {{
-  lin   = {{ circuit = "cin";  vrf = "prod"; cloud = "aws"; address = [ "10.0.0.1/24", "fd10:1::1/64" ]; }};
+  lin   = {{ circuit = "cin";  vrf = "prod"; cloud = "aws"; address = [ "10.0.0.1/16", "fd10:1::1/64" ]; }};
   bank  = {{ circuit = "cin";  vrf = "bank"; partner = "bank"; vlan = 4000; address = [ "192.0.2.66/29" ]; }};
   lout  = {{ circuit = "cout"; vrf = "prod"; cloud = "gcp"; address = [ "10.1.0.1/16", "fd10:2::1/64" ]; }};
   under = {{ circuit = "cout"; vrf = "inet"; vlan = 4001; address = [ "10.2.0.1/24" ]; }};
@@ -75,17 +76,26 @@ def more_links():
     return "\n".join(lines) + "\n"
 
 
+def whole():
+    """The whole gateway's part of Gateway()."""
+    far = [(tunnel_ends(kind, i)[1], bytes([2, 0, 0, 0, kind == "o", i]), dev)
+           for kind, dev in (("i", "lin"), ("o", "lout")) for i in range(1, TUNNELS + 1)]
+    return {"more": more_links(), "far": far, "many": [f"v{n}" for n in range(1, VLANS + 1)]}
+
+
 class Gateway:
     """One keeper and one configuration; start() gives a fresh lintasd, stopped and ready."""
 
-    def __init__(self, place, source, sink, whole=False, buffers=0):
-        self.place, self.source, self.sink, self.whole = place, source, sink, whole
+    def __init__(self, place, source, sink, more="", far=(), many=(), buffers=0):
+        """more: lines of links; far: (address, MAC, interface in prod) of what their tunnels lead to; many: the
+        interfaces among them that are not worth a minute at the end."""
+        self.place, self.source, self.sink, self.far, self.many = place, source, sink, far, many
         self.conf, self.log = f"{place.folder}/lintas.conf", f"{place.folder}/keeper.log"
         self.routes = {4: 0, 6: 0}
         self.via = {}  # next hop -> (gateway, interface index); what is not in here is a next-hop object
         self.prod = Kernel("prod")
         with open(self.conf, "w") as f:
-            f.write(SMALL.format(cpu=place.cpu, source=source.text, sink=sink.text, more=more_links() if whole else "",
+            f.write(SMALL.format(cpu=place.cpu, source=source.text, sink=sink.text, more=more,
                                  memory=f"packet_buffers = {buffers}; " if buffers else ""))
         self.keeper = None
 
@@ -109,9 +119,8 @@ class Gateway:
     def far_ends(self):
         """What every tunnel leads to, so that all links come up."""
         Kernel("inet").ip(["neigh replace 10.2.0.9 lladdr 02:00:00:00:02:09 dev under nud permanent"])
-        if self.whole:
-            self.prod.ip([f"neigh replace {text(4, tunnel_ends(kind, i)[1])} lladdr 02:00:00:00:0{kind == 'o':x}:0{i} "
-                          f"dev {dev} nud permanent" for kind, dev in (("i", "lin"), ("o", "lout")) for i in range(1, TUNNELS + 1)])
+        if self.far:
+            self.prod.ip([f"neigh replace {text(4, a)} lladdr {mac.hex(':')} dev {dev} nud permanent" for a, mac, dev in self.far])
 
     def start(self):
         """in0 sends too: what the kernel says, and the whole gateway's VLANs."""
@@ -126,10 +135,9 @@ class Gateway:
 
     def close(self):
         """Interfaces first, all at once: a thousand that vanish one by one with the keeper take half a minute."""
-        if self.keeper and self.whole:
+        if self.keeper and self.many:
             try:
-                names = [f"v{n}" for n in range(1, VLANS + 1)]
-                self.prod.ip([f"link set {name} group 7" for name in names] + ["link del group 7"])
+                self.prod.ip([f"link set {name} group 7" for name in self.many] + ["link del group 7"])
             except OSError:
                 pass  # they go with the keeper
         if self.keeper:
@@ -178,7 +186,7 @@ class Gateway:
             self.via[40000 + i] = (via, index[f"to{i}"])
             local, remote = tunnel_ends("o", i)
             legs[40000 + i] = [judge.Leg(b"\x02\0\0\0\1" + bytes([i]), OUT_MAC,
-                                         tunnel=(VNI_OUT + i, local, remote, vpc.mac(f"to{i}"), inner))]
+                                         tunnel=Tunnel("vxlan", VNI_OUT + i, local, remote, vpc.mac(f"to{i}"), inner))]
         vpc.ip(lines)
         return legs
 

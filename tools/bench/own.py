@@ -26,7 +26,7 @@ import device
 import judge
 import traffic
 from device import Device
-from gateway import Gateway, TUNNELS, VLANS, VNI_IN, tunnel_ends
+from gateway import Gateway, TUNNELS, VLANS, VNI_IN, tunnel_ends, whole
 from kernel import Kernel
 from measure import Books, Busy, Side, Void, tsc_mhz, warm
 from rows import Result, repeat
@@ -43,15 +43,16 @@ TURNS, TURN_S, TURNS_LEAST = 200, 0.005, 20
 OUR_ADDRESS = 0x0A000001
 
 
-class Whole:
-    rows = {"vlan": 1.05, "vxlan": 2.0, "mixed": 1.3, "vector-1": 4.0, "latency": 1.0}
+class Within:
+    """Rows of one process: a gateway, its routes and frames, and what is measured with them. A subclass says which:
+    rows, shape(), fill(), result(), measure(); self.frames is there after fill()."""
 
     def run(self, place, wanted, pairs, say):
         results = {name: self.result(name) for name in wanted}
         path = f"{place.folder}/f"
         traffic.simple(path, *self.one_route(), {"first": 1})  # the device wants a file before MAC addresses are known
         source, sink = Device(place.folder, "l", 0, path), Device(place.folder, "l", 1)
-        gateway = Gateway(place, source, sink, whole=True)
+        gateway = Gateway(place, source, sink, **self.shape(place))
         try:
             gateway.open(lambda g: self.fill(g, path))
             repeat(pairs, results, say, lambda: self.one(gateway, results))
@@ -60,17 +61,32 @@ class Whole:
             os.unlink(path)
         return results
 
+    @staticmethod
+    def one_route():
+        table = traffic.Table(4)
+        return table, table.add_random(1, random.Random(0), [1])
+
+    def one(self, gateway, results):
+        program = gateway.start()
+        try:
+            self.measure(program, results)
+        finally:
+            program.end()
+
+
+class Whole(Within):
+    rows = {"vlan": 1.05, "vxlan": 2.0, "mixed": 1.3, "vector-1": 4.0, "latency": 1.0}
+
+    @staticmethod
+    def shape(_place):
+        return whole()
+
     def result(self, name):
         if name != "latency":
             return Result(name, self.rows[name], of=name, to="parts" if name == "mixed" else "plain")
         r = Result(name, self.rows[name], of="light", to="heavy")
         r.unit, r.tails = "ns median", {load: [] for load in LOADS}
         return r
-
-    @staticmethod
-    def one_route():
-        table = traffic.Table(4)
-        return table, table.add_random(1, random.Random(0), [1])
 
     # ---- routes and frames ----
     def fill(self, gateway, path):
@@ -124,13 +140,6 @@ class Whole:
                     packet4(number, dst), VNI_IN + i, macs[i], theirs, ours, 0xC000 | number & 0x3FFF)
 
     # ---- one process ----
-    def one(self, gateway, results):
-        program = gateway.start()
-        try:
-            self.measure(program, results)
-        finally:
-            program.end()
-
     def measure(self, program, results):
         sides = {name: Side(name, program, span=span) for name, span in self.frames.sets.items()}
         sides["vector-1"] = Side("vector-1", program, burst=1, span=self.frames.sets["plain"])

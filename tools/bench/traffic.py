@@ -114,6 +114,12 @@ def bfd4(number, dst):
     return h[:22] + struct.pack(">H", 3784) + h[24:]
 
 
+def with_tos(packet, tos):
+    """An IPv4 packet with another DSCP and ECN."""
+    h = packet[:1] + bytes([tos]) + packet[2:10] + b"\0\0" + packet[12:20]
+    return h[:10] + struct.pack(">H", checksum(h)) + h[12:] + packet[20:]
+
+
 # ---- frames around them ----
 def untagged(packet, mac=PORT_MAC):
     return mac + SENDER + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet
@@ -123,12 +129,30 @@ def tagged(packet, vlan):
     return PORT_MAC + SENDER + struct.pack(">HH", 0x8100, vlan) + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet
 
 
+def outer4(payload, protocol, src, dst, tos=0):
+    h = struct.pack(">BBHHHBBHII", 0x45, tos, 20 + len(payload), 0, 0x4000, 64, protocol, 0, src, dst)
+    return h[:10] + struct.pack(">H", checksum(h)) + h[12:] + payload
+
+
+def in_udp(payload, src, dst, port, dport, tos):
+    return untagged(outer4(struct.pack(">HHHH", port, dport, 8 + len(payload), 0) + payload, 17, src, dst, tos))
+
+
 def in_vxlan(packet, vni, mac, src, dst, port):
     """An Ethernet frame to `mac` within VXLAN from src to dst (IPv4), untagged."""
-    inner = untagged(packet, mac)
-    outer = struct.pack(">BBHHHBBHII", 0x45, 0, 36 + len(inner), 0, 0, 64, 17, 0, src, dst)
-    outer = outer[:10] + struct.pack(">H", checksum(outer)) + outer[12:]
-    return untagged(outer + struct.pack(">HHHHII", port, 4789, 16 + len(inner), 0, 0x08 << 24, vni << 8) + inner)
+    return in_udp(struct.pack(">II", 0x08 << 24, vni << 8) + untagged(packet, mac), src, dst, port, 4789, packet[1])
+
+
+def in_geneve(packet, vni, mac, src, dst, port):
+    return in_udp(struct.pack(">II", 0x6558, vni << 8) + untagged(packet, mac), src, dst, port, 6081, packet[1])
+
+
+def in_gre(packet, src, dst):
+    return untagged(outer4(b"\0\0\x08\0" + packet, 47, src, dst, packet[1]))
+
+
+def in_ipip(packet, src, dst):
+    return untagged(outer4(packet, 4, src, dst, packet[1]))
 
 
 class Traffic:
