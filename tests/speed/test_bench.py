@@ -14,6 +14,7 @@ from router import TOP, check, run, test  # noqa: E402
 
 sys.path.insert(0, os.path.join(TOP, "tools", "bench"))
 import judge  # noqa: E402
+import layers  # noqa: E402
 import measure  # noqa: E402
 import traffic  # noqa: E402
 import verdict  # noqa: E402
@@ -36,17 +37,21 @@ def forwarded(frame):
     return bytes(d)
 
 
+def marked(packet, tos):
+    return traffic.with_tos(packet, tos) if packet[0] >> 4 == 4 else packet
+
+
 class Case:
     """One route a family, one frame of each, and a judge of what comes out."""
 
-    def __init__(self, folder, legs):
+    def __init__(self, folder, legs, tos=0):
         self.traffic = traffic.Traffic(f"{folder}/pcap")
         tables, rng = {}, random.Random(1)
         for family, packet in ((4, traffic.packet4), (6, traffic.packet6)):
             tables[family, False] = tables[family, True] = table = traffic.Table(family)
             prefixes = table.add_random(50, rng, [1])
             for dst in traffic.destinations(prefixes, family, 1, rng):
-                self.traffic.add(str(family), [lambda number, dst=dst, packet=packet: traffic.untagged(packet(number, dst))])
+                self.traffic.add(str(family), [lambda number, dst=dst, packet=packet: traffic.untagged(marked(packet(number, dst), tos))])
         self.judge = judge.Judge(self.traffic, tables, {1: legs})
 
     def good(self, number):
@@ -93,21 +98,48 @@ def judge_knows_the_way(folder):
     refused(case, OTHER + case.good(0)[6:], "a flow that changes its way")
 
 
+def tunnel_frame(kind, inner, number=6001, ours=OURS, far=FAR, src=INNER_SRC, dst=INNER_DST):
+    """As a router sends it, by the next hop: of a flow that has DSCP 34 and ECT(0)."""
+    if kind == "gre":
+        f = traffic.in_gre(inner, ours, far)
+    elif kind == "ipip":
+        f = traffic.in_ipip(inner, ours, far)
+    else:
+        f = {"vxlan": traffic.in_vxlan, "geneve": traffic.in_geneve}[kind](inner, number, dst, ours, far, 50000)
+        f = f[:56] + src + f[62:]
+    return HOP + OUT + f[12:]
+
+
+def changed(frame, at, value):
+    """Another octet of the outer IPv4 header, whose checksum is right again."""
+    d = bytearray(frame)
+    d[at] = value
+    d[24:26] = b"\0\0"
+    d[24:26] = struct.pack(">H", traffic.checksum(bytes(d[14:34])))
+    return bytes(d)
+
+
 @test
 @in_folder
 def judge_opens_tunnels(folder):
-    """Outer addresses, VNI, inner addresses: any that is another tunnel's is noticed."""
-    case = Case(folder, [judge.Leg(HOP, OUT, tunnel=(6001, OURS, FAR, INNER_SRC, INNER_DST))])
-    inner = forwarded(case.traffic.frame(0))[14:]
-
-    def out(vni=6001, ours=OURS, far=FAR, dst=INNER_DST, src=INNER_SRC):
-        f = traffic.in_vxlan(inner, vni, dst, ours, far, 50000)
-        return HOP + OUT + f[12:56] + src + f[62:]
-
-    check(case.judge.of([out()]) is None, case.judge.of([out()]))
-    for wrong in ({"vni": 6002}, {"ours": OURS + 1}, {"far": FAR + 1}, {"dst": HOP}, {"src": HOP}):
-        refused(case, out(**wrong), str(wrong))
-    refused(case, case.good(0), "a packet outside of its tunnel")
+    """Every kind: outer and inner addresses, VNI, TTL, DSCP, DF; headers that are not exactly as they should be."""
+    for kind in ("gre", "ipip", "geneve", "vxlan"):
+        ether = kind in ("geneve", "vxlan")
+        ends = (INNER_SRC, INNER_DST) if ether else ()
+        leg = judge.Leg(HOP, OUT, tunnel=layers.Tunnel(kind, 6001 if ether else None, OURS, FAR, *ends))
+        case = Case(folder, [leg], tos=0x8A)
+        inner = forwarded(case.traffic.frame(0))[14:]
+        good = tunnel_frame(kind, inner)
+        check(case.judge.of([good]) is None, kind, case.judge.of([good]))
+        for wrong in ({"ours": OURS + 1}, {"far": FAR + 1}) + ({"number": 6002}, {"dst": HOP}, {"src": HOP}) * ether:
+            refused(case, tunnel_frame(kind, inner, **wrong), f"{kind} {wrong}")
+        for at, value in ((15, 0x88), (15, 0x0A), (22, 63), (20, 0)):
+            refused(case, changed(good, at, value), f"{kind}: octet {at}")
+        for at in range(34, len(good) - len(inner)):
+            if not (kind in ("geneve", "vxlan") and at in (34, 35)):  # the source port is free
+                refused(case, good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], f"{kind}: octet {at}")
+        refused(case, case.good(0), "a packet outside of its tunnel")
+        refused(case, tunnel_frame("ipip" if kind == "gre" else "gre", inner), f"another tunnel than {kind}")
 
 
 class Fake:
