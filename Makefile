@@ -3,7 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
-	strongswan-charon strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
+	charon-systemd strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 # A Linux guest and a second reader of packets, for the lab, T=providers and T=tunnels only: they are big.
@@ -44,15 +44,16 @@ CONTROL_SRC := main notify privileges loop log \
 	lacp_pdu lacp lag \
 	vrrp_packet vrrp_machine vrrp \
 	frr_policy frr_maps frr_render frr_diff frr_sync frr_ask frr_conduct frr_guard frr_guard_list \
+	swan_render swan_sync swan_care swan_log swan_ask \
 	api_socket api \
 	views views_args views_status views_link views_lag views_effective views_route views_get \
 	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \
-	views_cycles views_config views_events views_sessions views_vrrp views_ipsec views_cloud \
+	views_cycles views_config views_events views_sessions views_vrrp views_ipsec views_ike views_cloud \
 	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp \
 	diagnose_probe
-KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run
+KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run keeper_swan
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \
-	ctl_show ctl_effective ctl_profile ctl_lag ctl_ipsec ctl_status ctl_get ctl_diagnose ctl_zones ctl_stats ctl_probe \
+	ctl_show ctl_effective ctl_profile ctl_lag ctl_ipsec ctl_status ctl_get ctl_diagnose ctl_ike ctl_zones ctl_stats ctl_probe \
 	ctl_cycles ctl_config ctl_log ctl_check \
 	ctl_cloud ctl_cloud_doc ctl_cloud_aws ctl_cloud_gcp ctl_cloud_azure ctl_cloud_oci \
 	ctl_cloud_alibaba ctl_cloud_terraform ctl_cloud_link \

@@ -23,6 +23,7 @@
 #include "mirror.h"
 #include "probes.h"
 #include "sas.h"
+#include "swan.h"
 #include "vrrp.h"
 #include "xfrm_server.h"
 
@@ -427,6 +428,7 @@ static void finish(struct apply *a)
 	vrrp_follow_all();
 	if (control.running->routing == CFG_ROUTING_FRR)
 		frr_sync();
+	swan_sync();
 }
 
 /* ---- the machine ---- */

@@ -35,7 +35,7 @@
 static struct {
 	int listener, client, signals;
 	pid_t client_pid;
-	const char *socket_path, *frr_sockets;
+	const char *socket_path, *frr_sockets, *folder;
 	bool keep, stop;
 } keeper = {
 	.listener = -1,
@@ -134,6 +134,20 @@ static void peer_check(const struct keeper_request *request, struct keeper_answe
 		keeper_say(answer, -EINVAL, "link name outside [a-z][a-z0-9-]{0,14}");
 }
 
+/* Namespace and connection become a path and a word. */
+static void swan_check(const struct keeper_request *request, struct keeper_answer *answer)
+{
+	bool named = request->value == KEEPER_SWAN_DOWN || request->value == KEEPER_SWAN_UP;
+
+	if (request->value >= KEEPER_SWAN_COUNT)
+		keeper_say(answer, -EOPNOTSUPP, "nothing to do with charon by number %u",
+			request->value);
+	else if (!name_ok(request->vrf))
+		keeper_say(answer, -EINVAL, "VRF name outside [a-z][a-z0-9-]{0,14}");
+	else if (named && !name_ok(request->name))
+		keeper_say(answer, -EINVAL, "connection name outside [a-z][a-z0-9-]{0,14}");
+}
+
 /* Kind within the list; the link's name well formed or absent, and absent where it means nothing.
  */
 static void socket_check(const struct keeper_request *request, struct keeper_answer *answer)
@@ -180,6 +194,8 @@ static int request_check(const struct keeper_request *request, struct keeper_ans
 	else if (request->op == KEEPER_RUN && request->tool == KEEPER_FRR_SHOW &&
 		 request->value >= KEEPER_SHOW_PEER)
 		peer_check(request, answer);
+	else if (request->op == KEEPER_RUN && request->tool == KEEPER_SWAN)
+		swan_check(request, answer);
 	else if (request->op == KEEPER_OPEN)
 		socket_check(request, answer);
 	return answer->error;
@@ -220,7 +236,8 @@ static void request_answer(const struct keeper_request *request, int passed)
 			fd = keeper_socket_open(request, &answer);
 			break;
 		case KEEPER_RUN:
-			if (!keeper_run_start(request, &answer, passed, keeper.frr_sockets))
+			if (!keeper_run_start(request, &answer, passed, keeper.frr_sockets,
+				    keeper.folder))
 				return; /* the answer comes when the tool has ended */
 			break;
 		case KEEPER_LIST:
@@ -443,7 +460,8 @@ static int options(int argc, char **argv)
 
 static int start(void)
 {
-	char folder[256], have[200];
+	static char folder[256];
+	char have[200];
 	sigset_t set;
 	int rc;
 
@@ -453,6 +471,7 @@ static int start(void)
 	if (rc == -EADDRINUSE)
 		return cannot("the socket to be free", "a lintas-keeper that answers on it",
 			"stop it first, or give another --socket");
+	keeper.folder = folder;
 	if (rc || (rc = keeper_ns_start(folder))) {
 		snprintf(have, sizeof(have), "%s: %s", keeper.socket_path, strerror(-rc));
 		return cannot("a socket", have, "run it as root, or give another --socket");

@@ -15,6 +15,7 @@
 
 #define KEEPER_SOCKET	  "/run/lintas/keeper.sock"
 #define KEEPER_PROTOCOL	  3
+#define KEEPER_CHARON	  "%s/charon/%s/vici" /* folder, namespace */
 #define KEEPER_BFD_SOCKET "bfdd_dplane.sock"
 /* Behind what a keeper says that does not understand us. */
 #define KEEPER_OTHER_RELEASE "; both must be of one release: restart lintas-keeper and lintasd"
@@ -46,6 +47,16 @@ enum keeper_op {
 enum keeper_tool {
 	KEEPER_FRR_APPLY, /* vtysh -f on the passed file, for the one daemon that `value` names */
 	KEEPER_FRR_SHOW,  /* vtysh -c of one of the commands below, by number in `value` */
+	KEEPER_SWAN, /* swanctl with the charon of namespace `vrf`: what, by number in `value` */
+};
+
+enum keeper_swan {	 /* charon's socket: KEEPER_CHARON below the folder of the keeper's own */
+	KEEPER_SWAN_CREDS, /* --load-creds of the file passed along; what it lacks is forgotten */
+	KEEPER_SWAN_CONNS, /* --load-conns of it; those it lacks are unloaded */
+	KEEPER_SWAN_SAS,   /* --list-sas --raw */
+	KEEPER_SWAN_DOWN,  /* --terminate of connection `name` */
+	KEEPER_SWAN_UP,	   /* --initiate of its child; not waited for */
+	KEEPER_SWAN_COUNT,
 };
 
 enum keeper_show {	   /* the first three also name the daemon for KEEPER_FRR_APPLY */
@@ -131,6 +142,9 @@ int keeper_run(enum keeper_tool tool, uint32_t value, int file_fd,
  * KEEPER_SHOW_LISTED. */
 int keeper_show_peer(enum keeper_show what, const char *vrf, const struct ip_addr *peer,
 	const char *link, void (*done)(int status, int output_fd, void *arg), void *arg);
+/* KEEPER_SWAN; name: of a connection, or NULL. */
+int keeper_swan(enum keeper_swan what, const char *vrf, const char *name, int file_fd,
+	void (*done)(int status, int output_fd, void *arg), void *arg);
 /* Asynchronous as well; done(0, fd, arg) owns fd, done(-errno, -1, arg) has none. A connection that
  * bfdd has sent something on, or (fresh) another. -EAGAIN: none has news; -ENOENT, -ECONNREFUSED:
  * bfdd is not there, or has no such socket. */

@@ -34,6 +34,17 @@ int keeper_show_peer(enum keeper_show what, const char *vrf, const struct ip_add
 	return keeper_ask(&request, -1, false, done, arg);
 }
 
+int keeper_swan(enum keeper_swan what, const char *vrf, const char *name, int file_fd,
+	void (*done)(int status, int output_fd, void *arg), void *arg)
+{
+	struct keeper_request request = { .op = KEEPER_RUN, .tool = KEEPER_SWAN, .value = what };
+
+	name_set(request.vrf, vrf);
+	if (name)
+		name_set(request.name, name);
+	return keeper_ask(&request, file_fd, false, done, arg);
+}
+
 int keeper_bfd(bool fresh, void (*done)(int status, int fd, void *arg), void *arg)
 {
 	struct keeper_request request = { .op = KEEPER_BFD, .value = !fresh };

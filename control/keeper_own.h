@@ -56,7 +56,11 @@ int keeper_socket_open(const struct keeper_request *request, struct keeper_answe
 /* ---- keeper_run.c ---- */
 /* Starts the tool; on success the answer follows from keeper_run_poll. */
 int keeper_run_start(const struct keeper_request *request, struct keeper_answer *answer, int file,
-	const char *frr_sockets);
+	const char *frr_sockets, const char *folder);
+/* keeper_swan.c: the command line of KEEPER_SWAN, and what the child is allowed. */
+int keeper_swan_argv(const struct keeper_request *request, const char *folder, char *argv[12],
+	struct keeper_answer *answer);
+int keeper_swan_confine(void);
 unsigned keeper_run_fds(struct pollfd *fds); /* up to KEEPER_RUNS_MAX */
 int keeper_run_timeout_ms(void);	     /* until the next tool is overdue; -1 = none runs */
 void keeper_run_poll(void);		     /* answers for those that ended, kills those overdue */

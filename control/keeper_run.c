@@ -1,8 +1,9 @@
-/* The keeper's tools: FRR's vtysh, on files it is given, with arguments that are constants, but
- * for a VRF and an address, which were checked and are formatted here.
+/* The keeper's tools: FRR's vtysh and strongSwan's swanctl (keeper_swan.c), on files they are given,
+ * with arguments that are constants, but for a VRF and an address, which were checked and are
+ * formatted here.
  *
- * A tool runs as FRR's user in FRR's group of vty users, with no privilege, an empty environment
- * and no descriptor but its three. The file it works on is a copy in anonymous memory (never a
+ * A tool runs as FRR's user in FRR's group of vty users, or as root when charon's socket is root's,
+ * with no privilege, an empty environment and no descriptor but its three. The file it works on is a copy in anonymous memory (never a
  * disk, never an argument: it may hold BGP passwords) that only that user may read; its output goes
  * to another. The answer is sent when it has ended, or when its time was over and it was killed. */
 #include <errno.h>
@@ -88,10 +89,14 @@ failed:
 /* In the child; only async-signal-safe calls would be needed had we other threads, and we have none
  * now. */
 static void __attribute__((noreturn))
-child(const struct passwd *user, char *const argv[], int in, int out, int err)
+child(const struct passwd *user, char *const argv[], int in, int out, int err, const char *folder)
 {
-	static char *const environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C", NULL };
+	char swan[300] = "";
+	char *const environment[] = { "PATH=/usr/bin:/bin", "LC_ALL=C", swan, NULL };
 	sigset_t none;
+
+	if (folder) /* where nothing is: credentials of this machine are not our charon's */
+		snprintf(swan, sizeof(swan), "SWANCTL_DIR=%s/charon/none", folder);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -103,7 +108,8 @@ child(const struct passwd *user, char *const argv[], int in, int out, int err)
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || chdir("/"))
 		_exit(126);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
-	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) || setuid(user->pw_uid))
+	if (folder ? keeper_swan_confine() : initgroups(user->pw_name, user->pw_gid) ||
+			     setgid(user->pw_gid) || setuid(user->pw_uid))
 		_exit(126);
 	execve(argv[0], argv, environment);
 	_exit(127);
@@ -141,10 +147,13 @@ static const char *command_of(const struct keeper_request *request)
 	return text;
 }
 
-static int tool_argv(const struct keeper_request *request, const char *frr_sockets, char *argv[8],
-	struct keeper_answer *answer)
+static int tool_argv(const struct keeper_request *request, const char *frr_sockets,
+	const char *folder, char *argv[12], struct keeper_answer *answer)
 {
 	unsigned n = 0;
+
+	if (request->tool == KEEPER_SWAN)
+		return keeper_swan_argv(request, folder, argv, answer);
 
 	if (request->tool > KEEPER_FRR_SHOW || request->value >= KEEPER_SHOW_COUNT ||
 		(request->tool == KEEPER_FRR_APPLY && request->value > KEEPER_SHOW_BGPD)) {
@@ -165,11 +174,12 @@ static int tool_argv(const struct keeper_request *request, const char *frr_socke
 }
 
 int keeper_run_start(const struct keeper_request *request, struct keeper_answer *answer, int file,
-	const char *frr_sockets)
+	const char *frr_sockets, const char *folder)
 {
-	const struct passwd *user = getpwnam(FRR_USER);
+	bool swan = request->tool == KEEPER_SWAN;
+	const struct passwd *user = getpwnam(swan ? "root" : FRR_USER);
 	struct run *run = NULL;
-	char *argv[8];
+	char *argv[12];
 	int in = -1, out = -1;
 
 	for (unsigned i = 0; i < KEEPER_RUNS_MAX && !run; i++)
@@ -182,14 +192,21 @@ int keeper_run_start(const struct keeper_request *request, struct keeper_answer 
 		keeper_say(answer, -ENOENT, "no user " FRR_USER ": is FRR installed?");
 		return -ENOENT;
 	}
-	if (tool_argv(request, frr_sockets, argv, answer))
+	if (tool_argv(request, frr_sockets, folder, argv, answer))
 		return answer->error;
-	if (request->tool == KEEPER_FRR_APPLY && (in = file_copy(file, user, answer)) < 0)
+	if ((request->tool == KEEPER_FRR_APPLY ||
+		    (swan && request->value <= KEEPER_SWAN_CONNS)) &&
+		(in = file_copy(file, user, answer)) < 0)
 		return answer->error;
 	out = memfd_create("lintas-tool-output", MFD_CLOEXEC);
 	run->pid = out < 0 ? -1 : fork();
 	if (run->pid == 0)
-		child(user, argv, in, out, request->tool == KEEPER_FRR_SHOW ? -1 : out);
+		child(user, argv, in, out,
+			request->tool == KEEPER_FRR_SHOW ||
+					(swan && request->value == KEEPER_SWAN_SAS)
+				? -1
+				: out,
+			swan ? folder : NULL);
 	if (run->pid < 0) {
 		keeper_say(answer, -errno, "cannot start %s: %m", argv[0]);
 		goto out;
@@ -239,7 +256,7 @@ static void ended(struct run *run, int status)
 		keeper_say(&answer, -ETIMEDOUT, "the tool was killed after %llu s",
 			KEEPER_RUN_NS / 1000000000ull);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) >= 126)
-		keeper_say(&answer, -ENOEXEC, "cannot run " FRR_VTYSH);
+		keeper_say(&answer, -ENOEXEC, "cannot run " FRR_VTYSH " or swanctl");
 	answer.value = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status)
 					 : 128u + (unsigned)WTERMSIG(status);
 	if (!run->forgotten)

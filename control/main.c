@@ -28,6 +28,7 @@
 #include "privileges.h"
 #include "probes.h"
 #include "sas.h"
+#include "swan.h"
 #include "vrrp.h"
 #include "xfrm_server.h"
 
@@ -401,6 +402,7 @@ static int start(void)
 	rc = start_keeper();
 	if (!rc)
 		rc = start_fast_path(config);
+	swan_start(options.keeper);
 	if (rc) {
 		config_free(config);
 		return rc;
@@ -438,6 +440,7 @@ static void stop(void)
 	xfrm_server_stop();
 	sas_stop();
 	frr_stop();
+	swan_stop();
 	probes_stop();
 	heard_stop();
 	frr_guard_stop();

@@ -9,6 +9,7 @@
 #include "apply.h"
 #include "bring.h"
 #include "frr.h"
+#include "swan.h"
 
 #define WAITERS_MAX 64
 #define CLOSING_MS  5
@@ -128,6 +129,7 @@ static void reload_parsed(void)
 		log_event(LOG_LVL_INFO, NULL, "reload: nothing has changed");
 		if (control.running->routing == CFG_ROUTING_FRR)
 			frr_sync(); /* a key may have, and what somebody did at vtysh ends here */
+		swan_sync();
 		reload_end(0, 0);
 	} else {
 		reload_steps();

@@ -34,6 +34,8 @@ const struct api_command api_commands[] = {
 	{ "bgp routes", "name direction [all]",
 		"what a neighbour said or is told, and why not the rest", false, view_bgp_routes },
 	{ "bfd show", "[name]", "BFD sessions that the fast path runs", false, view_bfd_show },
+	{ "ike show", "[name]", "IKE by link: state, what was agreed on, next keys, last error",
+		false, view_ike_show },
 	{ "stats", "", "drops, punt classes, stages, workers, mirror", false, view_stats },
 	{ "stats drops", "[link] [all]", "drops by reason", false, view_stats_drops },
 	{ "stats cycles", "[interval_s]", "cycles a packet by stage and worker, over an interval",

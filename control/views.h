@@ -66,6 +66,7 @@ view_handler view_probe_show;						     /* views_probe.c */
 view_handler view_bgp_show;						     /* views_bgp.c */
 view_handler view_bgp_routes;						     /* views_routes.c */
 view_handler view_bfd_show;						     /* views_bfd.c */
+view_handler view_ike_show;						     /* views_ike.c */
 view_handler view_stats, view_stats_drops, view_stages;			     /* views_stats.c */
 view_handler view_stats_cycles;						     /* views_cycles.c */
 view_handler view_config_show, view_config_errors, view_reload, view_resync; /* views_config.c */

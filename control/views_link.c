@@ -185,12 +185,32 @@ static json_t *link_step(void *state)
 	return part;
 }
 
+/* All tunnels of the connection that is called so; NULL: none is. */
+static json_t *connection_json(const char *name)
+{
+	json_t *list = json_array();
+
+	for (const struct link *l = link_next(NULL); l; l = link_next(l))
+		if (l->cfg && l->cfg->connection && !strcmp(l->cfg->connection, name))
+			json_array_append_new(list, link_json(l));
+	if (json_array_size(list))
+		return list;
+	json_decref(list);
+	return NULL;
+}
+
 void view_link_show(struct api_request *request, const json_t *args)
 {
+	const char *name = json_string_value(json_object_get(args, "name"));
+	json_t *list = name && !link_by_name(name) ? connection_json(name) : NULL;
 	struct link *link = NULL;
 	const struct view_arg table[] = { { .name = "name", .type = VIEW_LINK, .out = &link } };
 	struct link_stream *s;
 
+	if (list) {
+		api_reply(request, list);
+		return;
+	}
 	if (!VIEW_ARGS(request, args, table))
 		return;
 	if (link) {

@@ -4,9 +4,22 @@
 #include <string.h>
 #include "frr.h"
 #include "health.h"
+#include "swan.h"
 #include "views.h"
 
 #define LIST_MAX 32 /* items of a list on one screen; "more" counts the others */
+
+static json_t *ipsec_json(void)
+{
+	struct swan_status s = { 0 };
+
+	swan_status(&s);
+	if (!s.vrfs)
+		return json_null();
+	return json_pack("{s:i, s:i, s:I, s:I, s:s?}", "vrfs", (int)s.vrfs, "in_sync",
+		(int)s.in_sync, "loads", (json_int_t)s.loads, "failures", (json_int_t)s.failures,
+		"error", *s.last_error ? s.last_error : NULL);
+}
 
 /* ---- links and paths ---- */
 
@@ -262,6 +275,7 @@ static void reply_status(const json_t *bgp, void *arg)
 	json_object_set_new(o, "drops", drops_json());
 	json_object_set_new(o, "mirror", mirror_json(&m));
 	json_object_set_new(o, "frr", frr_json());
+	json_object_set_new(o, "ipsec", ipsec_json());
 	json_object_set_new(o, "memory", memory_json(&m));
 	json_object_set_new(o, "neighbours", neighbours_json(m.neighbours));
 	json_object_set_new(o, "reload",

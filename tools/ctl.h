@@ -125,6 +125,7 @@ void print_effective(struct ctl_print *print, const json_t *item); /* ctl_effect
 void print_vrf(struct ctl_print *print, const json_t *item);
 void print_route(struct ctl_print *print, const json_t *item);
 void print_vrrp(struct ctl_print *print, const json_t *item);
+void print_ike(struct ctl_print *print, const json_t *item); /* ctl_ike.c */
 void print_neighbor(struct ctl_print *print, const json_t *item);
 void print_nexthop(struct ctl_print *print, const json_t *item);
 void print_probe(struct ctl_print *print, const json_t *item); /* ctl_probe.c */

@@ -97,7 +97,8 @@ static void print_drops_line(FILE *out, const json_t *status)
 static void print_services(FILE *out, const json_t *status)
 {
 	const json_t *mirror = json_object_get(status, "mirror"),
-		     *frr = json_object_get(status, "frr");
+		     *frr = json_object_get(status, "frr"),
+		     *ipsec = json_object_get(status, "ipsec");
 	char a[FORMAT_LEN];
 
 	fprintf(out,
@@ -117,6 +118,11 @@ static void print_services(FILE *out, const json_t *status)
 		fprintf(out, "\nfrr        %s%s%s",
 			get_bool(frr, "in_sync") ? "in sync" : "NOT IN SYNC",
 			get_str(frr, "error", NULL) ? ": " : "", get_str(frr, "error", ""));
+	if (json_is_object(ipsec))
+		fprintf(out, "\nipsec      charon %s%s%s",
+			get_int(ipsec, "in_sync") == get_int(ipsec, "vrfs") ? "in sync"
+									    : "NOT IN SYNC",
+			get_str(ipsec, "error", NULL) ? ": " : "", get_str(ipsec, "error", ""));
 	fputc('\n', out);
 }
 

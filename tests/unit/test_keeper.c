@@ -343,6 +343,22 @@ static void test_tools(void)
 	request.peer.af = AF_INET;
 	request.peer.bytes[4] = 1; /* behind the address */
 	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	memset(&request, 0, sizeof(request));
+	request.op = KEEPER_RUN;
+	request.tool = KEEPER_SWAN;
+	request.value = KEEPER_SWAN_SAS;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL); /* no VRF */
+	memcpy(request.vrf, "../etc", 6);
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	memcpy(request.vrf, "red\0\0", 6);
+	request.value = KEEPER_SWAN_COUNT;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EOPNOTSUPP);
+	request.value = KEEPER_SWAN_DOWN;
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL); /* no connection */
+	memcpy(request.name, "--all", 5);
+	CU_ASSERT_EQUAL(ask(sock, &request, &answer, NULL), -EINVAL);
+	request.value = KEEPER_SWAN_CONNS;
+	CU_ASSERT(ask(sock, &request, &answer, NULL) < 0); /* no file */
 	CU_ASSERT_EQUAL(hello(sock), 0);
 	close(sock);
 }

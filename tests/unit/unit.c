@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 	unit_diff();
 	unit_providers();
 	unit_ipsec();
+	unit_swan();
 	unit_fib();
 	unit_group();
 	unit_bfd();

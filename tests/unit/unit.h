@@ -10,6 +10,7 @@ void unit_config(void);
 void unit_diff(void);
 void unit_providers(void);
 void unit_ipsec(void);
+void unit_swan(void);
 void unit_fib(void);
 void unit_group(void);
 void unit_bfd(void);
