@@ -3,7 +3,7 @@
 # What a fresh Debian 12 needs: to build, to run the lab, to test.
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
-	charon-systemd strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
+	strongswan-charon charon-systemd strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
 	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
 
 # A Linux guest and a second reader of packets, for the lab, T=providers and T=tunnels only: they are big.

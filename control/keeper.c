@@ -236,8 +236,8 @@ static void request_answer(const struct keeper_request *request, int passed)
 			fd = keeper_socket_open(request, &answer);
 			break;
 		case KEEPER_RUN:
-			if (!keeper_run_start(request, &answer, passed, keeper.frr_sockets,
-				    keeper.folder))
+			if (!keeper_run_start(
+				    request, &answer, passed, keeper.frr_sockets, keeper.folder))
 				return; /* the answer comes when the tool has ended */
 			break;
 		case KEEPER_LIST:

@@ -50,7 +50,7 @@ enum keeper_tool {
 	KEEPER_SWAN, /* swanctl with the charon of namespace `vrf`: what, by number in `value` */
 };
 
-enum keeper_swan {	 /* charon's socket: KEEPER_CHARON below the folder of the keeper's own */
+enum keeper_swan {	   /* charon's socket: KEEPER_CHARON below the folder of the keeper's own */
 	KEEPER_SWAN_CREDS, /* --load-creds of the file passed along; what it lacks is forgotten */
 	KEEPER_SWAN_CONNS, /* --load-conns of it; those it lacks are unloaded */
 	KEEPER_SWAN_SAS,   /* --list-sas --raw */

@@ -1,11 +1,12 @@
-/* The keeper's tools: FRR's vtysh and strongSwan's swanctl (keeper_swan.c), on files they are given,
- * with arguments that are constants, but for a VRF and an address, which were checked and are
- * formatted here.
+/* The keeper's tools: FRR's vtysh and strongSwan's swanctl (keeper_swan.c), on files they are
+ * given, with arguments that are constants, but for a VRF and an address, which were checked and
+ * are formatted here.
  *
  * A tool runs as FRR's user in FRR's group of vty users, or as root when charon's socket is root's,
- * with no privilege, an empty environment and no descriptor but its three. The file it works on is a copy in anonymous memory (never a
- * disk, never an argument: it may hold BGP passwords) that only that user may read; its output goes
- * to another. The answer is sent when it has ended, or when its time was over and it was killed. */
+ * with no privilege, an empty environment and no descriptor but its three. The file it works on is
+ * a copy in anonymous memory (never a disk, never an argument: it may hold BGP passwords) that only
+ * that user may read; its output goes to another. The answer is sent when it has ended, or when its
+ * time was over and it was killed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -108,8 +109,9 @@ child(const struct passwd *user, char *const argv[], int in, int out, int err, c
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || chdir("/"))
 		_exit(126);
 	syscall(SYS_close_range, 3u, ~0u, 0u);
-	if (folder ? keeper_swan_confine() : initgroups(user->pw_name, user->pw_gid) ||
-			     setgid(user->pw_gid) || setuid(user->pw_uid))
+	if (folder ? keeper_swan_confine()
+		   : initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) ||
+				setuid(user->pw_uid))
 		_exit(126);
 	execve(argv[0], argv, environment);
 	_exit(127);
@@ -194,8 +196,7 @@ int keeper_run_start(const struct keeper_request *request, struct keeper_answer 
 	}
 	if (tool_argv(request, frr_sockets, folder, argv, answer))
 		return answer->error;
-	if ((request->tool == KEEPER_FRR_APPLY ||
-		    (swan && request->value <= KEEPER_SWAN_CONNS)) &&
+	if ((request->tool == KEEPER_FRR_APPLY || (swan && request->value <= KEEPER_SWAN_CONNS)) &&
 		(in = file_copy(file, user, answer)) < 0)
 		return answer->error;
 	out = memfd_create("lintas-tool-output", MFD_CLOEXEC);

@@ -9,8 +9,7 @@
 /* swanctl.conf of all IKE links whose underlay is in this VRF; it holds secrets: into anonymous
  * memory only. *ret_n: connections. A link whose key cannot be had is left out, and logged. Pure
  * but for reading the keys. 0 or -errno. */
-int swan_render(
-	const struct config *config, const struct cfg_vrf *vrf, FILE *out, unsigned *ret_n);
+int swan_render(const struct config *config, const struct cfg_vrf *vrf, FILE *out, unsigned *ret_n);
 /* Does charon make this link's keys? Not when it is shut, or has static SAs. */
 bool swan_is_ike(const struct cfg_link *link);
 /* The name of the file that charon's folder and sockets lie below: that of the keeper's socket. */
@@ -36,27 +35,27 @@ void swan_care_anew(void); /* the configuration changed: no pause is left */
 /* ---- swan_log.c: what charon says of each connection ---- */
 enum swan_fault {
 	SWAN_FINE,
-	SWAN_SILENT,	    /* no answer to what we sent */
-	SWAN_NO_PROPOSAL,   /* IKE */
+	SWAN_SILENT,	  /* no answer to what we sent */
+	SWAN_NO_PROPOSAL, /* IKE */
 	SWAN_NO_PROPOSAL_ESP,
-	SWAN_AUTH,	    /* the far end refuses us */
-	SWAN_AUTH_PEER,	    /* we refuse the far end: its key or identity */
+	SWAN_AUTH,	/* the far end refuses us */
+	SWAN_AUTH_PEER, /* we refuse the far end: its key or identity */
 	SWAN_IDENTITY,
 	SWAN_TS,
-	SWAN_INSTALL,	    /* the SA could not be installed here */
-	SWAN_DEAD,	    /* it was up and does not answer any more */
-	SWAN_CLOSED,	    /* the far end ended it */
+	SWAN_INSTALL, /* the SA could not be installed here */
+	SWAN_DEAD,    /* it was up and does not answer any more */
+	SWAN_CLOSED,  /* the far end ended it */
 	SWAN_FAULTS
 };
 struct swan_note {
 	enum swan_fault fault;
-	int64_t wall_s;	  /* when */
-	unsigned times;	  /* in a row */
-	char text[160];	  /* charon's own words */
+	int64_t wall_s; /* when */
+	unsigned times; /* in a row */
+	char text[160]; /* charon's own words */
 };
 extern const char *const swan_fault_names[SWAN_FAULTS];	 /* "NO_PROPOSAL_CHOSEN" */
 extern const char *const swan_fault_advice[SWAN_FAULTS]; /* whose turn it is, and what to do */
-void swan_log_watch(const char *vrf); /* the news since the last call */
+void swan_log_watch(const char *vrf);			 /* the news since the last call */
 void swan_log_forget(void);
 /* Zeroed when nothing is known. */
 struct swan_note swan_note(const struct link *link);
@@ -70,8 +69,9 @@ struct swan_sa { /* of one connection */
 	char state[24], child_state[24]; /* "ESTABLISHED", "INSTALLED"; "" = none */
 	char remote[64], remote_id[80], local_id[80];
 	char ike[120], esp[80]; /* what was agreed on, in words */
-	int64_t since_s, rekey_s, child_since_s, child_rekey_s, child_life_s; /* ages and seconds to
-									       * come; -1: unknown */
+	int64_t since_s, rekey_s, child_since_s, child_rekey_s,
+		child_life_s; /* ages and seconds to
+			       * come; -1: unknown */
 	uint32_t spi_in, spi_out, uniqueid;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out;
 	bool initiator, nat_local, nat_remote, nat_any, udp;

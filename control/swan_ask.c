@@ -1,4 +1,5 @@
-/* What charon says of its SAs: swanctl --list-sas --raw, run by the keeper, read in a helper thread.
+/* What charon says of its SAs: swanctl --list-sas --raw, run by the keeper, read in a helper
+ * thread.
  *
  * The raw form is VICI's tree as one line an IKE SA: "list-sa event {NAME {key=value key=[a b]
  * child-sas {NAME-1 {key=value}}}}". It is read without believing any length or depth: a word that
@@ -135,9 +136,9 @@ static void child_end(struct reader *r)
 {
 	const struct child *c = &r->child;
 	struct swan_sa *sa = r->sa;
-	bool better = !*sa->child_state || (!strcmp(c->state, "INSTALLED") &&
-						   (strcmp(sa->child_state, "INSTALLED") ||
-							   c->since < sa->child_since_s));
+	bool better = !*sa->child_state ||
+		      (!strcmp(c->state, "INSTALLED") && (strcmp(sa->child_state, "INSTALLED") ||
+								 c->since < sa->child_since_s));
 	char cipher[40];
 
 	sa->children++;

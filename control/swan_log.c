@@ -1,10 +1,11 @@
 /* What charon says of each connection, read from its log, because VICI's answers do not hold it.
  *
- * charon writes to a file beside its socket, with the connection's name in every line ("<vpn-a|3>").
- * It is read as it grows, a bounded part at a time, and emptied when it is large: charon appends.
- * A line that tells why a connection does not come up, or that it did, becomes a note of that link
- * and an event; everything else is passed over. The sentences are strongSwan 5.9's; one that a
- * later version words otherwise is missed, and then `ike show` has the state without its reason. */
+ * charon writes to a file beside its socket, with the connection's name in every line
+ * ("<vpn-a|3>"). It is read as it grows, a bounded part at a time, and emptied when it is large:
+ * charon appends. A line that tells why a connection does not come up, or that it did, becomes a
+ * note of that link and an event; everything else is passed over. The sentences are
+ * strongSwan 5.9's; one that a later version words otherwise is missed, and then `ike show` has the
+ * state without its reason. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,15 +19,17 @@
 #define LOGS_MAX   256
 
 const char *const swan_fault_names[SWAN_FAULTS] = { "none", "NO_ANSWER", "NO_PROPOSAL_CHOSEN",
-	"NO_PROPOSAL_CHOSEN (ESP)", "AUTHENTICATION_FAILED", "AUTHENTICATION_FAILED (of the far end)",
-	"NO_SUCH_PEER", "TS_UNACCEPTABLE", "NOT_INSTALLED", "DEAD_PEER", "CLOSED" };
+	"NO_PROPOSAL_CHOSEN (ESP)", "AUTHENTICATION_FAILED",
+	"AUTHENTICATION_FAILED (of the far end)", "NO_SUCH_PEER", "TS_UNACCEPTABLE",
+	"NOT_INSTALLED", "DEAD_PEER", "CLOSED" };
 
 const char *const swan_fault_advice[SWAN_FAULTS] = {
 	"",
 	"no answer on UDP 500 and 4500: the far end is down, has another address, or something "
 	"between drops them; ask the provider whether our packets arrive",
 	"the far end takes none of our IKE proposals: compare ipsec.ike with what is set there",
-	"the far end takes none of our ESP proposals: compare ipsec.esp, and the group of PFS, with "
+	"the far end takes none of our ESP proposals: compare ipsec.esp, and the group of PFS, "
+	"with "
 	"what is set there",
 	"the far end refuses our pre-shared key or who we say we are: compare the key, and "
 	"ipsec.local_id with the address it was told",

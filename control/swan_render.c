@@ -67,8 +67,7 @@ static void child(FILE *out, const struct cfg_link *link)
 		     "        local_ts = 0.0.0.0/0, ::/0\n"
 		     "        remote_ts = 0.0.0.0/0, ::/0\n");
 	list(out, "esp_proposals", &k->esp, "        ");
-	fprintf(out,
-		"        life_time = %us\n        rekey_time = %us\n        rand_time = %us\n",
+	fprintf(out, "        life_time = %us\n        rekey_time = %us\n        rand_time = %us\n",
 		k->esp_lifetime_s, k->esp_lifetime_s - margin / 2, margin / 2);
 	if (k->esp_lifetime_kbytes)
 		fprintf(out, "        life_bytes = %llu\n        rekey_bytes = %llu\n",
@@ -92,7 +91,8 @@ static void connection(FILE *out, const struct cfg_link *link)
 		ip_addr_format(&link->remote, remote));
 	list(out, "proposals", &k->ike, "    ");
 	fprintf(out, "    if_id_in = %u\n    if_id_out = %u\n", id, id);
-	fprintf(out, "    mobike = no\n    encap = %s\n    fragmentation = yes\n    unique = replace\n",
+	fprintf(out,
+		"    mobike = no\n    encap = %s\n    fragmentation = yes\n    unique = replace\n",
 		k->nat_t ? "yes" : "no");
 	fprintf(out,
 		"    reauth_time = 0\n    rekey_time = %us\n    over_time = %us\n    rand_time = "
@@ -113,8 +113,9 @@ static int secret(FILE *out, const struct config *config, const struct cfg_link 
 	int rc = psk_read(config, link->ipsec.key, key, &len);
 
 	if (!rc) {
-		fprintf(out, "  ike-%s {\n    id-local = \"%s\"\n    id-remote = \"%s\"\n    secret "
-			     "= 0x",
+		fprintf(out,
+			"  ike-%s {\n    id-local = \"%s\"\n    id-remote = \"%s\"\n    secret "
+			"= 0x",
 			link->name, link->ipsec.local_id, link->ipsec.remote_id);
 		for (size_t i = 0; i < len; i++)
 			fprintf(out, "%02x", (uint8_t)key[i]);
@@ -130,8 +131,7 @@ static bool over(const struct cfg_link *link, const struct cfg_vrf *vrf)
 	       link->local.af && link->ipsec.local_id && link->ipsec.remote_id;
 }
 
-int swan_render(
-	const struct config *config, const struct cfg_vrf *vrf, FILE *out, unsigned *ret_n)
+int swan_render(const struct config *config, const struct cfg_vrf *vrf, FILE *out, unsigned *ret_n)
 {
 	const struct cfg_link *link;
 	unsigned n = 0;

@@ -1,11 +1,11 @@
 /* Every charon brought to control.running.
  *
- * For each VRF with IKE links over it: render -> swanctl --load-creds -> --load-conns -> --list-sas,
- * and what is up there under a name that is no connection of ours any more is taken down. charon
- * compares what it is given with what it has: a connection that did not change is not touched, and
- * when not one byte of a VRF changed nothing is loaded at all. The text travels as a descriptor of
- * anonymous memory through the keeper (KEEPER_SWAN): no pre-shared key reaches a disk, an argument
- * or a log.
+ * For each VRF with IKE links over it: render -> swanctl --load-creds -> --load-conns ->
+ * --list-sas, and what is up there under a name that is no connection of ours any more is taken
+ * down. charon compares what it is given with what it has: a connection that did not change is not
+ * touched, and when not one byte of a VRF changed nothing is loaded at all. The text travels as a
+ * descriptor of anonymous memory through the keeper (KEEPER_SWAN): no pre-shared key reaches a
+ * disk, an argument or a log.
  *
  * A charon that starts makes a new socket and knows nothing of us: it is given everything. One that
  * is not there is waited for, and said once. VRFs are served one after the other. */
@@ -28,9 +28,9 @@
 
 struct site { /* a VRF with IKE links, or that had some */
 	char vrf[CFG_NAME_MAX];
-	struct timespec born;	/* of charon's socket; zero: there is none */
-	uint8_t digest[32];	/* of what was loaded */
-	bool loaded; /* this charon has it */
+	struct timespec born; /* of charon's socket; zero: there is none */
+	uint8_t digest[32];   /* of what was loaded */
+	bool loaded;	      /* this charon has it */
 	bool wanted, missing_said;
 	uint64_t missing_ns, retry_ns, care_ns;
 	unsigned retry_ms;
@@ -100,8 +100,7 @@ static void site_look(struct site *site)
 	char folder[300], path[320];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/vici",
-		swan_folder(site->vrf, folder, sizeof(folder)));
+	snprintf(path, sizeof(path), "%s/vici", swan_folder(site->vrf, folder, sizeof(folder)));
 	if (stat(path, &st))
 		memset(&st.st_ctim, 0, sizeof(st.st_ctim));
 	if (!memcmp(&st.st_ctim, &site->born, sizeof(site->born)))
@@ -231,8 +230,8 @@ static void on_creds(int status, int output, void *arg)
 		failed("pre-shared keys", status, output);
 		return;
 	}
-	rc = keeper_swan(KEEPER_SWAN_CONNS, sync_state.at->vrf, NULL, sync_state.text, on_conns,
-		NULL);
+	rc = keeper_swan(
+		KEEPER_SWAN_CONNS, sync_state.at->vrf, NULL, sync_state.text, on_conns, NULL);
 	if (rc)
 		failed("connections", rc, -1);
 }
@@ -292,8 +291,7 @@ static void serve(struct site *site)
 	}
 	site->loaded = false;
 	log_event(LOG_LVL_INFO, site->vrf, "charon: loading %u connections", n);
-	rc = keeper_swan(
-		KEEPER_SWAN_CREDS, site->vrf, NULL, sync_state.text, on_creds, NULL);
+	rc = keeper_swan(KEEPER_SWAN_CREDS, site->vrf, NULL, sync_state.text, on_creds, NULL);
 	if (rc)
 		failed("pre-shared keys", rc, -1);
 }

@@ -23,11 +23,11 @@ static json_t *number_or_null(int64_t value)
 
 static void add_sa(json_t *o, const struct swan_sa *sa)
 {
-	json_object_update_new(o,
-		json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o}", "state", sa->state,
-			"remote_id", sa->remote_id, "local_id", sa->local_id, "proposal", sa->ike,
-			"initiator", sa->initiator, "nat", sa->nat_any, "since_s",
-			number_or_null(sa->since_s), "rekey_s", number_or_null(sa->rekey_s)));
+	json_object_update_new(
+		o, json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o}", "state", sa->state,
+			   "remote_id", sa->remote_id, "local_id", sa->local_id, "proposal",
+			   sa->ike, "initiator", sa->initiator, "nat", sa->nat_any, "since_s",
+			   number_or_null(sa->since_s), "rekey_s", number_or_null(sa->rekey_s)));
 	if (!*sa->child_state)
 		return;
 	json_object_set_new(o, "child",
@@ -61,9 +61,9 @@ static json_t *link_ike(const struct link *l, const struct swan_sa *sa, const ch
 {
 	const struct cfg_link *cfg = l->cfg;
 	struct swan_note note = swan_note(l);
-	json_t *o = json_pack("{s:s, s:s?, s:s, s:o, s:o, s:s, s:s}", "link", l->name,
-		"connection", cfg->connection, "vrf", cfg->underlay->vrf->name, "local",
-		view_addr(&cfg->local), "peer", view_addr(&cfg->remote), "remote_id",
+	json_t *o = json_pack("{s:s, s:s?, s:s, s:o, s:o, s:s, s:s}", "link", l->name, "connection",
+		cfg->connection, "vrf", cfg->underlay->vrf->name, "local", view_addr(&cfg->local),
+		"peer", view_addr(&cfg->remote), "remote_id",
 		cfg->ipsec.remote_id ? cfg->ipsec.remote_id : "", "state",
 		error ? "unknown" : "down");
 
@@ -71,9 +71,8 @@ static json_t *link_ike(const struct link *l, const struct swan_sa *sa, const ch
 		add_sa(o, sa);
 	if (note.fault)
 		json_object_set_new(o, "error",
-			json_pack("{s:s, s:s, s:s, s:I, s:i}", "name",
-				swan_fault_names[note.fault], "advice",
-				swan_fault_advice[note.fault], "text", note.text, "at",
+			json_pack("{s:s, s:s, s:s, s:I, s:i}", "name", swan_fault_names[note.fault],
+				"advice", swan_fault_advice[note.fault], "text", note.text, "at",
 				(json_int_t)note.wall_s, "times", (int)note.times));
 	else if (error)
 		json_object_set_new(o, "error",
@@ -98,8 +97,7 @@ static void on_sas(const struct swan_sa *sas, unsigned n, const char *error, voi
 
 	for (const struct link *l = link_next(NULL); l; l = link_next(l))
 		if (wanted(c, l) && !strcmp(l->cfg->underlay->vrf->name, c->vrf))
-			json_array_append_new(
-				c->list, link_ike(l, sa_of(sas, n, l->name), error));
+			json_array_append_new(c->list, link_ike(l, sa_of(sas, n, l->name), error));
 	ask_next(c);
 }
 
@@ -127,8 +125,8 @@ static void ask_next(struct collect *c)
 			return;
 		for (const struct link *l = link_next(NULL); l; l = link_next(l))
 			if (wanted(c, l) && !strcmp(l->cfg->underlay->vrf->name, c->vrf))
-				json_array_append_new(
-					c->list, link_ike(l, NULL, "the keeper is busy: ask again"));
+				json_array_append_new(c->list,
+					link_ike(l, NULL, "the keeper is busy: ask again"));
 	}
 	api_reply(c->request, c->list);
 	free(c);

@@ -172,8 +172,9 @@ const struct ctl_command ctl_commands[] = {
 		.api = "ike show",
 		.args = { NAME("link") },
 		.item = print_ike,
-		.columns = "LINK|PEER|IKE|>SINCE|>REKEY IN|AGREED ON|ESP|>SINCE|>REKEY IN|AGREED ON|"
-			   "IN UDP|LAST ERROR",
+		.columns =
+			"LINK|PEER|IKE|>SINCE|>REKEY IN|AGREED ON|ESP|>SINCE|>REKEY IN|AGREED ON|"
+			"IN UDP|LAST ERROR",
 		.empty = "no link gets its keys by IKE",
 		.help = "IKE by link: state, what was agreed on, next keys, last error" },
 	{ .object = "bgp",

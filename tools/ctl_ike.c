@@ -6,8 +6,8 @@ static void cell_seconds(struct table *t, const json_t *object, const char *key)
 	const json_t *value = json_object_get(object, key);
 	char buf[FORMAT_LEN];
 
-	table_cell(t, json_is_integer(value) ? format_duration(json_integer_value(value), buf)
-					     : "-");
+	table_cell(
+		t, json_is_integer(value) ? format_duration(json_integer_value(value), buf) : "-");
 }
 
 void print_ike(struct ctl_print *print, const json_t *r)

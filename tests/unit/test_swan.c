@@ -18,7 +18,8 @@ static const char *const raw =
 	"spi-in=c1 spi-out=c2 encr-alg=AES_GCM_16 encr-keysize=256 bytes-in=5 install-time=9} "
 	"vpn-a-8 {name=vpn-a uniqueid=8 reqid=1 state=INSTALLED mode=TUNNEL protocol=ESP encap=yes "
 	"spi-in=cafe0001 spi-out=cafe0002 encr-alg=AES_CBC encr-keysize=128 "
-	"integ-alg=HMAC_SHA2_256_128 bytes-in=840 packets-in=10 use-in=1 bytes-out=84 packets-out=1 "
+	"integ-alg=HMAC_SHA2_256_128 bytes-in=840 packets-in=10 use-in=1 bytes-out=84 "
+	"packets-out=1 "
 	"rekey-time=2900 life-time=3600 install-time=2 local-ts=[0.0.0.0/0 ::/0] "
 	"remote-ts=[0.0.0.0/0 ::/0]}}}}\n"
 	"list-sa event {vpn-b {uniqueid=4 version=2 state=CONNECTING remote-host=192.0.2.34 "
@@ -92,17 +93,19 @@ static void test_log(void)
 		enum swan_fault fault;
 		bool up;
 	} rows[] = {
-		{ "08[IKE] <vpn-a|3> received AUTHENTICATION_FAILED notify error", "vpn-a", SWAN_AUTH,
-			false },
+		{ "08[IKE] <vpn-a|3> received AUTHENTICATION_FAILED notify error", "vpn-a",
+			SWAN_AUTH, false },
 		{ "08[IKE] <vpn-a|3> received NO_PROPOSAL_CHOSEN notify error", "vpn-a",
 			SWAN_NO_PROPOSAL, false },
-		{ "08[IKE] <vpn-a|3> received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built", "vpn-a",
-			SWAN_NO_PROPOSAL_ESP, false },
+		{ "08[IKE] <vpn-a|3> received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built",
+			"vpn-a", SWAN_NO_PROPOSAL_ESP, false },
 		{ "08[IKE] <b|3> received TS_UNACCEPTABLE notify, no CHILD_SA built", "b", SWAN_TS,
 			false },
 		{ "08[IKE] <b|3> giving up after 5 retransmits", "b", SWAN_SILENT, false },
-		{ "08[IKE] <b|3> IKE_SA b[3] established between 1[1]...2[2]", "b", SWAN_FINE, true },
-		{ "08[IKE] <b|3> CHILD_SA b{1} established with SPIs c_i d_o", "b", SWAN_FINE, true },
+		{ "08[IKE] <b|3> IKE_SA b[3] established between 1[1]...2[2]", "b", SWAN_FINE,
+			true },
+		{ "08[IKE] <b|3> CHILD_SA b{1} established with SPIs c_i d_o", "b", SWAN_FINE,
+			true },
 		{ "08[IKE] <3> giving up after 5 retransmits", NULL, SWAN_FAULTS, false },
 		{ "08[IKE] <a-name-that-is-far-too-long|3> giving up after 5", NULL, SWAN_FAULTS,
 			false },
@@ -157,7 +160,8 @@ static void test_render(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "start_action = start\n"));
 	CU_ASSERT_PTR_NULL(strstr(text, "sha1"));
 	/* the key in hex, so that no character of it means anything to charon's parser */
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "secret = 0x5871372e72545f346d507a4c39774b6532735662\n"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(text, "secret = 0x5871372e72545f346d507a4c39774b6532735662\n"));
 	free(text);
 	text = render(config, "prod", &n);
 	CU_ASSERT_EQUAL(n, 0);
