@@ -84,7 +84,7 @@ $(B)/lintas-xfrm.so: tools/strongswan/xfrm_shim.c control/xfrm_wire.h
 	$(if $(V),,@echo '  LD $@' &&) $(CC) -std=gnu11 -O2 -g $(WARN) -I. -D_GNU_SOURCE -fPIC -fvisibility=hidden -shared -o $@ $< -ldl -lpthread
 # The mirror's tests put a fast path of their own between it and the real one: tests/unit/oracle.c.
 UNIT_WRAP := $(foreach f,fib_set fib_del fib_lookup group_set group_del group_info adj_set adj_del adj_info \
-	hold_release reclaim,-Wl,--wrap=dp_$(f))
+	hold_release reclaim esp_start sa_set sa_del sa_use sa_info,-Wl,--wrap=dp_$(f))
 # Everything but main(): the unit tests meet the same objects the daemon is made of.
 $(B)/unit: $(UNIT_OBJ) $(filter-out %/main.o,$(CONTROL_OBJ)) $(DATAPLANE_OBJ) $(CONFIG_OBJ) \
 		$(filter-out %/lintasctl.o,$(CTL_OBJ))

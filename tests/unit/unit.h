@@ -37,6 +37,7 @@ void unit_memory(void);
 void unit_lacp(void);
 void unit_driver(void);
 void unit_xfrm(void);
+void unit_sas(void);
 
 /* A suite from an array of {name, function}. */
 struct unit_test {
