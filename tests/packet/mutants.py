@@ -44,6 +44,18 @@ MUTANTS = {
     "four: own source": ("ip4.own_source", [("parse_four.c", " || unlikely(may_own(vrf, word[3]))", "")]),
     "four: source MAC": ("l2.", [("parse_four.c", "_mm_cmpeq_epi32(tail, _mm_setzero_si128())", "_mm_setzero_si128()")]),
     "four: the last of an odd vector": ("vector.sizes", [("parse_four.c", "RTE_MIN(n - i, 4u)", "4")]),
+    "ESP: ICV": ("esp.icv", [("esp_in.c", "if (unlikely(crypto_batch[w->index].status[i])) {", "if (0) {")]),
+    "ESP: replay": ("esp.replay", [("esp_in.c", "if (unlikely(!sa_fresh(sa, seq))) {", "if (0) {"),
+                                   ("esp_in.c", "if (unlikely(!sa_seen(o->sa, o->seq[i]))) {", "sa_seen(o->sa, o->seq[i]);\n\tif (0) {")]),
+    "ESP: twice in a vector": ("esp.replay_vector", [("esp_in.c", "if (unlikely(!sa_seen(o->sa, o->seq[i]))) {", "sa_seen(o->sa, o->seq[i]);\n\tif (0) {")]),
+    "ESP: window is cleared": ("esp.replay", [("sa.c", "run->window[(top + i) & sa->window_mask] = 0;", ";")]),
+    "ESP: padding": ("esp.trailer", [("esp_in.c", "return bad & 0xff ? -1 :", "return")]),
+    "ESP: dummy": ("esp.trailer", [("esp_in.c", "else if (next == ESP_NEXT_NONE)", "else if (0)")]),
+    "ESP: sequence's end": ("esp.sequence_ends", [("esp_out.c", "sa->run->seq >= sa->seq_last", "0")]),
+    "ESP: hard limit": ("esp.limits", [("sa.h", "return sa->run->packets >= sa->hard_packets || sa->run->bytes >= sa->hard_bytes;", "return false;")]),
+    "ESP: encapsulation": ("esp.nat_t_mixed", [("esp_in.c", " || udp != !!a.sa->udp_local", "")]),
+    "ESP: owner": ("esp.two_workers", [("esp_in.c", "if (a.sa->worker != w->index)", "if (0)"), ("esp_out.c", "y.sa->worker != w->index", "0")]),
+    "ESP: clear": ("esp.", [("esp_out.c", "crypto_run(w, &y->sa->crypto, n);", "memset(b->status, 0, sizeof(b->status));")]),
     "zones": ("path.zones", [("policy.c", "if (!s->zones || !in)", "if (1 || !in)")]),
 }
 

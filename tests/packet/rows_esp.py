@@ -178,13 +178,13 @@ def row_replay(world):
         with esp(world, replay=size) as t:
             p = some()[0]
             t.bad(t.frame(p, seq=0), "esp_replay")
-            top = 5000
+            top = 3 * 2 ** (size + 63).bit_length() + 8  # top - 7 has the place that 1 had in the ring
             t.arrives(p, frames=[t.frame(p, seq=1)])
             t.arrives(p, frames=[t.frame(p, seq=top)])
             t.bad(t.frame(p, seq=top), "esp_replay")
             t.bad(t.frame(p, seq=1), "esp_replay")
             t.bad(t.frame(p, seq=top - size), "esp_replay")
-            for seq in {top - size + 1, top - 1, top - 62}:
+            for seq in {top - size + 1, top - 1, top - 7, top - 62}:
                 t.arrives(p, frames=[t.frame(p, seq=seq)])
                 t.bad(t.frame(p, seq=seq), "esp_replay")
             t.arrives(p, frames=[t.frame(p, seq=top + size // 2)])
