@@ -39,6 +39,7 @@ class Settings:
         self.statics = []       # more prefixes by way of gcp-vpc6
         self.links = []         # more links, as text
         self.clouds = []        # more clouds, as text
+        self.paths = []         # more paths, as text
         self.probed = True      # a host of cloud-d, over both of its links
         self.announce_d = ["10.60.0.0/16", "10.70.0.0/16", "2001:db8:60::/48", "2001:db8:70::/48"]
         self.reach = [("aws", "gcp"), ("aws", "azure"), ("gcp", "azure"), ("media", "gcp"), ("media", "azure")]
@@ -102,7 +103,7 @@ circuits = {{
   ix = {{ port = "inet0"; id = "isp-220"; rate = "1G"; }};
   ll = {{ port = "bank0"; id = "LL-0417"; rate = "200M"; }};
 }};
-paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] );{self.probe_keys()} }}; }};
+paths = {{ media = {{ tiers = ( [ "md-dx1" ], [ "md-dx2" ] );{self.probe_keys()} }};{"".join(self.paths)} }};
 links = {{
   inet     = {{ circuit = "ix"; vrf = "inet"; profile = "internet"; centre = "CC-100"; address = [ "198.51.100.10/24", "2001:db8:ff::10/64" ];
                gateway = [ "198.51.100.9", "2001:db8:ff::9" ];{self.more("inet")} }};

@@ -10,6 +10,7 @@ import guest
 import measure
 import peers
 import topo
+import vpn
 from measure import pause, streams
 from topo import A, A_ECMP, B, B6, BANK, C, D, PATHS
 from world import wait_for
@@ -51,7 +52,7 @@ def run(lab):
     lab.converge()
     print(f"- every path is known after {time.monotonic() - begin:.1f} s")
     for step in (show_state, all_paths, bank_alone, ecmp_both, reload_under_traffic, silent_failure, fibre_cut,
-                 primary_to_backup, bgp_killed, grey_failure, prefix_flood, gre, kill_and_restart):
+                 primary_to_backup, bgp_killed, grey_failure, prefix_flood, gre, ipsec, kill_and_restart):
         step(lab, table)
     title("what was tried")
     table.print()
@@ -310,6 +311,45 @@ def bgp_killed(lab, table):
     results, took = streams(lab.world, [(B, D, 4), (B, D, 6), (B, C, 4)], during)
     print(f"  on the backup after {took * 1e3:.0f} ms")
     rows(table, "BGP killed", results, 0, lossless=True)
+
+
+def ipsec(lab, table):
+    title("an IPsec tunnel to cloud-a as the backup of its interconnect; IKE by Debian's charon, ESP by us")
+    ours = vpn.start(lab)
+    begin = time.monotonic()
+    vpn.join(lab)
+    print(f"  keys negotiated, BGP through the tunnel, {time.monotonic() - begin:.1f} s after the reload began")
+    for words in (("link", "show", "aws-vpn"), ("ike", "show"), ("ipsec", "show")):
+        ctl(lab, *words)
+    host = topo.End("aws-vpn", "aws-vpn", vpn.HOST[4], vpn.HOST[6])
+    for family in (4, 6):
+        for src, dst in ((B, host), (host, B)):
+            sent, got, ms = measure.ping(lab.world, src, dst, family)
+            table.row(f"{src.name} -> {dst.name}", f"IPv{family}", "ESP: ping", got == sent, f"{got}/{sent}", f"{sent - got}", f"{ms:.2f} ms")
+
+    def rekeys():
+        for _ in range(10):
+            vpn.swanctl(ours, "--rekey", "--child", "aws-vpn")
+            pause(0.2)
+
+    results, _ = streams(lab.world, [(B, host, 4), (B, host, 6), (host, B, 4)], rekeys, pps=200)
+    rows(table, "ten rekeys", results, 0, lossless=True)
+
+    for addr in A.addr.values():  # the far side knows its neighbour: what is measured is ours
+        lab.world.run("aws-vpn", "ping", "-n", "-c", "1", "-W", "2", addr, check=False)
+
+    def silent():
+        pause(0.3)
+        topo.silence(lab.world, "cloud-a")
+        wait_for("cloud-a by way of the tunnel", 15, lambda: lab.living(A.addr[4]) == lab.living(A.addr[6]) == {"aws-vpn"})
+        pause(0.5)
+
+    results, _ = streams(lab.world, [(B, A, 4), (B, A, 6), (B, C, 4)], silent, pps=200)
+    topo.silence(lab.world, "cloud-a", on=False)
+    rows(table, "silent, to the tunnel", results[:2], 1500)
+    rows(table, "silent, others", results[2:], 0, lossless=True)
+    lab.converge()
+    wait_for("back on the interconnect", 60, lambda: lab.living(A.addr[4]) == {"aws-dx1"})
 
 
 def gre(lab, table):

@@ -16,7 +16,8 @@
     |  cloud-b  |=================================== inet0 =======|                              |
     |  AS 64560 |    gcp-vpc   VXLAN 5001 over IPv4, BGP:    10.60/16 2001:db8:60::/48           |
     +-----------+    gcp-vpc6  VXLAN 5002 over IPv6, static: 10.62/16 2001:db8:62::/48           |
-      and, in one step of `lab run`, tgw-gre to a virtual machine beyond it: edge.py              |
+      and, in steps of `lab run`, tgw-gre to a virtual machine beyond it (edge.py), and           |
+      aws-vpn, IPsec to cloud-a (vpn.py)                          |                              |
                                                                   |                              |
     +-----------+  md-dx1: VLAN 201, md-dx2: VLAN 202, BGP + MD5 + BFD, primary and backup      |
     |  cloud-d  |=================================== colo2 =======|                              |
