@@ -4,7 +4,7 @@
 DEPS := build-essential pkg-config libdpdk-dev libbpf-dev libnl-3-dev libnl-route-3-dev libconfig-dev \
 	libcunit1-dev libjansson-dev libevent-dev libcap-dev uthash-dev clang clang-format libc6-dev-i386 \
 	strongswan-charon charon-systemd strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins \
-	iproute2 ethtool frr bird2 keepalived python3 python3-scapy iperf3 iputils-ping util-linux procps git valgrind
+	iproute2 ethtool frr bird2 keepalived python3 python3-scapy python3-cryptography iperf3 iputils-ping util-linux procps git valgrind
 
 # A Linux guest and a second reader of packets, for the lab, T=providers and T=tunnels only: they are big.
 GUEST_DEPS := qemu-system-x86 busybox-static cpio kmod tshark tcpdump strongswan-charon strongswan-swanctl libstrongswan-extra-plugins libcharon-extra-plugins
@@ -162,8 +162,10 @@ bench: deps
 	tools/deps dpdk-dev
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-build
 	tools/bench/bench --build $(abspath $(B)) $(if $(QUICK),--quick) $(if $(TOLERANCE),--timing-tolerance $(TOLERANCE)) $(ROWS)
-bench-build: $(B)/bareloop $(B)/net_bench.so
+bench-build: $(B)/bareloop $(B)/cryptoloop $(B)/net_bench.so
 $(B)/bareloop: $(B)/tools/bench/bareloop.o
+$(B)/cryptoloop: $(B)/tools/bench/cryptoloop.o
+$(B)/bareloop $(B)/cryptoloop:
 	$(LINK) -o $@ $^ $$(pkg-config --libs libdpdk)
 # The bench's source and sink, a DPDK driver. It alone needs headers that Debian does not package.
 SOURCE_OBJ := $(patsubst %,$(B)/tools/bench/%.o,source source_burst source_time source_frames source_fifo)

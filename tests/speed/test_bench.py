@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 from router import TOP, check, run, test  # noqa: E402
 
 sys.path.insert(0, os.path.join(TOP, "tools", "bench"))
+import esp  # noqa: E402
 import judge  # noqa: E402
 import layers  # noqa: E402
 import measure  # noqa: E402
@@ -41,17 +42,21 @@ def marked(packet, tos):
     return traffic.with_tos(packet, tos) if packet[0] >> 4 == 4 else packet
 
 
+def sized(packet, number, dst, size):
+    return traffic.sized4(number, dst, size) if size and packet is traffic.packet4 else packet(number, dst)
+
+
 class Case:
     """One route a family, one frame of each, and a judge of what comes out."""
 
-    def __init__(self, folder, legs, tos=0):
+    def __init__(self, folder, legs, tos=0, size=0):
         self.traffic = traffic.Traffic(f"{folder}/pcap")
         tables, rng = {}, random.Random(1)
         for family, packet in ((4, traffic.packet4), (6, traffic.packet6)):
             tables[family, False] = tables[family, True] = table = traffic.Table(family)
             prefixes = table.add_random(50, rng, [1])
             for dst in traffic.destinations(prefixes, family, 1, rng):
-                self.traffic.add(str(family), [lambda number, dst=dst, packet=packet: traffic.untagged(marked(packet(number, dst), tos))])
+                self.traffic.add(str(family), [lambda number, dst=dst, packet=packet: traffic.untagged(marked(sized(packet, number, dst, size), tos))])
         self.judge = judge.Judge(self.traffic, tables, {1: legs})
 
     def good(self, number):
@@ -140,6 +145,24 @@ def judge_opens_tunnels(folder):
                 refused(case, good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], f"{kind}: octet {at}")
         refused(case, case.good(0), "a packet outside of its tunnel")
         refused(case, tunnel_frame("ipip" if kind == "gre" else "gre", inner), f"another tunnel than {kind}")
+
+
+@test
+@in_folder
+def judge_opens_esp(folder):
+    """With the key, and only when every byte is right; the row's own frames, as the far end makes them."""
+    e = esp.EspEnds(1)
+    leg = judge.Leg(HOP, OUT, tunnel=layers.Tunnel("esp", e.spis["in"], e.remote, esp.OURS))
+    for size in (64, 65, 66, 67):  # every length of padding
+        case = Case(folder, [leg], tos=0x8A, size=size)
+        case.judge.keys = {e.spis["in"]: e.keys["in"], e.spis["in"] + 1: e.keys["in"]}
+        good = HOP + OUT + e.frame(forwarded(case.traffic.frame(0))[14:], 7)[12:]
+        check(case.judge.of([good]) is None, size, case.judge.of([good]))
+        for at in range(34, len(good)):
+            refused(case, good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], f"{size} bytes: octet {at}")
+        refused(case, changed(good, 22, 63), "TTL")
+        refused(case, changed(good, 15, 0), "DSCP")
+        refused(case, case.good(0), "a packet in clear")
 
 
 class Fake:

@@ -28,6 +28,7 @@ PORT_MAC = bytes.fromhex("02000000be00")
 
 SMALL = """schema = 1; routing = "external";
 gateway = {{ name = "bench"; router_id = "10.255.0.1"; asn = "65010"; workers = "{cpu}"; poll = "busy"; {memory}}};
+{defaults}
 ports = {{ in0 = {{ device = "{source}"; mtu = 1500; }}; out0 = {{ device = "{sink}"; mtu = 1500; }}; }};
 vrfs = {{ prod = {{ loopback = [ "10.255.1.1/32", "fd10::1/128" ]; }}; inet = {{ }}; bank = {{ }}; vpc = {{ }}; }};
 clouds = {{ aws = {{ provider = "aws"; }}; gcp = {{ provider = "gcp"; }}; vpn = {{ provider = "azure"; }}; }};
@@ -86,16 +87,18 @@ def whole():
 class Gateway:
     """One keeper and one configuration; start() gives a fresh lintasd, stopped and ready."""
 
-    def __init__(self, place, source, sink, more="", far=(), many=(), buffers=0):
+    def __init__(self, place, source, sink, more="", far=(), many=(), buffers=0, defaults="", began=lambda program: None):
         """more: lines of links; far: (address, MAC, interface in prod) of what their tunnels lead to; many: the
-        interfaces among them that are not worth a minute at the end."""
+        interfaces among them that are not worth a minute at the end; began: what each lintasd wants before its links
+        can be up."""
         self.place, self.source, self.sink, self.far, self.many = place, source, sink, far, many
+        self.began = began
         self.conf, self.log = f"{place.folder}/lintas.conf", f"{place.folder}/keeper.log"
         self.routes = {4: 0, 6: 0}
         self.via = {}  # next hop -> (gateway, interface index); what is not in here is a next-hop object
         self.prod = Kernel("prod")
         with open(self.conf, "w") as f:
-            f.write(SMALL.format(cpu=place.cpu, source=source.text, sink=sink.text, more=more,
+            f.write(SMALL.format(cpu=place.cpu, source=source.text, sink=sink.text, more=more, defaults=defaults,
                                  memory=f"packet_buffers = {buffers}; " if buffers else ""))
         self.keeper = None
 
@@ -111,6 +114,7 @@ class Gateway:
         try:
             program.start(self)
             self.far_ends()
+            self.began(program)
             program.links()
         finally:
             program.end()
@@ -127,6 +131,7 @@ class Gateway:
         program = Lintas(self.place, self.source, [self.sink, self.source])
         try:
             program.start(self)
+            self.began(program)
             program.ready(self.routes[4], self.routes[6])
         except BaseException:
             program.end()

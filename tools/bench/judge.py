@@ -46,16 +46,16 @@ def around(packet, outer):
 
 class Judge:
     """tables: (family, whether it came by a tunnel) -> Table; legs: number in a table -> list of Leg, one of which
-    is right and stays right for a flow."""
+    is right and stays right for a flow; keys: SPI -> key and salt of AES-GCM."""
 
-    def __init__(self, traffic, tables, legs):
-        self.traffic, self.tables, self.legs, self.chosen = traffic, tables, legs, {}
+    def __init__(self, traffic, tables, legs, keys=None):
+        self.traffic, self.tables, self.legs, self.chosen, self.keys = traffic, tables, legs, {}, keys or {}
 
     def inner(self, frame):
         """(Ethernet, Packet, outer Packet or None, Tunnel or None)"""
         eth = Ethernet(frame)
         packet = Packet(eth.type, eth.payload)
-        tunnel = opened(packet)
+        tunnel = opened(packet, self.keys)
         if not tunnel:
             return eth, packet, None, None
         return eth, tunnel[1], packet, tunnel[0]

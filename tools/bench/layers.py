@@ -139,8 +139,27 @@ OF_PROTOCOL = {47: gre, 4: ipip, 41: ipip}
 OF_PORT = {4789: vxlan, 6081: geneve}
 
 
-def opened(packet):
+def esp(packet, keys):
+    """RFC 4303, 4106: AES-GCM, tunnel mode; keys: SPI -> key and salt."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    d = packet.data[packet.head:]
+    spi, key = int.from_bytes(d[:4], "big"), keys.get(int.from_bytes(d[:4], "big"))
+    need(key and len(d) >= 34 and len(d) % 4 == 0, f"ESP of {len(d)} bytes, SPI {spi:x}")
+    try:
+        text = AESGCM(key[:-4]).decrypt(key[-4:] + d[8:16], d[16:], d[:8])
+    except InvalidTag:
+        raise Wrong(f"ESP {spi:x}: the ICV is wrong") from None
+    pad = text[-2]
+    need(pad + 2 <= len(text) and pad < 4 and text[-2 - pad:-2] == bytes(range(1, pad + 1)), "padding of ESP")
+    need(text[-1] in (4, 41), f"next header {text[-1]} in ESP")
+    return Tunnel("esp", spi, packet.src, packet.dst), plain_inside(ETHERTYPE[6 if text[-1] == 41 else 4], text[:-2 - pad])
+
+
+def opened(packet, keys):
     """(Tunnel, inner Packet) of a packet that is a tunnel's, else None."""
+    if packet.protocol == 50:
+        return esp(packet, keys)
     opener = OF_PROTOCOL.get(packet.protocol)
     if packet.protocol == 17 and len(packet.data) >= packet.head + 16:
         opener = OF_PORT.get(int.from_bytes(packet.data[packet.head + 2:packet.head + 4], "big"))

@@ -49,7 +49,7 @@ def problem(args):
         return "need x86-64 (cycles are of its TSC)"
     if os.cpu_count() < 2:
         return "need two CPUs, have one: one forwards, the rest is the kernel's and control's"
-    missing = [p for p in ("lintasd", "lintas-keeper", "lintasctl", "bareloop", "net_bench.so") if not os.path.exists(f"{args.build}/{p}")]
+    missing = [p for p in ("lintasd", "lintas-keeper", "lintasctl", "bareloop", "cryptoloop", "net_bench.so") if not os.path.exists(f"{args.build}/{p}")]
     if missing:
         return f"need {', '.join(missing)} in {args.build}: make all bench-build"
     if huge_free_mb() < HUGE_MB:

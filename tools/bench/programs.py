@@ -162,6 +162,25 @@ class Bare(Program):
         self.stop()
 
 
+class Crypto(Program):
+    """tools/bench/cryptoloop.c"""
+
+    name = "cryptoloop"
+
+    def __init__(self, place, device):
+        super().__init__(place, device, [device])
+
+    def start(self):
+        self.spawn([f"{self.place.build}/cryptoloop", f"--lcores=0@{self.place.other_cpus},1@{self.place.cpu}", "--in-memory",
+                    "--no-pci", "--no-telemetry", "--log-level=3", "-m", "64", "--", self.source.stats_path],
+                   stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            self.process.wait()
+            raise BenchError(f"cryptoloop does not start: {tail(self.log)}")
+        wait_for("cryptoloop's worker", lambda: self.find_thread("worker") is None, alive=self.process)
+        self.stop()
+
+
 class Testpmd(Program):
     """Debian's dpdk-testpmd: the ceiling."""
 

@@ -114,6 +114,13 @@ def bfd4(number, dst):
     return h[:22] + struct.pack(">H", 3784) + h[24:]
 
 
+def sized4(number, dst, size):
+    """packet4() with more behind it, `size` bytes in all."""
+    h = packet4(number, dst)
+    h = h[:2] + struct.pack(">H", size) + h[4:10] + b"\0\0" + h[12:24] + struct.pack(">H", size - 20) + h[26:] + bytes(size - len(h))
+    return h[:10] + struct.pack(">H", checksum(h[:20])) + h[12:]
+
+
 def with_tos(packet, tos):
     """An IPv4 packet with another DSCP and ECN."""
     h = packet[:1] + bytes([tos]) + packet[2:10] + b"\0\0" + packet[12:20]

@@ -29,7 +29,7 @@ class Ends:
     """Tunnel i of a kind, as configuration, kernel and judge have it."""
 
     def __init__(self, kind, i):
-        self.kind, self.i, self.at = kind, i, KINDS.index(kind)
+        self.kind, self.at = kind, (*KINDS, "esp").index(kind)
         self.name = f"{kind}{i}"
         self.ether = kind in ("geneve", "vxlan")
         self.remote = 0x0A000100 + 0x1000 * self.at + i
@@ -41,9 +41,12 @@ class Ends:
         self.mac = None  # of its interface, if that is Ethernet's
 
     def link(self):
-        vni = f"vni = {self.vni}; " if self.ether else ""
         return (f'  {self.name} = {{ underlay = "lin"; vrf = "prod"; cloud = "vpn"; address = [ "{text(4, self.net + 1)}/30" ]; '
-                f'encap = {{ type = "{self.kind}"; {vni}remote = "{text(4, self.remote)}"; }}; }};\n')
+                f'{self.encap()} }};\n')
+
+    def encap(self):
+        vni = f"vni = {self.vni}; " if self.ether else ""
+        return f'encap = {{ type = "{self.kind}"; {vni}remote = "{text(4, self.remote)}"; }};'
 
     def leg(self):
         tunnel = Tunnel(self.kind, self.vni, OURS, self.remote, *((self.mac, self.inner_mac) if self.ether else ()))
@@ -73,8 +76,7 @@ class Tunnels(Within):
     def result(self, name):
         return Result(name, self.rows[name], of=name, to=self.base(name))
 
-    @staticmethod
-    def base(_name):
+    def base(self, _name):
         """The set of frames that a row is compared with."""
         return "plain"
 
@@ -113,12 +115,12 @@ class Tunnels(Within):
             self.add(f"{kind}-out", destinations(behind, 4, FLOWS, rng))
             self.add(f"{kind}-in", destinations(plain, 4, FLOWS, rng), [rng.choice(ends) for _ in range(FLOWS)])
 
-    def add(self, name, dsts, ends=None):
+    def add(self, name, dsts, ends=None, make=packet):
         """Frames to these destinations, plain or out of these tunnels."""
         if ends:
-            makers = ((lambda number, d=d, e=e: e.frame(packet(number, d), number)) for d, e in zip(dsts, ends))
+            makers = ((lambda number, d=d, e=e: e.frame(make(number, d), number)) for d, e in zip(dsts, ends))
         else:
-            makers = ((lambda number, d=d: untagged(packet(number, d))) for d in dsts)
+            makers = ((lambda number, d=d: untagged(make(number, d))) for d in dsts)
         self.frames.add(name, makers)
 
     # ---- one process ----
@@ -146,9 +148,9 @@ class Thousand(Tunnels):
 
     rows = {"tunnels-1k-in": 1.10, "tunnels-1k-out": 1.10}
     ends = [Ends("gre", i) for i in range(1, THOUSAND + 1)]
+    kind = "tunnels"
 
-    @staticmethod
-    def base(name):
+    def base(self, name):
         return name.replace("1k", "one")
 
     def sets(self, rng):
@@ -158,7 +160,7 @@ class Thousand(Tunnels):
             behind = [p for e in ends for p in self.table.add_random(1, rng, [e.number])]
             into = [d for p in behind * 2 for d in destinations([p], 4, 1, rng)]
             rng.shuffle(into)
-            self.add(f"tunnels-{which}-out", into)
+            self.add(f"{self.kind}-{which}-out", into)
             out_of = ends * 2
             rng.shuffle(out_of)
-            self.add(f"tunnels-{which}-in", destinations(plain, 4, len(out_of), rng), out_of)
+            self.add(f"{self.kind}-{which}-in", destinations(plain, 4, len(out_of), rng), out_of)
