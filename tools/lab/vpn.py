@@ -80,7 +80,8 @@ def wires(world):
     world.ip("cloud-b", "addr add 192.0.2.102/30 dev vpn")
     world.ip("cloud-a", "addr add 172.31.9.1/30 dev vpn\naddr add fd00:9::1/126 dev vpn nodad")
     world.ip("aws-vpn", f"addr add {OUTER}/30 dev pub\naddr add 172.31.9.2/30 dev in\naddr add fd00:9::2/126 dev in nodad\n"
-                        "route add default via 192.0.2.102")
+                        "route add default via 192.0.2.102\n"
+                        "rule add to 10.40.0.0/16 lookup main pref 100")  # else charon's table sends what it decrypted back
 
 
 def charon(world, name, where, vrf, folder, *more):
