@@ -83,6 +83,7 @@ struct cfg_words { /* any list of strings */
 };
 
 enum cfg_poll { CFG_POLL_BUSY, CFG_POLL_ADAPTIVE };
+enum cfg_ipsec_by { CFG_IPSEC_LINTAS, CFG_IPSEC_KERNEL }; /* who charon gives its keys to */
 enum cfg_routing { CFG_ROUTING_FRR, CFG_ROUTING_EXTERNAL };
 
 struct cfg_gateway {
@@ -92,6 +93,7 @@ struct cfg_gateway {
 	uint8_t workers[CFG_CPUS_MAX]; /* CPU numbers, one worker each */
 	unsigned n_workers;
 	enum cfg_poll poll;
+	enum cfg_ipsec_by ipsec;
 	bool hugepages;		 /* false: run without, slower; default true */
 	uint32_t packet_buffers; /* mbufs a port; 0 = from the formula in lintas.conf(5) */
 };

@@ -34,6 +34,7 @@ _Static_assert(
 _Static_assert(offsetof(struct cfg_bgp_peer, src) == sizeof(void *), "KEY_SOURCE layout");
 
 static const char *const polls[] = { "busy", "adaptive", NULL };
+static const char *const ipsecs[] = { "lintas", "kernel", NULL };
 static const char *const routings[] = { "frr", "external", NULL };
 static const char *const lacps[] = { "fast", "slow", "off", NULL };
 static const char *const inbounds[] = { "auto", "high", "medium", "low", "drain", NULL };
@@ -61,6 +62,12 @@ static const struct key gateway_keys[] = {
 	{ "poll", KEY_ENUM, KEY_RESTART, AT(cfg_gateway, poll), .words = polls, .fallback = "busy",
 		.text = "Workers always poll, or nap up to 100 microseconds when idle "
 			"(laboratory)." },
+	{ "ipsec", KEY_ENUM, KEY_RESTART, AT(cfg_gateway, ipsec), .words = ipsecs,
+		.fallback = "lintas",
+		.text = "Whom charon gives the keys it negotiates: lintasd, by way of "
+			"lintas-xfrm.so; or a kernel that has IPsec, whose SAs lintasd follows, "
+			"for "
+			"who runs charon himself." },
 	{ "hugepages", KEY_BOOL, KEY_RESTART, AT(cfg_gateway, hugepages), .fallback = "true",
 		.text = "Use huge pages; false where there are none: slower." },
 	{ "packet_buffers", KEY_NUMBER, KEY_RESTART, AT(cfg_gateway, packet_buffers), .min = 1024,

@@ -25,6 +25,7 @@
 #include "sas.h"
 #include "swan.h"
 #include "vrrp.h"
+#include "xfrm_mirror.h"
 #include "xfrm_server.h"
 
 #define NOTIFY_RCVBUF (64u << 20) /* 161,000 route notifications */
@@ -423,6 +424,7 @@ static void finish(struct apply *a)
 	control.reload_ops += a->diff.n;
 	sas_config_changed();
 	xfrm_server_config_changed();
+	xfrm_mirror_config_changed();
 	mirror_config_changed();
 	probes_config_changed();
 	vrrp_follow_all();

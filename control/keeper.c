@@ -163,7 +163,8 @@ static void socket_check(const struct keeper_request *request, struct keeper_ans
 	else if (!named && (request->tool == KEEPER_SOCKET_PACKET_ARP ||
 				   request->tool == KEEPER_SOCKET_PACKET_VRRP))
 		keeper_say(answer, -EINVAL, "a packet socket is of one link");
-	else if (named && request->tool == KEEPER_SOCKET_TCP_COUNTERS)
+	else if (named && (request->tool == KEEPER_SOCKET_TCP_COUNTERS ||
+				  request->tool == KEEPER_SOCKET_XFRM))
 		keeper_say(answer, -EINVAL, "counters are of a VRF, not of a link");
 	else if (request->value || request->mtu || memcmp(request->mac, zero, sizeof(zero)))
 		keeper_say(answer, -EINVAL, "a socket has neither value nor MTU nor MAC");

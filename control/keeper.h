@@ -86,6 +86,7 @@ enum keeper_socket {	     /* non-blocking, close-on-exec */
 	KEEPER_SOCKET_PACKET_ARP,   /* whole frames of one link, which must be given: receives ARP,
 				       sends what it is told */
 	KEEPER_SOCKET_TCP_COUNTERS, /* no socket: /proc/net/netstat of the namespace, to be read */
+	KEEPER_SOCKET_XFRM,	    /* NETLINK_XFRM, of the namespace: no link */
 	KEEPER_SOCKET_PACKET_VRRP,  /* as PACKET_ARP, of IP protocol 112 */
 	KEEPER_SOCKET_COUNT,
 };

@@ -303,6 +303,20 @@ static struct tap *tap_slot(void)
 	return NULL;
 }
 
+/* A kernel with IPsec neither encrypts what leaves by an interface of ours nor drops, for a policy
+ * of its own, what the fast path has decrypted; one without has no such files. */
+static void tap_no_ipsec(const char *name)
+{
+	static const char *const names[] = { "ipv4/conf/%s/disable_xfrm",
+		"ipv4/conf/%s/disable_policy", "ipv6/conf/%s/disable_policy" };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), names[i], name);
+		sysctl_write(path, "1");
+	}
+}
+
 /* MAC, MTU and queue brought to what is asked; what is right already is not touched. */
 static int tap_shape(struct ns_call *call)
 {
@@ -332,6 +346,7 @@ static int tap_shape(struct ns_call *call)
 	ifr.ifr_qlen = TAP_QUEUE;
 	if (ioctl(sock, SIOCSIFTXQLEN, &ifr) < 0)
 		goto failed;
+	tap_no_ipsec(ifr.ifr_name);
 	close(sock);
 	return 0;
 failed:

@@ -30,6 +30,7 @@
 #include "sas.h"
 #include "swan.h"
 #include "vrrp.h"
+#include "xfrm_mirror.h"
 #include "xfrm_server.h"
 
 #ifndef LINTAS_VERSION
@@ -421,6 +422,8 @@ static int start(void)
 		part = "the CLI's socket";
 	if (!rc && (rc = xfrm_server_start(options.socket)))
 		part = "a socket for charon";
+	if (!rc && (rc = xfrm_mirror_start()))
+		part = "the kernel's SAs";
 	if (!rc && (rc = privileges_drop()))
 		part = "to give up privileges";
 	if (!rc && (rc = privileges_close()))
@@ -438,6 +441,7 @@ static void stop(void)
 	reload_stop();
 	bfd_server_stop();
 	xfrm_server_stop();
+	xfrm_mirror_stop();
 	sas_stop();
 	frr_stop();
 	swan_stop();

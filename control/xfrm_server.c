@@ -359,9 +359,11 @@ static void server_want(const struct vrf *vrf)
 void xfrm_server_config_changed(void)
 {
 	struct server **at = &servers, *s;
+	bool kernel;
 
 	if (!*folder)
 		return;
+	kernel = control.running && control.running->gateway.ipsec == CFG_IPSEC_KERNEL;
 	for (s = servers; s; s = s->next)
 		s->wanted = false;
 	for (const struct link *link = link_next(NULL); link; link = link_next(link)) {
@@ -369,7 +371,7 @@ void xfrm_server_config_changed(void)
 						? vrf_by_name(link->cfg->underlay->vrf->name)
 						: NULL;
 
-		if (vrf && link->cfg->encap == CFG_ENCAP_IPSEC)
+		if (vrf && !kernel && link->cfg->encap == CFG_ENCAP_IPSEC)
 			server_want(vrf);
 	}
 	while ((s = *at)) {

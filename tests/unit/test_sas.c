@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "config/config.h"
 #include "control/sas.h"
+#include "control/xfrm_mirror.h"
 #include "control/xfrm_policy.h"
 #include "control/xfrm_request.h"
 #include "oracle.h"
@@ -411,6 +414,65 @@ static void changed(void)
 	stream_free(&s);
 }
 
+/* ---- a kernel's SAs, followed: what it says comes out of a socket pair ---- */
+static void say(int kernel, struct nlmsghdr *h, uint16_t type, uint16_t flags, uint32_t seq)
+{
+	h->nlmsg_type = type;
+	h->nlmsg_flags = flags;
+	h->nlmsg_seq = seq;
+	CU_ASSERT_EQUAL(send(kernel, h, h->nlmsg_len, 0), (ssize_t)h->nlmsg_len);
+	event_base_loop(control.base, EVLOOP_NONBLOCK);
+}
+
+static void say_done(int kernel, uint32_t seq)
+{
+	struct nlmsghdr done = { .nlmsg_len = sizeof(done) };
+
+	say(kernel, &done, NLMSG_DONE, NLM_F_MULTI, seq);
+}
+
+static void of_the_kernel(void)
+{
+	struct nlmsghdr *in, *out, *out2, *del, *said;
+	uint8_t buf[1024] __attribute__((aligned(8)));
+	struct stream s;
+	int ends[2];
+
+	begin();
+	load(&s);
+	xfrm_mirror_start();
+	in = stream_find(&s, XFRM_MSG_UPDSA, 0);
+	out = stream_find(&s, XFRM_MSG_NEWSA, 0);
+	out2 = stream_find(&s, XFRM_MSG_NEWSA, 1);
+	del = stream_find(&s, XFRM_MSG_DELSA, 0);
+	socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends);
+	CU_ASSERT_EQUAL(xfrm_mirror_attach(vrf, ends[0]), 0);
+	said = (struct nlmsghdr *)buf;
+	CU_ASSERT(recv(ends[1], buf, sizeof(buf), 0) > 0 && said->nlmsg_type == XFRM_MSG_GETSA);
+	/* there before us: inbound is taken, outbound never: the kernel is told that it expires */
+	say(ends[1], in, XFRM_MSG_NEWSA, NLM_F_MULTI, 1);
+	say(ends[1], out, XFRM_MSG_NEWSA, NLM_F_MULTI, 1);
+	say_done(ends[1], 1);
+	CU_ASSERT_EQUAL(sas_stats.sas, 1);
+	CU_ASSERT_FALSE(sas_link_ready(vpn));
+	CU_ASSERT(recv(ends[1], buf, sizeof(buf), 0) > 0 && said->nlmsg_type == XFRM_MSG_EXPIRE);
+	/* what comes now is new */
+	say(ends[1], out2, XFRM_MSG_NEWSA, 0, 0);
+	CU_ASSERT_TRUE(sas_link_ready(vpn));
+	CU_ASSERT_EQUAL(sas_stats.sas, 2);
+	say(ends[1], del, XFRM_MSG_DELSA, 0, 0); /* of the one that was not taken */
+	CU_ASSERT_EQUAL(sas_stats.sas, 2);
+	/* a limit of ours becomes the kernel's */
+	fake.info[outbound()->index].state = DP_SA_SOFT;
+	sas_event((unsigned)outbound()->index);
+	CU_ASSERT(recv(ends[1], buf, sizeof(buf), 0) > 0 && said->nlmsg_type == XFRM_MSG_EXPIRE);
+	xfrm_mirror_stop();
+	CU_ASSERT_EQUAL(sas_stats.sas, 0);
+	close(ends[1]);
+	end();
+	stream_free(&s);
+}
+
 static void policies(void)
 {
 	struct stream s;
@@ -442,7 +504,8 @@ void unit_sas(void)
 {
 	static const struct unit_test tests[] = { { "life", life }, { "refusals", refusals },
 		{ "expiry", expiry }, { "comes_again", comes_again }, { "bounds", bounds },
-		{ "changed", changed }, { "policies", policies } };
+		{ "changed", changed }, { "policies", policies },
+		{ "of_the_kernel", of_the_kernel } };
 
 	UNIT_SUITE("sas", tests);
 }
