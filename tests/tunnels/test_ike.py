@@ -4,7 +4,8 @@ peer, each named as what it is; what did not change is not touched.
 
     [ gw: lintasd, VRF inet: charon rendered by lintasd ] ==inet (w0)== [ cloud: charon, one connection a tunnel ]
 
-Both charons encrypt by themselves here (kernel-libipsec): this is about IKE; packets are test_esp's and test_xfrm's."""
+Ours is what the appliance runs: lintasd is its kernel, so "INSTALLED" means that a worker has the SA. The cloud's encrypts
+by itself (kernel-libipsec). Rekeying under traffic is test_xfrm's."""
 import os
 import re
 import subprocess
@@ -97,8 +98,11 @@ class Lab(core.Lab):
 
     # ---- charons ----
     def start_charon(self, name, where, vrf, folder):
+        """The gateway's own as on an appliance; the cloud's encrypts by itself."""
         w = self.world
-        child = w.spawn(name, where, [STARTER, vrf, "--run", folder, "--libipsec"],
+        how = ["--libipsec"] if where == "cloud" else ["--shim", os.path.join(self.gateway.build, "lintas-xfrm.so"),
+                                                       "--xfrm", os.path.join(os.path.dirname(self.gateway.api_socket), f"xfrm-{vrf}.sock")]
+        child = w.spawn(name, where, [STARTER, vrf, "--run", folder, *how],
                         env=dict(os.environ, LINTAS_IKE_TIMEOUT="0.5", LINTAS_IKE_BASE="1.3", LINTAS_IKE_TRIES="4",
                                      LINTAS_IKE_COOKIES="no"))
         vici = os.path.join(folder, "charon", vrf, "vici")
