@@ -49,7 +49,7 @@ CONTROL_SRC := main notify privileges loop log \
 	views views_args views_status views_link views_lag views_effective views_route views_get \
 	views_header views_nexthop views_probe views_bgp views_routes views_bfd views_stats \
 	views_cycles views_config views_events views_sessions views_vrrp views_ipsec views_ike views_cloud \
-	diagnose diagnose_ask diagnose_link diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp \
+	diagnose diagnose_ask diagnose_link diagnose_ipsec diagnose_neigh diagnose_mtu diagnose_tcp diagnose_bgp \
 	diagnose_probe
 KEEPER_SRC := keeper keeper_ns keeper_socket keeper_run keeper_swan
 CTL_SRC := lintasctl ctl_commands ctl_args ctl_client ctl_json ctl_table ctl_format ctl_print \

@@ -127,7 +127,7 @@ socklen_t diag_sockaddr(const struct diag_lane *lane, const struct ip_addr *addr
 /* ---- the answer ---- */
 static const char *const state_names[] = { "skipped", "ok", "FAIL", "unknown" };
 static const char *const turn_names[] = { NULL, "ours", "provider", "colo" };
-static const char *const common_names[] = { "link", "light", "carrier", "tag" };
+static const char *const common_names[] = { "link", "light", "ike", "sa", "carrier", "tag" };
 static const char *const family_names[] = { "arp", "mtu", "tcp179", "md5", "bgp", "bfd", "prefixes",
 	"probe" };
 

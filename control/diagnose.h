@@ -23,7 +23,7 @@ struct diag_layer {
 };
 
 /* In the order they are built on each other: the first that fails is what to look at. */
-enum diag_common { DIAG_LINK, DIAG_LIGHT, DIAG_CARRIER, DIAG_TAG, DIAG_COMMON };
+enum diag_common { DIAG_LINK, DIAG_LIGHT, DIAG_IKE, DIAG_SA, DIAG_CARRIER, DIAG_TAG, DIAG_COMMON };
 enum diag_family {
 	DIAG_NEIGH,
 	DIAG_MTU,
@@ -156,6 +156,7 @@ void diag_ask_md5_end(struct diag_lane *lane, void (*then)(struct diag_lane *lan
 void diag_link(struct diag *d);	 /* shut, carrier */
 void diag_light(struct diag *d); /* once optics are known */
 void diag_tags(struct diag *d);	 /* at the end: what came in meanwhile */
+void diag_ipsec(struct diag *d); /* diagnose_ipsec.c: IKE and the keys, before carrier */
 struct diag_heard {
 	uint64_t received, sent; /* while neighbours were asked */
 	uint64_t ever;		 /* received since it began */

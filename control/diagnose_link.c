@@ -6,6 +6,7 @@
 #include <string.h>
 #include "diagnose.h"
 #include "heard.h"
+#include "mirror.h"
 #include "views.h"
 
 #define STRAY_RECENT_MS	 30000
@@ -38,6 +39,12 @@ static void carrier_tunnel(struct diag *d, struct diag_layer *layer)
 	const char *underlay = d->cfg->underlay ? d->cfg->underlay->name : "?";
 	char remote[IP_STRLEN];
 
+	if (!d->link->carrier && d->common[DIAG_SA].state != DIAG_OK &&
+		d->cfg->encap == CFG_ENCAP_IPSEC && mirror_underlay_adj(d->link)) {
+		diag_say(layer, DIAG_FAIL, "no keys to send by: nothing leaves, never in clear");
+		diag_turn(layer, DIAG_OURS, "See lintasctl ike show %s", d->name);
+		return;
+	}
 	diag_say(layer, d->link->carrier ? DIAG_OK : DIAG_FAIL, "tunnel to %s over %s%s",
 		ip_addr_format(&d->cfg->remote, remote), underlay,
 		d->link->carrier ? "" : ": no way there");
@@ -60,6 +67,7 @@ void diag_link(struct diag *d)
 		diag_turn(layer, DIAG_OURS, "Set state = \"up\" for links.%s at %s and reload",
 			d->name, diag_where(&d->cfg->src, where));
 	}
+	diag_ipsec(d);
 	if (d->cfg->encap == CFG_ENCAP_ETHER)
 		carrier_port(d, &d->common[DIAG_CARRIER]);
 	else

@@ -26,11 +26,16 @@ struct swan_status {
 	char last_error[200];
 };
 void swan_status(struct swan_status *ret_status);
+bool swan_there(const char *vrf); /* is there a charon, with its connections? */
 const char *swan_folder(const char *vrf, char *buf, size_t size); /* "<run>/charon/<vrf>" */
 
 /* ---- swan_care.c: what is not up is begun again ---- */
 void swan_care(const char *vrf, uint64_t *next_ns); /* looks, when it is time */
 void swan_care_anew(void); /* the configuration changed: no pause is left */
+void swan_care_stop(void);
+struct swan_sa;
+/* As seen at the last look, some seconds ago; NULL: charon has none of it. */
+const struct swan_sa *swan_last(const struct link *link);
 
 /* ---- swan_log.c: what charon says of each connection ---- */
 enum swan_fault {

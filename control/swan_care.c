@@ -5,6 +5,7 @@
  * charon is asked what it has, and what is missing is initiated, with growing pauses, at most two
  * at a time, until the configuration changes or it comes up. The same answer tells the views and
  * the events which connections are up. Control thread only. */
+#include <stdlib.h>
 #include <string.h>
 #include "keeper.h"
 #include "swan.h"
@@ -19,11 +20,45 @@ static struct {
 	uint64_t next_ns, pause_ns;
 } care[DP_LINKS_MAX];
 
+static struct swan_sa *last[DP_LINKS_MAX];
+
 static struct {
 	bool busy;
 	char vrf[CFG_NAME_MAX];
 	unsigned under_way;
 } state;
+
+/* Of several under one name the one that is up. */
+static const struct swan_sa *sa_of(const struct swan_sa *sas, unsigned n, const char *name)
+{
+	const struct swan_sa *best = NULL;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(sas[i].name, name) && (!best || !strcmp(sas[i].state, "ESTABLISHED")))
+			best = &sas[i];
+	return best;
+}
+
+static void remember(const struct link *link, const struct swan_sa *sa)
+{
+	struct swan_sa **at = &last[link->id];
+
+	if (sa && !*at)
+		*at = malloc(sizeof(**at));
+	if (sa && *at) {
+		**at = *sa;
+	} else {
+		free(*at);
+		*at = NULL;
+	}
+}
+
+const struct swan_sa *swan_last(const struct link *link)
+{
+	const struct swan_sa *sa = last[link->id];
+
+	return sa && !strcmp(sa->name, link->name) ? sa : NULL;
+}
 
 static bool is_up(const struct swan_sa *sas, unsigned n, const char *name)
 {
@@ -66,8 +101,10 @@ static void on_sas(const struct swan_sa *sas, unsigned n, const char *error, voi
 	state.busy = false;
 	for (struct link *l = error ? NULL : link_next(NULL); l; l = link_next(l)) {
 		if (!swan_is_ike(l->cfg) || !l->cfg->underlay ||
-			l->cfg->ipsec.initiator == CFG_INITIATOR_THEM ||
 			strcmp(l->cfg->underlay->vrf->name, state.vrf))
+			continue;
+		remember(l, sa_of(sas, n, l->name));
+		if (l->cfg->ipsec.initiator == CFG_INITIATOR_THEM)
 			continue;
 		if (is_up(sas, n, l->name))
 			memset(&care[l->id], 0, sizeof(care[l->id]));
@@ -90,4 +127,12 @@ void swan_care(const char *vrf, uint64_t *next_ns)
 void swan_care_anew(void)
 {
 	memset(care, 0, sizeof(care));
+}
+
+void swan_care_stop(void)
+{
+	for (unsigned i = 0; i < DP_LINKS_MAX; i++) {
+		free(last[i]);
+		last[i] = NULL;
+	}
 }

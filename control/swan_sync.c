@@ -135,6 +135,14 @@ static void site_missing(struct site *site)
 	}
 }
 
+bool swan_there(const char *vrf)
+{
+	for (unsigned i = 0; i < sync_state.n_sites; i++)
+		if (!strcmp(sync_state.sites[i].vrf, vrf))
+			return site_there(&sync_state.sites[i]);
+	return false;
+}
+
 /* ---- loading ---- */
 static void finish(const char *error)
 {
@@ -351,6 +359,7 @@ void swan_stop(void)
 	event_free(sync_state.watch);
 	sync_state.watch = NULL;
 	swan_log_forget();
+	swan_care_stop();
 	free(sync_state.sites);
 	sync_state.sites = NULL;
 	sync_state.n_sites = 0;

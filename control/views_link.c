@@ -7,6 +7,8 @@
 #include <string.h>
 #include "bring.h"
 #include "probes.h"
+#include "sas.h"
+#include "swan.h"
 #include "views.h"
 
 /* ---- ports ---- */
@@ -91,6 +93,60 @@ static json_t *tunnel_shape(const struct cfg_link *cfg)
 	return shape;
 }
 
+/* By which link of the underlay, and whom, its packets leave now. */
+static json_t *tunnel_way(const struct link *l)
+{
+	struct dp_adj_info info;
+	uint32_t adj = mirror_underlay_adj(l);
+
+	if (!adj || dp_adj_info(adj, &info))
+		return json_null();
+	return json_pack("{s:s, s:o}", "link", view_link_name(info.adj.link), "nexthop",
+		view_addr(&info.adj.nexthop));
+}
+
+/* IPsec: IKE's state as of some seconds ago, how many keys there are and how old the youngest. */
+static json_t *tunnel_keys(const struct link *l)
+{
+	const struct swan_sa *ike = swan_last(l);
+	struct swan_note note = swan_note(l);
+	uint64_t age_s = UINT64_MAX, packets_in = 0, packets_out = 0;
+	unsigned in = 0, out = 0;
+
+	for (struct sas_sa *sa = sas_next(NULL); sa; sa = sas_next(sa)) {
+		struct dp_sa_info info;
+		struct xfrm_use use;
+		uint64_t age = (now_ns() - sa->added_ns) / 1000000000u;
+
+		if (sa->link != l->id || sa->larval)
+			continue;
+		sas_use_of(sa, &use, &info);
+		in += sa->conf.inbound;
+		out += !sa->conf.inbound;
+		*(sa->conf.inbound ? &packets_in : &packets_out) += use.packets;
+		age_s = age < age_s ? age : age_s;
+	}
+	return json_pack("{s:s, s:s?, s:b, s:s?, s:i, s:i, s:o, s:I, s:I}", "ike",
+		l->cfg->ipsec.algorithm ? "static"
+		: ike			? ike->state
+					: "down",
+		"error", note.fault ? swan_fault_names[note.fault] : NULL, "ready",
+		sas_link_ready(l), "why", sas_link_ready(l) ? NULL : sas_link_why(l), "sas_in",
+		(int)in, "sas_out", (int)out, "age_s",
+		in + out ? json_integer((json_int_t)age_s) : json_null(), "packets_in",
+		(json_int_t)packets_in, "packets_out", (json_int_t)packets_out);
+}
+
+static json_t *tunnel_now(const struct link *l)
+{
+	const struct cfg_link *cfg = l->cfg;
+
+	if (!cfg || cfg->encap == CFG_ENCAP_ETHER)
+		return json_null();
+	return json_pack("{s:i, s:o, s:o}", "mtu", (int)dp_tunnel_mtu(l->id), "way", tunnel_way(l),
+		"keys", cfg->encap == CFG_ENCAP_IPSEC ? tunnel_keys(l) : json_null());
+}
+
 /* VLAN tags outermost first, or the tunnel's ends. */
 static json_t *link_shape(const struct cfg_link *cfg)
 {
@@ -140,10 +196,12 @@ static json_t *link_json(const struct link *l)
 
 	if (cfg)
 		path = config_path_of(control.running, cfg, &tier);
-	return json_pack("{s:s, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, "
-			 "s:o, s:s?, s:o,"
-			 " s:o, s:o, s:I, s:i, s:o}",
-		"name", l->name, "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up",
+	return json_pack(
+		"{s:s, s:s?, s:o, s:i, s:s, s:b, s:s?, s:s?, s:s?, s:b, s:o, s:i, s:i, s:s?, s:o, "
+		"s:o, s:s?, s:o,"
+		" s:o, s:o, s:I, s:i, s:o}",
+		"name", l->name, "connection", cfg ? cfg->connection : NULL, "tunnel",
+		tunnel_now(l), "id", l->id, "vrf", l->vrf ? l->vrf->name : "-", "up",
 		!view_link_down(l), "why", view_link_down(l), "port", port_name(l->port, &info),
 		"zone", cfg && cfg->zone ? cfg->zone->name : NULL, "partner",
 		cfg && cfg->zone && cfg->zone->partner, "mac", view_mac(l->mac), "mtu", l->mtu,

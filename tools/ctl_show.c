@@ -67,11 +67,26 @@ void print_port(struct ctl_print *print, const json_t *p)
 	table_row(t);
 }
 
+/* ", keys 12m03s old", ", IKE CONNECTING: NO_ANSWER" of an IPsec link. */
+static void keys_text(const json_t *keys, char *text, size_t size)
+{
+	char buf[FORMAT_LEN];
+
+	*text = '\0';
+	if (!json_is_object(keys))
+		return;
+	if (get_bool(keys, "ready"))
+		snprintf(text, size, ", keys %s old", format_duration(get_int(keys, "age_s"), buf));
+	else
+		snprintf(text, size, ", IKE %s%s%s", get_str(keys, "ike", "?"),
+			get_str(keys, "error", NULL) ? ": " : "", get_str(keys, "error", ""));
+}
+
 /* "colo0", "colo0.101", "colo1.200.7", "vxlan 100 to 10.9.0.2 over inet", "gre to ...". */
 static void cell_attachment(struct table *t, const json_t *link)
 {
 	const json_t *shape = json_object_get(link, "shape"), *tag;
-	char text[128];
+	char text[128], keys[128];
 	size_t i, len;
 
 	if (get_str(shape, "remote", NULL)) {
@@ -79,8 +94,10 @@ static void cell_attachment(struct table *t, const json_t *link)
 
 		id = id ? id : json_object_get(shape, "key");
 		snprintf(text, sizeof(text), " %lld", (long long)json_integer_value(id));
-		table_cellf(t, "%s%s to %s over %s", get_str(shape, "encap", "?"), id ? text : "",
-			get_str(shape, "remote", "?"), get_str(shape, "underlay", "?"));
+		keys_text(json_object_get(json_object_get(link, "tunnel"), "keys"), keys,
+			sizeof(keys));
+		table_cellf(t, "%s%s to %s over %s%s", get_str(shape, "encap", "?"), id ? text : "",
+			get_str(shape, "remote", "?"), get_str(shape, "underlay", "?"), keys);
 		return;
 	}
 	len = (size_t)snprintf(text, sizeof(text), "%.64s", get_str(link, "port", "-"));
@@ -106,6 +123,7 @@ void print_link(struct ctl_print *print, const json_t *l)
 	const json_t *rx = json_object_get(l, "rx"), *tx = json_object_get(l, "tx");
 	struct table *t = print->table;
 	char text[512];
+	int64_t now;
 
 	table_cell(t, get_str(l, "name", "?"));
 	table_cell(t, get_bool(l, "up") ? "up" : get_str(l, "why", "down"));
@@ -118,7 +136,11 @@ void print_link(struct ctl_print *print, const json_t *l)
 		table_cell(t, "-");
 	cell_attachment(t, l);
 	table_cell(t, join(json_object_get(l, "addresses"), " ", text, sizeof(text)));
-	table_cellf(t, "%lld", (long long)get_int(l, "mtu"));
+	now = get_int(json_object_get(l, "tunnel"), "mtu");
+	if (now && now < get_int(l, "mtu"))
+		table_cellf(t, "%lld (now %lld)", (long long)get_int(l, "mtu"), (long long)now);
+	else
+		table_cellf(t, "%lld", (long long)get_int(l, "mtu"));
 	cell_count(t, rx, "packets");
 	cell_bytes(t, rx, "bytes");
 	cell_count(t, tx, "packets");

@@ -159,6 +159,13 @@ class Lab(core.Lab):
             self.ike().get(n, {}).get("state") == "ESTABLISHED" and (self.ike()[n].get("child") or {}).get("state") == "INSTALLED"
             for n in links))
 
+    def diagnose(self, link):
+        """The first layer that fails."""
+        got = self.gateway.json("link", "diagnose", link)
+        got = got[0] if isinstance(got, list) else got
+        check(got.get("verdict"), got)
+        return got["verdict"]
+
     def reload(self):
         self.gateway.write(conf(self))
         self.gateway.ctl("reload")
@@ -205,6 +212,12 @@ def every_provider(lab):
 def connection_name(lab):
     """The name of a connection shows both of its tunnels."""
     check(set(lab.ike("aws")) == {"aws-a", "aws-b"}, lab.ike("aws"))
+    shown = {x["name"]: x for x in lab.gateway.json("link", "show", "aws")}
+    check(set(shown) == {"aws-a", "aws-b"} and all(x["connection"] == "aws" and x["up"] for x in shown.values()), shown)
+    tunnel = shown["aws-a"]["tunnel"]
+    check(tunnel["mtu"] == 1400 and tunnel["way"] == {"link": "inet", "nexthop": "198.51.100.9"}, tunnel)
+    keys = tunnel["keys"]
+    check(keys["ready"] and keys["sas_in"] >= 1 and keys["sas_out"] >= 1 and keys["age_s"] < 300, keys)
     check("aws-b" in lab.gateway.ctl("link", "show", "aws").stdout, lab.gateway.ctl("link", "show", "aws").stdout)
 
 
@@ -236,6 +249,8 @@ def wrong_psk(lab):
     check("pre-shared key" in error["advice"], error)
     check(lab.ike()["gcp-a"]["state"] == "ESTABLISHED" and not lab.ike()["gcp-a"].get("error"), lab.ike()["gcp-a"])
     check("AUTHENTICATION_FAILED" in lab.gateway.ctl("events").stdout)
+    first = lab.diagnose("gcp-b")
+    check(first["layer"] == "ike" and first["turn"] == "ours" and "pre-shared key" in first["todo"], first)
     lab.psks = {}
     lab.reload()
     lab.wait_up(["gcp-b"], 60)
@@ -249,6 +264,10 @@ def wrong_proposals(lab):
         lab.swanctl("inet", "--terminate", "--ike", name, "--timeout", "5")
     lab.wait_error("ali-a", "NO_PROPOSAL_CHOSEN")
     lab.wait_error("azure", "NO_PROPOSAL_CHOSEN (ESP)")
+    first = lab.diagnose("azure")
+    check(first["layer"] == "sa" and "ipsec.esp" in first["todo"], first)
+    first = lab.diagnose("ali-a")
+    check(first["layer"] == "ike" and "ipsec.ike" in first["todo"], first)
     lab.cloud_load()
     lab.wait_up(["ali-a"], 60)
 

@@ -1,5 +1,6 @@
 /* IPsec in the configuration: AWS's table of tunnel MTUs to the byte, tunnels of one connection
  * written out as links, what is offered to each provider, what is refused, keys of static SAs. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +201,8 @@ static void test_static(void)
 {
 	struct cfg_sa_keys keys;
 	struct cfg_errors errors;
-	struct config *config;
+	struct config fake = { .n_links = 0 }, *config;
+	struct cfg_link link = { .name = "t" };
 	char conf[2000];
 
 	confdir_make();
@@ -211,16 +213,21 @@ static void test_static(void)
 		"address = [ \"10.9.0.1/30\" ]; " STATIC " }; };\n",
 		"sa-out");
 	confdir_write("providers/static.conf", conf, strlen(conf));
-	config = confdir_load("providers/static.conf");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
-	CU_ASSERT_EQUAL(link_of(config, "t")->mtu, 1446);
-	CU_ASSERT_EQUAL(config_sa_keys(config, link_of(config, "t"),
-				&link_of(config, "t")->ipsec.in, &keys),
-		0);
+	config = config_load(confdir_path("providers/static.conf"), &errors);
+	CU_ASSERT_PTR_NULL(config);
+	CU_ASSERT(errors.n_fatal == 1 && strstr(errors.items[0].text, "not implemented yet"));
+	cfg_errors_free(&errors);
+	fake.defaults.keys = confdir_path("providers/keys");
+	link.ipsec.algorithm = CFG_SA_AES256_GCM;
+	CU_ASSERT_EQUAL(config_sa_keys(&fake, &link, &(struct cfg_sa){ 1, "sa-in" }, &keys), 0);
 	CU_ASSERT_EQUAL(keys.key_len, 36);
 	CU_ASSERT_EQUAL(keys.auth_len, 0);
 	CU_ASSERT(keys.key[1] == 0x11 && keys.key[35] == 4);
-	config_free(config);
+	link.ipsec.algorithm = CFG_SA_AES256_SHA512;
+	CU_ASSERT_EQUAL(
+		config_sa_keys(&fake, &link, &(struct cfg_sa){ 1, "sa-in" }, &keys), -EINVAL);
+	CU_ASSERT_EQUAL(
+		config_sa_keys(&fake, &link, &(struct cfg_sa){ 1, "none" }, &keys), -ENOENT);
 	snprintf(conf, sizeof(conf),
 		"@include \"common.inc\"\nlinks = { inet = { circuit = \"ix\"; vrf = \"inet\"; "
 		"address = [ \"198.51.100.10/29\" ]; };\n t = { underlay = \"inet\"; vrf = "
@@ -230,7 +237,7 @@ static void test_static(void)
 	confdir_write("providers/static.conf", conf, strlen(conf));
 	config = config_load(confdir_path("providers/static.conf"), &errors);
 	CU_ASSERT_PTR_NULL(config);
-	CU_ASSERT(errors.n_fatal == 1 && strstr(errors.items[0].text, "hex digits"));
+	CU_ASSERT(errors.n_fatal == 2 && strstr(errors.items[1].text, "hex digits"));
 	cfg_errors_free(&errors);
 	confdir_clean();
 }
