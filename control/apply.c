@@ -91,7 +91,10 @@ static void shape_tunnel(const struct link *link, const struct cfg_link *cfg, st
 		.remote = cfg->remote,
 		.udp_port = cfg->udp_port,
 		.inner_ether = outer->inner == CFG_INNER_ETHER,
-		.checksum = outer->checksum || outer->udp6_checksum,
+		/* ESP in UDP over IPv6 has one always: RFC 6935's leave to do without is not given
+		 * to it, and Linux drops it. */
+		.checksum =
+			outer->checksum || outer->udp6_checksum || cfg->encap == CFG_ENCAP_IPSEC,
 		.ttl = outer->ttl,
 		.dscp = config_dscp(outer),
 		.df = dfs[outer->df],

@@ -17,6 +17,7 @@ from world import World, wait_for  # noqa: E402
 from charon import CHARON, Charon, connection  # noqa: E402
 
 US, FAR = "198.51.100.1", "198.51.100.2"
+US6, FAR6 = "2001:db8:51::1", "2001:db8:51::2"
 OURS, THEIRS = "10.8.0.0/16", "10.9.0.0/16"
 
 
@@ -47,15 +48,18 @@ defaults = {{ keys = "{self.world.path('keys')}"; }};
 routing = "external";
 ports = {{ up = {{ device = "net_af_packet0,iface=u0"; mtu = 1500; }}; in = {{ device = "net_af_packet9,iface=i0"; mtu = 1500; }}; }};
 vrfs = {{ v = {{ }}; w = {{ }}; }};
-clouds = {{ a = {{ prefixes = [ "10.8.0.0/16" ]; }}; b = {{ prefixes = [ "10.9.0.0/16" ]; }}; }};
-reach = {{ ab = {{ between = [ "a", "b" ]; }}; }};
+clouds = {{ a = {{ prefixes = [ "10.8.0.0/16" ]; }}; b = {{ prefixes = [ "10.9.0.0/16" ]; }}; c = {{ prefixes = [ "10.10.0.0/16" ]; }}; }};
+reach = {{ ab = {{ between = [ "a", "b" ]; }}; ac = {{ between = [ "a", "c" ]; }}; }};
 circuits = {{ ca = {{ port = "in"; }}; cu = {{ port = "up"; }}; }};
 links = {{
   src = {{ circuit = "ca"; vrf = "v"; cloud = "a"; address = [ "10.8.0.1/16" ]; }};
-  u = {{ circuit = "cu"; vrf = "w"; address = [ "{US}/24" ]; }};
+  u = {{ circuit = "cu"; vrf = "w"; address = [ "{US}/24", "{US6}/64" ]; }};
   vpn = {{ underlay = "u"; vrf = "v"; cloud = "b"; address = [ "169.254.7.1/30" ];
     encap = {{ type = "ipsec"; remote = "{FAR}"; }}; ipsec = {{ key = "psk"; nat_t = "forced"; }};
     static = {{ prefixes = [ "{THEIRS}" ]; via = [ "169.254.7.2" ]; }}; }};
+  vpn6 = {{ underlay = "u"; vrf = "v"; cloud = "c"; address = [ "169.254.8.1/30" ];
+    encap = {{ type = "ipsec"; remote = "{FAR6}"; }}; ipsec = {{ key = "psk"; nat_t = "forced"; }};
+    static = {{ prefixes = [ "10.10.0.0/16" ]; via = [ "169.254.8.2" ]; }}; }};
 }};
 """
 
@@ -83,8 +87,11 @@ class Rig:
             w.run(ns, "ip", "link", "set", "lo", "up")
         w.run("client", "ip", "addr", "add", "10.8.1.9/16", "dev", "q0")
         w.run("client", "ip", "route", "add", "10.9.0.0/16", "via", "10.8.0.1")
+        w.run("client", "ip", "route", "add", "10.10.0.0/16", "via", "10.8.0.1")
         w.run("far", "ip", "addr", "add", f"{FAR}/24", "dev", "p0")
-        w.run("far", "ip", "addr", "add", "10.9.1.1/32", "dev", "lo")
+        w.run("far", "ip", "addr", "add", f"{FAR6}/64", "dev", "p0", "nodad")
+        for host in ("10.9.1.1", "10.10.1.1"):
+            w.run("far", "ip", "addr", "add", f"{host}/32", "dev", "lo")
         w.hold_gateway("gw")
         self.gateway.prepare()
         self.gateway.start_keeper()

@@ -186,6 +186,19 @@ def ciphers(rig):
 
 
 @test
+def over_ipv6(rig):
+    """The same with IPv6 outside, beside the other."""
+    us, far = ike_rig.US6, ike_rig.FAR6
+    rig.world.run("far", "ping", "-c", "1", "-W", "2", us, check=False)
+    rig.far.load(ike_rig.connection("vpn6", far, us, ts="10.10.0.0/16", remote_ts=ike_rig.OURS))
+    rig.ours.load(ike_rig.connection("vpn6", us, far, if_id=ike_rig.if_id("vpn6"), ts=ike_rig.OURS, remote_ts="10.10.0.0/16"))
+    rig.ours.ctl("--initiate", "--child", "vpn6")
+    wait_for("a ping passes", 10, lambda: rig.world.run("client", "ping", "-n", "-c", "1", "-W", "1", "10.10.1.1", check=False).returncode == 0)
+    rig.ours.ctl("--terminate", "--ike", "vpn6")
+    wait_for("no keys", 5, lambda: rig.link("vpn6")["why"] == "no keys")
+
+
+@test
 def refused_by_name(rig):
     """A child whose if_id is no link's: charon is refused, and the reason is in the events."""
     rig.ours.ctl("--terminate", "--ike", "vpn")
