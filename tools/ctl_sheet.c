@@ -102,34 +102,45 @@ void sheet_print(const json_t *sheet, FILE *out)
 			out);
 }
 
+/* A link, or each tunnel of a connection that is called so. */
+static bool is_named(const struct cfg_link *link, const char *name)
+{
+	return !strcmp(link->name, name) || (link->connection && !strcmp(link->connection, name));
+}
+
 int run_sheet(const json_t *args, bool as_json)
 {
 	const char *path = get_str(args, "config", CTL_CONFIG), *name = get_str(args, "name", "");
 	struct config *config = config_for(path);
-	const struct cfg_link *link;
-	json_t *sheet = NULL;
+	struct json_out out = { .out = stdout };
+	unsigned n = 0, failed = 0;
 
 	if (!config)
 		return CTL_ERROR;
-	link = config_link(config, name);
-	if (!link) {
+	for (unsigned i = 0; i < config->n_links; i++) {
+		json_t *sheet;
+
+		if (!is_named(&config->links[i], name))
+			continue;
+		sheet = sheet_of(config, &config->links[i]);
+		if (!sheet) {
+			failed++;
+			fprintf(stderr, "lintasctl: out of memory\n");
+		} else if (as_json) {
+			json_out_part(sheet, false, &out);
+		} else {
+			fputs(n ? "\n" : "", stdout);
+			sheet_print(sheet, stdout);
+		}
+		json_decref(sheet);
+		n++;
+	}
+	if (!n) {
 		fprintf(stderr, "lintasctl: no link \"%s\" in %s; its links:", name, path);
 		for (unsigned i = 0; i < config->n_links && i < 20; i++)
 			fprintf(stderr, " %s", config->links[i].name);
 		fprintf(stderr, "%s\n", config->n_links > 20 ? " ..." : "");
-	} else {
-		sheet = sheet_of(config, link);
-		if (!sheet)
-			fprintf(stderr, "lintasctl: out of memory\n");
-	}
-	if (sheet && as_json) {
-		struct json_out out = { .out = stdout };
-
-		json_out_part(sheet, false, &out);
-	} else if (sheet) {
-		sheet_print(sheet, stdout);
 	}
 	config_free(config);
-	json_decref(sheet);
-	return sheet ? CTL_OK : CTL_ERROR;
+	return n && !failed ? CTL_OK : CTL_ERROR;
 }

@@ -84,6 +84,31 @@ static void put_rate(struct sheet *s, uint64_t bps)
 		put(s, "rate", "Bandwidth", text("%u Mb/s", (unsigned)(bps / 1000000)), NULL);
 }
 
+static void put_encap(struct sheet *s)
+{
+	const struct cfg_link *link = s->link;
+
+	switch (link->encap) {
+	case CFG_ENCAP_VXLAN:
+	case CFG_ENCAP_GENEVE:
+		put(s, "vni", link->encap == CFG_ENCAP_VXLAN ? "VXLAN" : "GENEVE",
+			text("VNI %u, UDP %u", link->vni, link->udp_port), NULL);
+		break;
+	case CFG_ENCAP_GRE:
+		put(s, "gre_key", "GRE key",
+			link->outer.key ? text("%u", link->outer.key) : text("none"), NULL);
+		break;
+	case CFG_ENCAP_IPIP:
+		put(s, "encap", "Tunnel", text("IP in IP"), NULL);
+		break;
+	case CFG_ENCAP_IPSEC:
+		put(s, "encap", "Tunnel", text("IPsec"), "see below");
+		break;
+	case CFG_ENCAP_ETHER:
+		break;
+	}
+}
+
 static void layer2(struct sheet *s)
 {
 	const struct cfg_circuit *circuit = s->link->circuit;
@@ -114,8 +139,7 @@ static void layer2(struct sheet *s)
 			text("%s", ip_addr_format(&s->link->remote, a)), NULL);
 		put(s, "our_outside", "Tunnel, our end",
 			text("%s", ip_addr_format(&s->link->local, b)), NULL);
-		put(s, "vni", "VXLAN", text("VNI %u, UDP %u", s->link->vni, s->link->udp_port),
-			NULL);
+		put_encap(s);
 	}
 	if (s->link->mtu)
 		put_word(s, "mtu", WORD_MTU, json_integer(s->link->mtu), mtu_note(s));
@@ -369,10 +393,41 @@ static void put_words(
 		json_decref(list);
 }
 
+/* What the link will propose and say; a key is named, never shown. */
+static void put_ours(struct sheet *s, json_t *sections)
+{
+	const struct cfg_keying *k = &s->link->ipsec;
+	const struct cfg_ipsec *i = &s->profile->ipsec;
+
+	section(s, sections, "IPsec (IKEv2), proposals in order");
+	put(s, "key", "Pre-shared key", text("in our file %s", k->key),
+		i->psk ? i->psk : "send it by another way");
+	put(s, "our_id", "We say we are", text("%s", k->local_id), NULL);
+	put(s, "their_id", "You say you are", text("%s", k->remote_id), NULL);
+	put_words(s, "ike", "IKE, ours", &k->ike);
+	put_words(s, "esp", "ESP, ours", &k->esp);
+	put(s, "lifetimes", "Lifetimes, IKE and ESP",
+		text("%u s, %u s", k->ike_lifetime_s, k->esp_lifetime_s), NULL);
+	if (k->esp_lifetime_kbytes)
+		put(s, "lifetime_kbytes", "Lifetime of ESP by volume",
+			text("%llu kB", (unsigned long long)k->esp_lifetime_kbytes), NULL);
+	put(s, "dpd", "Dead peer detection", text("%u s", k->dpd_s), NULL);
+	put(s, "selectors", "Traffic selectors", text("0.0.0.0/0, ::/0 on both sides"),
+		"route based");
+	put(s, "initiator", "Who begins",
+		text("%s", k->initiator == CFG_INITIATOR_THEM ? "you" : "we do"), NULL);
+	if (i->fragments)
+		put(s, "fragments", "Fragments", text("%s", i->fragments), NULL);
+}
+
 static void put_ipsec(struct sheet *s, json_t *sections)
 {
 	const struct cfg_ipsec *i = &s->profile->ipsec;
 
+	if (s->link->encap == CFG_ENCAP_IPSEC && s->link->ipsec.key) {
+		put_ours(s, sections);
+		return;
+	}
 	if (!i->ike.n)
 		return;
 	section(s, sections, "IPsec (IKEv2), proposals in order");
