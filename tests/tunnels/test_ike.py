@@ -110,6 +110,10 @@ class Lab(core.Lab):
         check(child.poll() is None, f"charon {name} ended: {w.log_tail(name)}")
         return child
 
+    def own_charon(self):
+        if "charon" not in self.world.children:
+            self.start_charon("charon", "gw", "inet", self.run_folder)
+
     def cloud_conf(self, **changes):
         out = "connections {\n"
         for name, (addr, _, ike, esp, ike_s, esp_s) in TUNNELS.items():
@@ -185,7 +189,7 @@ def no_charon(lab):
 @test
 def nobody_answers(lab):
     """A far end without IKE: no answer, and what to look at."""
-    lab.charon = lab.start_charon("charon", "gw", "inet", lab.run_folder)
+    lab.own_charon()
     error = lab.wait_error("aws-a", "NO_ANSWER")
     check("UDP 500" in error["advice"], error)
 
@@ -193,6 +197,7 @@ def nobody_answers(lab):
 @test
 def every_provider(lab):
     """Each provider's side, set to its own terms, comes up with what we render of its profile."""
+    lab.own_charon()
     lab.start_charon("far", "cloud", "cloud", lab.world.path("far"))
     lab.cloud_load()
     lab.wait_up(TUNNELS)
