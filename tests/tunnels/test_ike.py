@@ -163,6 +163,11 @@ class Lab(core.Lab):
             self.ike().get(n, {}).get("state") == "ESTABLISHED" and (self.ike()[n].get("child") or {}).get("state") == "INSTALLED"
             for n in links))
 
+    def ids(self):
+        """Which IKE SA each link has."""
+        raw = self.swanctl("inet", "--list-sas", "--raw")
+        return dict(re.findall(r"event \{([a-z0-9-]+) \{uniqueid=(\d+)", raw))
+
     def diagnose(self, link):
         """The first layer that fails."""
         got = self.gateway.json("link", "diagnose", link)
@@ -229,9 +234,7 @@ def connection_name(lab):
 @test
 def untouched(lab):
     """A change of one link leaves the IKE SAs of all others as they are."""
-    def ids():
-        raw = lab.swanctl("inet", "--list-sas", "--raw")
-        return dict(re.findall(r"event \{([a-z0-9-]+) \{uniqueid=(\d+)", raw))
+    ids = lab.ids
     before = ids()
     lab.aws = 'ipsec = { dpd = "35s"; };'
     lab.reload()
@@ -280,8 +283,9 @@ def wrong_proposals(lab):
 @test
 def dead_peer(lab):
     """The far end falls silent: DPD finds it, and says that it was up before."""
-    lab.azure = 'dpd = "2s";'
+    lab.azure, before = 'dpd = "2s";', lab.ids().get("azure")
     lab.reload()
+    wait_for("azure is new", 60, lambda: lab.ids().get("azure", before) != before)
     lab.wait_up(["azure"], 60)
     w = lab.world
     w.ip("cloud", f"rule add to {US} blackhole priority 1")
