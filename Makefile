@@ -27,7 +27,7 @@ CONFIG_SRC := ip pool sha256 errors source scan json value types \
 	check check_secret check_link check_ipsec check_net check_vrrp \
 	check_prov check_prov_bgp check_prov_ipsec check_prov_many \
 	diff print effective man load
-DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local \
+DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local reassemble \
 	probe probe_packet reflector neigh virtual \
 	decap encap mss pmtu esp_in policy rewrite esp_out meter tx pipeline \
 	sa crypto \

@@ -30,6 +30,7 @@
 #include "port.h"
 #include "punt.h"
 #include "reclaim.h"
+#include "reassemble.h"
 #include "sa.h"
 #include "worker.h"
 
@@ -284,6 +285,7 @@ static void dp_undo(void)
 	worker_free();
 	bfd_stop();
 	sa_stop();
+	reassemble_stop();
 	port_close();
 	reclaim_flush();
 	event_exit();
@@ -316,6 +318,8 @@ static int dp_steps(const struct dp_conf *conf, struct dp_err *err)
 	if (!ret && (ret = bfd_start(conf->n_workers)))
 		dp_fail(err, ret, "need memory for rings of BFD, have none");
 	sa_start(conf->n_workers);
+	if (!ret && (ret = reassemble_start(conf->n_workers)))
+		dp_fail(err, ret, "need memory for fragments of tunnels, have none");
 	if (!ret)
 		ret = port_setup(err);
 	if (!ret)

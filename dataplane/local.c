@@ -3,9 +3,9 @@
  * kernel's, by the class that decides its budget (punt.def).
  *
  * Neither TTL nor hop limit counts here (RFC 1812 5.2.7.3). Fragments go up as they come, the
- * kernel puts them together; those of a tunnel's outer packets cannot be and are dropped. This is
- * the one place beside the flow hash that needs what lies behind an IPv6 header, so routing headers
- * and chains are judged here. */
+ * kernel puts them together; those between the ends of a tunnel are put together here
+ * (reassemble.c). This is the one place beside the flow hash that needs what lies behind an IPv6
+ * header, so routing headers and chains are judged here. */
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
@@ -15,6 +15,7 @@
 #include "parse.h"
 #include "pmtu.h"
 #include "probe.h"
+#include "reassemble.h"
 #include "snapshot.h"
 #include "virtual.h"
 #include "vrf.h"
@@ -60,24 +61,39 @@ static enum dp_punt_class class_of(uint8_t proto, const uint8_t *l4, unsigned le
 	}
 }
 
-/* Does a packet, or a fragment of one, belong to a tunnel? A later fragment shows no port: there
- * the pair of addresses decides. */
+/* Is it for a tunnel? */
 static bool for_tunnel(const struct worker *w, const struct packet *k, const struct link *l,
-	uint8_t proto, unsigned off, bool later)
+	uint8_t proto, unsigned off)
 {
-	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8),
-		      *local = remote + ip_size(k->af);
-
+	const uint8_t *local = k->ip + (k->af == AF_INET ? 16 : 24);
 	uint16_t port = 0;
 
-	if (later)
-		return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, remote, proto, 0);
 	if (proto == IPPROTO_UDP) {
 		if (off + UDP_LEN > k->len)
 			return false;
 		port = flow_be16(k->ip + off + 2);
 	}
 	return snapshot_is_endpoint(w->snap, l->conf.vrf, k->af, local, NULL, proto, port);
+}
+
+/* A fragment of what two ends of a tunnel say to each other, IKE included: a later one shows no
+ * port. */
+static bool between_ends(
+	const struct worker *w, const struct packet *k, const struct link *l, uint8_t proto)
+{
+	const uint8_t *remote = k->ip + (k->af == AF_INET ? 12 : 8);
+
+	return tunnel_proto(w->snap, proto) && snapshot_is_endpoint(w->snap, l->conf.vrf, k->af,
+						       remote + ip_size(k->af), remote, proto, 0);
+}
+
+/* When it is whole it comes here once more. */
+static void whole(struct worker *w, struct pass *p, const struct packet *k, unsigned off)
+{
+	struct packet all;
+
+	if (reassemble(w, k, off, &all))
+		local_deliver(w, p, &all);
 }
 
 /* Past the IP header at off. Tunnels first, then probes, then the kernel. */
@@ -89,10 +105,11 @@ static void deliver(struct worker *w, struct pass *p, const struct packet *k, co
 	bool ike = proto == IPPROTO_UDP && !later && len >= UDP_LEN &&
 		   is_ike(flow_be16(k->ip + off + 2), k->ip + off + UDP_LEN, len - UDP_LEN);
 
-	if (!ike && tunnel_proto(w->snap, proto) && for_tunnel(w, k, l, proto, off, later)) {
+	if (fragment && between_ends(w, k, l, proto))
+		return whole(w, p, k, off);
+	if (!ike && !later && tunnel_proto(w->snap, proto) && for_tunnel(w, k, l, proto, off)) {
 		if (fragment)
-			return drop(w, k->m, k->in,
-				DP_DROP_tun_bad); /* RFC 7348 4.3: not to be fragmented */
+			return drop(w, k->m, k->in, DP_DROP_tun_bad); /* of a stranger */
 		return pass_decap(p, k, proto, off);
 	}
 	if (!fragment && virtual_advert(l, k, proto))

@@ -204,20 +204,13 @@ static int claim_udp(struct snapshot *s, const struct link *l, enum tunnel_kind 
 	return 0;
 }
 
-/* Its packets are found by their SAs, so links may have the same ends. No pair in UDP: pieces of
- * IKE between the two are the kernel's. */
+/* Its packets are found by their SAs, so links may have the same ends. */
 static int claim_esp(struct snapshot *s, const struct link *l)
 {
-	static const uint8_t any[16];
-	const struct dp_tunnel *c = &l->conf.tunnel;
-	struct tunnel_key end = tunnel_key(c->local.af, TUNNEL_END, c->local.bytes, any,
-		IPPROTO_UDP, c->underlay_vrf, ESP_PORT);
-
 	if (s->udp_kind[ESP_PORT] && s->udp_kind[ESP_PORT] != TUNNEL_ESP)
 		return -EINVAL;
 	s->udp_kind[ESP_PORT] = TUNNEL_ESP;
-	s->protos[IPPROTO_UDP] = true;
-	claim_key(s, l, &end, false);
+	claim_ends(s, l, IPPROTO_UDP, ESP_PORT);
 	claim_ends(s, l, PROTO_ESP, 0);
 	return 0;
 }

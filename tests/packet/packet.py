@@ -14,7 +14,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from world import Failure, World  # noqa: E402
 
-MODULES = ("rows_l2", "rows_ip4", "rows_ip6", "rows_icmp", "rows_frag", "rows_tunnel", "rows_gre", "rows_geneve", "rows_outer", "rows_esp", "rows_path", "rows_local", "rows_virtual", "rows_vector", "rows_workers")
+MODULES = ("rows_l2", "rows_ip4", "rows_ip6", "rows_icmp", "rows_frag", "rows_tunnel", "rows_gre", "rows_geneve", "rows_outer", "rows_reassemble", "rows_esp", "rows_path", "rows_local", "rows_virtual", "rows_vector", "rows_workers")
 
 
 def rows(module):

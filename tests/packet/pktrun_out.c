@@ -1,5 +1,6 @@
 /* pktrun: what comes out of the router, when it is all there, and the answer that tells of it. */
 #include <time.h>
+#include "dataplane/reassemble.h"
 #include "pktrun.h"
 
 /* What has been reported already. */
@@ -273,7 +274,8 @@ void out_reset(void)
 
 static int buffers_missing(void)
 {
-	return (int)(rte_mempool_in_use_count(frames) + pool_in_use()) - (int)hold_count();
+	return (int)(rte_mempool_in_use_count(frames) + pool_in_use()) - (int)hold_count() -
+	       (int)reassemble_count();
 }
 
 static int report(json_t *answer)
