@@ -251,12 +251,18 @@ static bool lane_failed(const struct diag_lane *lane)
 	return false;
 }
 
+/* Can packets leave at all? Otherwise nobody is asked anything. */
+static bool is_sound(const struct diag *d)
+{
+	return d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_SA].state != DIAG_FAIL &&
+	       d->common[DIAG_CARRIER].state != DIAG_FAIL;
+}
+
 /* Everything that had to be asked has been, or the time is over. */
 static void conclude(struct diag_run *run, bool late)
 {
 	struct diag *d = &run->d;
-	bool asked =
-		d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
+	bool asked = is_sound(d);
 
 	diag_light(d);
 	if (asked)
@@ -395,7 +401,7 @@ static void run_start(struct diag_run *run)
 	d->refused = dp_link_drop_count(d->link->id, DP_DROP_nd_bad);
 	diag_ask_md5(run); /* answered before the sockets that come later */
 	diag_link(d);
-	sound = d->common[DIAG_LINK].state == DIAG_OK && d->common[DIAG_CARRIER].state != DIAG_FAIL;
+	sound = is_sound(d);
 	diag_ask_optics(run);
 	for (unsigned f = 0; f < 2; f++) {
 		d->lanes[f].ended = !sound || !d->lanes[f].present;

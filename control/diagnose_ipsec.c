@@ -1,9 +1,10 @@
-/* link diagnose: what an IPsec link stands on before its carrier: IKE's association, then the keys.
+/* link diagnose: what an IPsec link stands on beside its underlay: IKE's association, then the
+ * keys.
  *
  * IKE is judged by what charon said last: its state, looked at every few seconds (swan_care.c), and
  * its own words for why it does not come up (swan_log.c), each with whose turn it is. The keys are
- * the fast path's: the link sends by one of them and takes what comes by the others. Both layers
- * stand before the carrier, which follows from them. Nothing is sent. */
+ * the fast path's: the link sends by one of them and takes what comes by the others. A link without
+ * keys fails here, not at its carrier, which is the way of its outer packets. Nothing is sent. */
 #include <string.h>
 #include "diagnose.h"
 #include "mirror.h"
@@ -61,6 +62,29 @@ static void ike(struct diag *d, struct diag_layer *layer)
 	}
 }
 
+/* Nothing leaves, never in clear. Without a way there or with a fault of IKE's that layer is to
+ * blame. */
+static void keys_none(struct diag *d, struct diag_layer *layer)
+{
+	const char *vrf = d->cfg->underlay->vrf->name;
+
+	if (!mirror_underlay_adj(d->link)) {
+		diag_say(layer, DIAG_SKIPPED, "there is no way to the far end");
+		return;
+	}
+	diag_say(layer, DIAG_FAIL, "no keys to send by: %s", sas_link_why(d->link));
+	if (!d->cfg->ipsec.algorithm && !swan_there(vrf))
+		diag_turn(layer, DIAG_OURS, "systemctl start lintas-charon@%s", vrf);
+	else if (d->cfg->ipsec.initiator == CFG_INITIATOR_THEM)
+		diag_turn(layer, DIAG_PROVIDER,
+			"initiator is \"them\": we wait for the far end to begin; see lintasctl "
+			"ike "
+			"show %s",
+			d->name);
+	else
+		diag_turn(layer, DIAG_OURS, "See lintasctl ike show %s", d->name);
+}
+
 static void keys(struct diag *d, struct diag_layer *layer)
 {
 	struct swan_note note = swan_note(d->link);
@@ -75,9 +99,7 @@ static void keys(struct diag *d, struct diag_layer *layer)
 			fault_say(d, layer, &note);
 			return;
 		}
-		diag_say(layer, d->cfg->ipsec.algorithm ? DIAG_FAIL : DIAG_SKIPPED, "%s",
-			sas_link_why(d->link));
-		diag_turn(layer, DIAG_OURS, "See lintasctl ipsec show %s", d->name);
+		keys_none(d, layer);
 		return;
 	}
 	for (struct sas_sa *sa = sas_next(NULL); sa; sa = sas_next(sa)) {

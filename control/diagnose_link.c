@@ -38,17 +38,11 @@ static void carrier_tunnel(struct diag *d, struct diag_layer *layer)
 {
 	const char *underlay = d->cfg->underlay ? d->cfg->underlay->name : "?";
 	char remote[IP_STRLEN];
+	bool way = mirror_underlay_adj(d->link);
 
-	if (!d->link->carrier && d->common[DIAG_SA].state != DIAG_OK &&
-		d->cfg->encap == CFG_ENCAP_IPSEC && mirror_underlay_adj(d->link)) {
-		diag_say(layer, DIAG_FAIL, "no keys to send by: nothing leaves, never in clear");
-		diag_turn(layer, DIAG_OURS, "See lintasctl ike show %s", d->name);
-		return;
-	}
-	diag_say(layer, d->link->carrier ? DIAG_OK : DIAG_FAIL, "tunnel to %s over %s%s",
-		ip_addr_format(&d->cfg->remote, remote), underlay,
-		d->link->carrier ? "" : ": no way there");
-	if (!d->link->carrier)
+	diag_say(layer, way ? DIAG_OK : DIAG_FAIL, "tunnel to %s over %s%s",
+		ip_addr_format(&d->cfg->remote, remote), underlay, way ? "" : ": no way there");
+	if (!way)
 		diag_turn(layer, DIAG_OURS,
 			"Diagnose what carries it first: `lintasctl link diagnose %s`, and "
 			"`lintasctl route get %s vrf %s`",

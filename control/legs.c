@@ -14,6 +14,7 @@
 #include "health.h"
 #include "index.h"
 #include "mirror_state.h"
+#include "sas.h"
 
 static struct nhset *sets;
 static struct nhset *by_group[DP_GROUPS_MAX];
@@ -56,6 +57,13 @@ bool legs_has_gateway(const struct nhset *set)
 	       (set->key.nhid || (set->n_legs && set->legs[0].gateway.af));
 }
 
+/* An IPsec link whose way is there has no carrier for want of keys. */
+static bool keys_missing(const struct link *link)
+{
+	return link->cfg && link->cfg->encap == CFG_ENCAP_IPSEC && mirror_underlay_adj(link) &&
+	       !sas_link_ready(link);
+}
+
 bool legs_alive(const struct leg *leg, const char **ret_why)
 {
 	const struct iface *iface = leg->iface;
@@ -74,7 +82,7 @@ bool legs_alive(const struct leg *leg, const char **ret_why)
 	else if (!(iface->flags & IFF_UP))
 		why = "interface down";
 	else if (!iface->link->carrier || !(iface->flags & IFF_LOWER_UP))
-		why = "carrier";
+		why = keys_missing(iface->link) ? "no keys" : "carrier";
 	else if (leg->dead)
 		why = "dropped by the kernel";
 	else if (!health_alive(iface->link, leg->set->key.af))

@@ -67,7 +67,7 @@ struct mirror_leg {
 	uint16_t weight;
 	uint8_t tier;
 	bool alive;
-	const char *why; /* when not alive: "carrier", "shut", "neighbour failed" … */
+	const char *why; /* when not alive: "carrier", "no keys", "neighbour failed" … */
 	uint32_t adj;
 };
 

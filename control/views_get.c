@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 #include <linux/rtnetlink.h>
+#include "mirror.h"
+#include "sas.h"
 #include "views.h"
 
 struct flow {
@@ -138,6 +140,19 @@ static const struct mirror_leg *leg_of(const struct found *f, uint32_t adj)
 	return NULL;
 }
 
+/* Why a leg is dead: of an IPsec link without keys, where they went. */
+static json_t *leg_why(const struct mirror_leg *m, uint32_t adj)
+{
+	struct dp_adj_info a;
+	const struct link *link =
+		!dp_adj_info(adj, &a) && a.adj.link ? link_by_id(a.adj.link) : NULL;
+	const char *why = m && m->why ? m->why : link ? view_link_down(link) : NULL;
+
+	if (why && link && !strcmp(why, "no keys"))
+		return json_sprintf("no keys: %s", sas_link_why(link));
+	return why ? json_string(why) : json_null();
+}
+
 /* A group without buckets has one leg that is used, whatever the flow. */
 static bool only_leg(const struct dp_group_info *g, uint32_t *ret_adj)
 {
@@ -172,11 +187,12 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 	json_t *legs = json_array();
 	for (unsigned i = 0; i < g.n_legs && i < DP_LEGS_MAX; i++) {
 		const struct mirror_leg *m = leg_of(f, g.legs[i].adj);
-		json_t *leg = json_pack("{s:I, s:i, s:i, s:b, s:s?, s:i, s:b, s:o}", "adjacency",
+		json_t *leg = json_pack("{s:I, s:i, s:i, s:b, s:o, s:i, s:b, s:o}", "adjacency",
 			(json_int_t)g.legs[i].adj, "tier", g.legs[i].tier + 1, "weight",
 			g.legs[i].weight, "alive", g.legs[i].alive, "why",
-			!g.legs[i].alive && m ? m->why : NULL, "buckets", g.buckets_of[i], "taken",
-			hashed && g.legs[i].adj == taken, "to", adjacency_json(g.legs[i].adj));
+			g.legs[i].alive ? json_null() : leg_why(m, g.legs[i].adj), "buckets",
+			g.buckets_of[i], "taken", hashed && g.legs[i].adj == taken, "to",
+			adjacency_json(g.legs[i].adj));
 		json_array_append_new(legs, leg);
 		if (g.legs[i].alive && g.legs[i].tier < best)
 			best = g.legs[i].tier;
