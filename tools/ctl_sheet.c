@@ -102,6 +102,14 @@ void sheet_print(const json_t *sheet, FILE *out)
 			out);
 }
 
+static void list_links(const struct config *config, const char *name, const char *path)
+{
+	fprintf(stderr, "lintasctl: no link \"%s\" in %s; its links:", name, path);
+	for (unsigned i = 0; i < config->n_links && i < 20; i++)
+		fprintf(stderr, " %s", config->links[i].name);
+	fprintf(stderr, "%s\n", config->n_links > 20 ? " ..." : "");
+}
+
 /* A link, or each tunnel of a connection that is called so. */
 static bool is_named(const struct cfg_link *link, const char *name)
 {
@@ -113,10 +121,14 @@ int run_sheet(const json_t *args, bool as_json)
 	const char *path = get_str(args, "config", CTL_CONFIG), *name = get_str(args, "name", "");
 	struct config *config = config_for(path);
 	struct json_out out = { .out = stdout };
+	json_t *all = json_array();
 	unsigned n = 0, failed = 0;
+	bool single = false; /* a link's own name: an object; a connection's: an array */
 
-	if (!config)
+	if (!config) {
+		json_decref(all);
 		return CTL_ERROR;
+	}
 	for (unsigned i = 0; i < config->n_links; i++) {
 		json_t *sheet;
 
@@ -127,7 +139,8 @@ int run_sheet(const json_t *args, bool as_json)
 			failed++;
 			fprintf(stderr, "lintasctl: out of memory\n");
 		} else if (as_json) {
-			json_out_part(sheet, false, &out);
+			json_array_append(all, sheet);
+			single = !strcmp(config->links[i].name, name);
 		} else {
 			fputs(n ? "\n" : "", stdout);
 			sheet_print(sheet, stdout);
@@ -135,12 +148,11 @@ int run_sheet(const json_t *args, bool as_json)
 		json_decref(sheet);
 		n++;
 	}
-	if (!n) {
-		fprintf(stderr, "lintasctl: no link \"%s\" in %s; its links:", name, path);
-		for (unsigned i = 0; i < config->n_links && i < 20; i++)
-			fprintf(stderr, " %s", config->links[i].name);
-		fprintf(stderr, "%s\n", config->n_links > 20 ? " ..." : "");
-	}
+	if (as_json && n)
+		json_out_part(single ? json_array_get(all, 0) : all, false, &out);
+	json_decref(all);
+	if (!n)
+		list_links(config, name, path);
 	config_free(config);
 	return n && !failed ? CTL_OK : CTL_ERROR;
 }

@@ -10,6 +10,7 @@ enum sheet_reader {
 	SHEET_AWS,
 	SHEET_GCP,
 	SHEET_AZURE,
+	SHEET_AZURE_VPN,
 	SHEET_OCI,
 	SHEET_ALIBABA,
 	SHEET_FABRIC,  /* Megaport, Equinix */

@@ -90,19 +90,24 @@ static void put_encap(struct sheet *s)
 
 	switch (link->encap) {
 	case CFG_ENCAP_VXLAN:
+		put(s, "vni", "VXLAN", text("VNI %u, UDP %u", link->vni, link->udp_port), NULL);
+		break;
 	case CFG_ENCAP_GENEVE:
-		put(s, "vni", link->encap == CFG_ENCAP_VXLAN ? "VXLAN" : "GENEVE",
-			text("VNI %u, UDP %u", link->vni, link->udp_port), NULL);
+		put(s, "vni", "GENEVE", text("VNI %u, UDP %u", link->vni, link->udp_port),
+			link->outer.inner == CFG_INNER_IP ? "IP inside, both families"
+							  : "Ethernet inside");
 		break;
 	case CFG_ENCAP_GRE:
+		put(s, "encap", "Tunnel", text("GRE"),
+			link->outer.checksum ? "IP inside, with checksum" : "IP inside");
 		put(s, "gre_key", "GRE key",
 			link->outer.key ? text("%u", link->outer.key) : text("none"), NULL);
 		break;
 	case CFG_ENCAP_IPIP:
-		put(s, "encap", "Tunnel", text("IP in IP"), NULL);
+		put(s, "encap", "Tunnel", text("IP in IP"), "protocols 4 and 41");
 		break;
 	case CFG_ENCAP_IPSEC:
-		put(s, "encap", "Tunnel", text("IPsec"), "see below");
+		put(s, "encap", "Tunnel", text("IPsec, ESP in tunnel mode"), "see below");
 		break;
 	case CFG_ENCAP_ETHER:
 		break;
@@ -216,6 +221,10 @@ static void put_addresses(struct sheet *s, const struct half_session *h)
 		put_word(s, "their_address", WORD_THEIRS, text("%s", ip_addr_format(&h->theirs, a)),
 			"behind the link");
 	}
+	if (h->bgp && h->peer->second.af)
+		put(s, "second", "    second neighbour",
+			text("%s", ip_addr_format(&h->peer->second, a)),
+			"a session of its own, all else is the same");
 }
 
 static void put_bfd(struct sheet *s, const struct cfg_bfd *bfd)
@@ -393,42 +402,51 @@ static void put_words(
 		json_decref(list);
 }
 
-/* What the link will propose and say; a key is named, never shown. */
-static void put_ours(struct sheet *s, json_t *sections)
+static void put_lifetimes(struct sheet *s, const struct cfg_keying *k)
 {
-	const struct cfg_keying *k = &s->link->ipsec;
-	const struct cfg_ipsec *i = &s->profile->ipsec;
-
-	section(s, sections, "IPsec (IKEv2), proposals in order");
-	put(s, "key", "Pre-shared key", text("in our file %s", k->key),
-		i->psk ? i->psk : "send it by another way");
-	put(s, "our_id", "We say we are", text("%s", k->local_id), NULL);
-	put(s, "their_id", "You say you are", text("%s", k->remote_id), NULL);
-	put_words(s, "ike", "IKE, ours", &k->ike);
-	put_words(s, "esp", "ESP, ours", &k->esp);
 	put(s, "lifetimes", "Lifetimes, IKE and ESP",
 		text("%u s, %u s", k->ike_lifetime_s, k->esp_lifetime_s), NULL);
 	if (k->esp_lifetime_kbytes)
 		put(s, "lifetime_kbytes", "Lifetime of ESP by volume",
 			text("%llu kB", (unsigned long long)k->esp_lifetime_kbytes), NULL);
 	put(s, "dpd", "Dead peer detection", text("%u s", k->dpd_s), NULL);
+	put(s, "nat_t", "NAT traversal",
+		text("%s", config_nat_t(s->link) ? "on" : "where IKE finds a NAT"),
+		"ESP in UDP 4500");
+}
+
+/* What the link will propose and say, as `link effective` has it; a key is named, never shown. */
+static void put_ours(struct sheet *s, json_t *sections)
+{
+	const struct cfg_keying *k = &s->link->ipsec;
+	const struct cfg_ipsec *i = s->profile ? &s->profile->ipsec : NULL;
+
+	section(s, sections, "IPsec (IKEv2), proposals in order");
+	put(s, "ike_version", "IKE version", text("2"), "IKEv1 is not spoken");
+	put(s, "key", "Pre-shared key", text("in our file %s", k->key),
+		i && i->psk ? i->psk : "send it by another way");
+	put(s, "our_id", "We say we are", text("%s", k->local_id), NULL);
+	put(s, "their_id", "You say you are", text("%s", k->remote_id), NULL);
+	put_words(s, "ike", "IKE, ours", &k->ike);
+	put_words(s, "esp", "ESP, ours", &k->esp);
+	put_lifetimes(s, k);
 	put(s, "selectors", "Traffic selectors", text("0.0.0.0/0, ::/0 on both sides"),
 		"route based");
 	put(s, "initiator", "Who begins",
 		text("%s", k->initiator == CFG_INITIATOR_THEM ? "you" : "we do"), NULL);
-	if (i->fragments)
+	if (i && i->fragments)
 		put(s, "fragments", "Fragments", text("%s", i->fragments), NULL);
 }
 
 static void put_ipsec(struct sheet *s, json_t *sections)
 {
-	const struct cfg_ipsec *i = &s->profile->ipsec;
+	const struct cfg_ipsec *i = s->profile ? &s->profile->ipsec : NULL;
 
 	if (s->link->encap == CFG_ENCAP_IPSEC && s->link->ipsec.key) {
 		put_ours(s, sections);
 		return;
 	}
-	if (!i->ike.n)
+	if (!i || !i->ike.n)
 		return;
 	section(s, sections, "IPsec (IKEv2), proposals in order");
 	put_words(s, "ike", "IKE encryption", &i->ike);
@@ -466,6 +484,8 @@ static enum sheet_reader reader_of(const struct half *half)
 
 	if (half->link->zone && half->link->zone->partner)
 		return SHEET_PARTNER;
+	if (half->provider == CLOUD_AZURE && half->tunnel)
+		return SHEET_AZURE_VPN;
 	if (half->provider >= 0)
 		return clouds[half->provider];
 	if (p && p->provider &&
@@ -515,8 +535,7 @@ json_t *sheet_of(const struct config *config, const struct cfg_link *link)
 	section(&s, sections, s.half.tunnel ? "Tunnel" : sheet_word(s.reader, WORD_OBJECT));
 	layer2(&s);
 	put_families(&s, sections);
-	if (s.profile)
-		put_ipsec(&s, sections);
+	put_ipsec(&s, sections);
 	return json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:o, s:o}", "link",
 		link->name, "gateway", config->gateway.name, "zone", zone ? zone->name : NULL,
 		"noc", zone ? zone->noc : NULL, "profile", link->profile_name, "title",

@@ -66,6 +66,15 @@ static const char *const words[SHEET_READERS][WORD_COUNT] = {
 		[WORD_ANNOUNCE] = "Prefixes we advertise",
 		[WORD_EXPECT] = "Prefixes we expect",
 	},
+	[SHEET_AZURE_VPN] = {
+		[WORD_OUTSIDE] = "VPN gateway public IP",
+		[WORD_OURS] = "BGP peer IP, local gateway",
+		[WORD_THEIRS] = "BGP peer IP, VPN gateway",
+		[WORD_OUR_ASN] = "ASN, local gateway",
+		[WORD_THEIR_ASN] = "ASN, VPN gateway",
+		[WORD_ANNOUNCE] = "Prefixes we advertise",
+		[WORD_EXPECT] = "Prefixes we expect",
+	},
 	[SHEET_OCI] = {
 		[WORD_OBJECT] = "FastConnect virtual circuit",
 		[WORD_ID] = "Virtual circuit OCID",

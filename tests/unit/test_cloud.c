@@ -614,6 +614,44 @@ static void test_sheet_json(void)
 	confdir_clean();
 }
 
+/* Each kind of tunnel in its own words. */
+static void test_sheet_tunnels(void)
+{
+	static const struct {
+		const char *conf, *link;
+		const char *says[4], *never;
+	} rows[] = {
+		{ "aws-tgw-connect", "a", { "GRE  (IP", "GRE key ", "169.254.35.3  (a session" },
+			"VNI" },
+		{ "azure-vpn", "z",
+			{ "VPN gateway    10.70.255.30", "local gateway  10.250.9.1/30",
+				"IKE version ", "0.0.0.0/0" },
+			"Microsoft router" },
+		{ "aws-s2s-tgw", "vpn-b", { "IPsec, ESP", "IKE version", "NAT traversal", "40 s" },
+			"sha1" },
+	};
+	char path[100], *text;
+	size_t len;
+
+	confdir_make();
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(path, sizeof(path), "providers/golden-%s.conf", rows[i].conf);
+		struct config *config = confdir_load(path);
+		json_t *sheet = sheet_of(config, config_link(config, rows[i].link));
+		FILE *out = open_memstream(&text, &len);
+
+		sheet_print(sheet, out);
+		fclose(out);
+		for (unsigned j = 0; j < 4 && rows[i].says[j]; j++)
+			CU_ASSERT_PTR_NOT_NULL(strstr(text, rows[i].says[j]));
+		CU_ASSERT_PTR_NULL(strstr(text, rows[i].never));
+		json_decref(sheet);
+		config_free(config);
+		free(text);
+	}
+	confdir_clean();
+}
+
 void unit_cloud(void)
 {
 	static const struct unit_test tests[] = {
@@ -628,6 +666,7 @@ void unit_cloud(void)
 		{ "import_guesses", test_import_guesses },
 		{ "sheets", test_sheets },
 		{ "sheet_json", test_sheet_json },
+		{ "sheet_tunnels", test_sheet_tunnels },
 	};
 
 	UNIT_SUITE("cloud", tests);
