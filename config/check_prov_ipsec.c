@@ -216,7 +216,7 @@ void prov_check_ipsec(const struct parse *p, const struct cfg_link *link)
 		proposals(p, link, &k->ike, false);
 		proposals(p, link, &k->esp, true);
 	}
-	if (k->key && (!k->ike.n || !k->esp.n))
+	if (k->key && !k->algorithm && (!k->ike.n || !k->esp.n))
 		prov_report(p, PROV_WEAK, AT("ipsec.strict"),
 			"the provider takes nothing that a strict policy allows: remove it");
 	if (!link->profile)

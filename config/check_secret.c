@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "check.h"
+#include "ipsec.h"
 #include "pool.h"
 #include "profile.h"
 #include "prov.h"
@@ -57,6 +58,20 @@ static const char *secret_flaw(
 	return flaw;
 }
 
+/* A name that people give to a file, or may it be the secret, written where the file's name should
+ * be? Secrets have capitals and many digits. */
+static bool is_name(const char *key)
+{
+	unsigned digits = 0;
+
+	for (const char *c = key; *c; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			return false;
+		digits += *c >= '0' && *c <= '9';
+	}
+	return strlen(key) <= 32 && digits <= 3;
+}
+
 static const char *flaw_of(const struct parse *p, const char *key, unsigned max,
 	secret_rule_fn *rule, const void *arg, const char **ret_file)
 {
@@ -64,8 +79,10 @@ static const char *flaw_of(const struct parse *p, const char *key, unsigned max,
 	const char *flaw = secret_flaw(file, max, rule, arg);
 
 	*ret_file = file;
-	if (access(file, F_OK) < 0 && errno == ENOENT) { /* then it may be the secret itself */
-		*ret_file = p->config->defaults.keys;
+	if (access(file, F_OK) < 0 && errno == ENOENT) {
+		if (is_name(key))
+			return "No such file: write the secret into it, mode 0600";
+		*ret_file = p->config->defaults.keys; /* it may be the secret itself */
 		return "No such file: write the secret into one of the name that key gives, mode "
 		       "0600";
 	}
@@ -152,9 +169,10 @@ static void sa(const struct parse *p, const struct cfg_link *link, const char *w
 	err = config_sa_keys(p->config, link, sa, &keys);
 	if (err == -EINVAL)
 		parse_error(p, path,
-			"secret %s/%s: not as many hex digits as the algorithm's keys have (see "
-			"lintas.conf(5))",
-			p->config->defaults.keys, sa->key);
+			"secret %s/%s: must be %u hex digits, as %s takes them, and nothing else",
+			p->config->defaults.keys, sa->key,
+			ipsec_static_digits(link->ipsec.algorithm),
+			ipsec_static_proposal(link->ipsec.algorithm));
 	else if (err == -EACCES)
 		parse_error(p, path,
 			"secret %s/%s: not a regular file, or group or others have access to it: "

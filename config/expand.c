@@ -8,7 +8,8 @@
  * libconfig's tree that is rewritten, with the lines that people wrote, so that no later station
  * knows of it and every message points to the line to blame. `bgp.asn` of any link becomes a
  * session in each family of its addresses: the neighbour is the other host of a /30, /31, /126 or
- * /127. What is malformed stays as it is, for parse.c to say so. */
+ * /127; so it is of a tunnel's v4 and v6 that name none. What is malformed stays as it is, for
+ * parse.c to say so. */
 #include <string.h>
 #include "expand.h"
 #include "keys_ipsec.h"
@@ -141,12 +142,12 @@ static void session(struct parse *p, node *link, node *bgp, const node *asn, boo
 	node *group = config_setting_get_member(bgp, family);
 
 	address = address_of(link, v6 ? AF_INET6 : AF_INET, &ours);
-	if (!group && !address)
+	if (!group && (!address || !asn))
 		return;
-	group = group_of(bgp, family, asn->line);
+	group = group ? group : group_of(bgp, family, asn->line);
 	if (!group || !config_setting_is_group(group))
 		return;
-	if (!config_setting_get_member(group, "asn"))
+	if (asn && !config_setting_get_member(group, "asn"))
 		copy(group, "asn", asn);
 	if (config_setting_get_member(group, "peer") || !address)
 		return;
@@ -156,7 +157,10 @@ static void session(struct parse *p, node *link, node *bgp, const node *asn, boo
 		parse_error(p, pool_printf(p->work, "links.%s.bgp.%s", link->name, family),
 			"the neighbour does not follow from %s, which has more than one other "
 			"host: write %s",
-			string(address), v6 ? "v6 = { peer = ...; };" : "v4 = { peer = ...; };");
+			string(address),
+			member(link, "connection") ? "peer = ...; into the tunnel's group"
+			: v6			   ? "v6 = { peer = ...; };"
+						   : "v4 = { peer = ...; };");
 }
 
 static void sessions(struct parse *p, node *link)
@@ -164,8 +168,8 @@ static void sessions(struct parse *p, node *link)
 	node *bgp = member(link, "bgp");
 	const node *asn = member(bgp, "asn");
 
-	if (!asn)
-		return;
+	if (!bgp || !config_setting_is_group(bgp) || (!asn && !member(link, "connection")))
+		return; /* who writes v4 and v6 of a link writes their peers */
 	session(p, link, bgp, asn, false);
 	session(p, link, bgp, asn, true);
 }
@@ -210,6 +214,30 @@ static void key_to_link(struct parse *p, node *link, const node *key, bool ipsec
 		peers(p, link, key);
 	} else {
 		copy(link, name, key);
+	}
+}
+
+/* What each tunnel has of its own would be lost in the parent without a word. */
+static void parent_check(struct parse *p, const node *parent)
+{
+	static const struct {
+		const char *key;
+		bool always; /* every tunnel has it */
+	} own[] = { { "address", true }, { "remote", true }, { "local", false } };
+	const node *tunnels = member(parent, "tunnels"), *at;
+	const char *in, *first = config_setting_get_elem((node *)tunnels, 0)->name;
+	bool taken;
+
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		in = i ? "encap." : "";
+		at = i ? member(member(parent, "encap"), own[i].key) : member(parent, own[i].key);
+		taken = own[i].always;
+		for (int j = 0; j < config_setting_length(tunnels) && !taken; j++)
+			taken = member(config_setting_get_elem((node *)tunnels, j), own[i].key);
+		if (at && taken)
+			parse_error(p,
+				pool_printf(p->work, "links.%s.%s%s", parent->name, in, own[i].key),
+				"is each tunnel's: write it in tunnels.%s", first);
 	}
 }
 
@@ -341,6 +369,7 @@ void expand_all(struct parse *p)
 		link = config_setting_get_elem(links, i);
 		if (!is_connection(link))
 			continue;
+		parent_check(p, link);
 		group = member(link, "tunnels");
 		for (int j = 0; j < config_setting_length(group); j++)
 			tunnel(p, links, link, config_setting_get_elem(group, j));
@@ -351,4 +380,60 @@ void expand_all(struct parse *p)
 	for (int i = 0; i < config_setting_length(links); i++)
 		if (!strchr(config_setting_get_elem(links, i)->name, SCAN_MARK))
 			sessions(p, config_setting_get_elem(links, i));
+}
+
+/* ---- messages ---- */
+
+/* Of "links.vpn-a.mtu" the connection, "vpn", and where ".mtu" begins; NULL: it is no tunnel's. */
+static const char *connection_of(const node *links, const char *key, const char **ret_rest)
+{
+	char name[CFG_NAME_MAX];
+	size_t n;
+
+	if (!key || strncmp(key, "links.", 6))
+		return NULL;
+	n = strcspn(key + 6, ".");
+	if (n >= sizeof(name))
+		return NULL;
+	memcpy(name, key + 6, n);
+	name[n] = '\0';
+	*ret_rest = key + 6 + n;
+	return string(member(member(links, name), "connection"));
+}
+
+/* Is it the same word about the same line, of another tunnel of that connection? */
+static bool is_again(const node *links, const struct cfg_error *first, const struct cfg_error *e)
+{
+	const char *rest, *other, *name = connection_of(links, first->key, &rest),
+				  *again = connection_of(links, e->key, &other);
+
+	return name && again && !strcmp(name, again) && !strcmp(rest, other) &&
+	       strcmp(first->key, e->key) && first->line == e->line &&
+	       first->warning == e->warning && !strcmp(first->text, e->text) &&
+	       !strcmp(first->file ? first->file : "", e->file ? e->file : "");
+}
+
+void expand_fold(struct parse *p)
+{
+	const node *links = member(p->root, "links");
+	struct cfg_errors *errors = p->errors;
+	const char *name, *rest = NULL;
+	unsigned n;
+
+	for (unsigned i = 0; links && i < errors->n; i++) {
+		struct cfg_error *first = &errors->items[i];
+
+		n = i + 1;
+		for (unsigned j = i + 1; j < errors->n; j++) {
+			if (!is_again(links, first, &errors->items[j]))
+				errors->items[n++] = errors->items[j];
+			else if (!first->warning)
+				errors->n_fatal--;
+		}
+		if (n == errors->n)
+			continue;
+		errors->n = n;
+		name = connection_of(links, first->key, &rest);
+		first->key = pool_printf(errors->pool, "links.%s%s", name, rest);
+	}
 }

@@ -6,5 +6,7 @@
 
 /* Before parse_tree. */
 void expand_all(struct parse *p);
+/* After all checks: what is wrong with a connection is said once, not once for each tunnel. */
+void expand_fold(struct parse *p);
 
 #endif

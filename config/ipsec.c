@@ -167,6 +167,11 @@ const char *ipsec_static_proposal(enum cfg_sa_algorithm algorithm)
 	return static_sas[algorithm].proposal;
 }
 
+unsigned ipsec_static_digits(enum cfg_sa_algorithm algorithm)
+{
+	return 2 * (static_sas[algorithm].key + static_sas[algorithm].auth);
+}
+
 static int hex(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -21,5 +21,7 @@ const struct ipsec_word *ipsec_word(const char *text, size_t len); /* NULL: unkn
 /* The word at or after this place of a proposal; NULL: there are no more. */
 const char *ipsec_next(const char *at, size_t *ret_len);
 const char *ipsec_static_proposal(enum cfg_sa_algorithm algorithm);
+/* Hex digits that the file with its keys has. */
+unsigned ipsec_static_digits(enum cfg_sa_algorithm algorithm);
 
 #endif

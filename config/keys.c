@@ -509,7 +509,6 @@ const struct key keys_top[] = {
 	LATER("guards", "Limits of what one change may do."),
 	LATER("tenants", "Who pays within a zone."),
 	LATER("nat", "Translation of addresses."),
-	LATER("ipsec", "Proposals and keys of IPsec tunnels."),
 	LATER("services", "Endpoints published across zones."),
 	LATER("canaries", "Gradual moves of traffic."),
 	END,

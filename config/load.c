@@ -70,6 +70,7 @@ static void load_config(struct load *l, const char *path)
 	profile_load(&p);
 	resolve_all(&p);
 	check_all(&p);
+	expand_fold(&p);
 }
 
 struct config *config_load(const char *path, struct cfg_errors *ret_errors)

@@ -172,9 +172,9 @@ static const char *number(struct scanner *s, const char *p, const char *end)
 		return p;
 	}
 	complain(s, s->line, s->setting,
-		"the number %s does not fit and would become another one: AS numbers, rates and "
-		"other large "
-		"values are strings, write it in quotes",
+		"the number %s does not fit and would become another one: AS numbers and rates "
+		"are strings, write them in quotes; others from 2147483648 on end in L, as "
+		"4294967295L",
 		text);
 	emit(s, "\"" SCAN_VALUE "\"", sizeof(SCAN_VALUE) + 1);
 	return p;

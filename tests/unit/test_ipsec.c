@@ -123,6 +123,35 @@ static void test_tunnels(void)
 	confdir_clean();
 }
 
+/* v4 and v6 without a peer: the other host of each tunnel's own address. */
+static void test_peers(void)
+{
+	static const char old[] = "bgp = { asn = \"64512\"; };",
+			  new[] = "bgp = { v4 = { asn = \"64512\"; }; };";
+	struct config *config;
+	char *text, *at, *out;
+	size_t len;
+	FILE *f;
+
+	confdir_make();
+	text = confdir_read(confdir_path("providers/golden-aws-s2s-tgw.conf"), &len);
+	at = strstr(text, old);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	f = open_memstream(&out, &len);
+	fprintf(f, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+	fclose(f);
+	confdir_write("providers/edit.conf", out, len);
+	config = confdir_load("providers/edit.conf");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+	is_addr(&link_of(config, "vpn-a")->bgp.v4.peer, "169.254.33.1");
+	is_addr(&link_of(config, "vpn-b")->bgp.v4.peer, "169.254.34.1");
+	CU_ASSERT_FALSE(link_of(config, "vpn-a")->bgp.v6.present);
+	config_free(config);
+	free(text);
+	free(out);
+	confdir_clean();
+}
+
 /* Loads golden-aws with OLD replaced; the text of all errors, to be freed. */
 static char *errors_of(const char *old, const char *new)
 {
@@ -161,6 +190,16 @@ static void test_refused(void)
 		{ "a = { remote", "a = { psk = \"x\"; remote", "PROV-09" },
 		{ "key = \"psk\"; }", "}", "ipsec.key: is missing" },
 		{ "169.254.33.2/30", "169.254.33.2/29", "the neighbour does not follow" },
+		{ "\"169.254.33.2/30\"", "\"169.254.33.2/29\"", "into the tunnel's group" },
+		{ "asn = \"64512\"", "v4 = { asn = \"64512\"; max_ni = 3; }",
+			"links.vpn.bgp.v4.max_ni: unknown key" },
+		{ "state = \"up\";", "state = \"up\"; address = [ \"10.0.0.1/30\" ];",
+			"links.vpn.address: is each tunnel's: write it in tunnels.a" },
+		{ "state = \"up\";",
+			"state = \"up\"; encap = { type = \"ipsec\"; remote = \"192.0.2.1\"; };",
+			"links.vpn.encap.remote: is each tunnel's" },
+		{ "key = \"psk\"; }", "key = \"nobody\"; }", "keys/nobody: No such file" },
+		{ "key = \"psk\"; }", "key = \"hUnter2-9\"; }", "keys: No such file" },
 		{ "tunnels = { a = {", "tunnels = { a-long-name-b = {", "up to 15 of" },
 		{ "tunnels = {", "tunnels = 3; x = {", "must be a group of 1 to 8 groups" },
 		{ "links = {", "links = { vpn-a = { };", "is there already" },
@@ -247,6 +286,7 @@ void unit_ipsec(void)
 	static const struct unit_test tests[] = {
 		{ "what fits into ESP", test_mtu },
 		{ "tunnels of one connection", test_tunnels },
+		{ "peers", test_peers },
 		{ "what is refused", test_refused },
 		{ "static SAs", test_static },
 	};
