@@ -6,9 +6,12 @@
  * does not drop what we have decrypted. Why this is not the default: xfrm_server.c.
  *
  * The kernel holds the same keys with a sequence of its own that never moves, so it cannot tell
- * where we were. Outbound SAs that were there before this lintasd are therefore not used, whatever
- * it costs: the kernel is told that they expire, and who negotiates makes others. So it is with our
- * limits: XFRM_MSG_EXPIRE, which kernels pass on to charon. Control thread only. */
+ * where we were. An outbound SA is therefore used only when we heard how it was made: one that is
+ * merely listed, or changed before we knew it, may have sent already, in this lintasd's time or
+ * before it, and the same number twice is the end of GCM's secrecy. The kernel is told that it
+ * expires, and who negotiates makes another. So it is with our limits: XFRM_MSG_EXPIRE, which
+ * kernels pass on to charon. A list that is refused or never ends is asked for again by a timer.
+ * Control thread only. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -21,6 +24,8 @@
 
 #define MESSAGES_A_TURN 32
 #define BYTES_MAX	32768
+#define RETRY_MS	500  /* the list was refused */
+#define LIST_MS		5000 /* it has not ended */
 
 struct mirror {
 	struct mirror *next;
@@ -28,10 +33,11 @@ struct mirror {
 	char name[CFG_NAME_MAX];
 	bool wanted;
 	int fd;
-	struct event *event;
-	uint32_t seq;	   /* of the dump in progress; 0: none */
-	uint32_t round;	   /* SAs that were said in it have it as their owner */
-	bool first, again; /* again: what comes now cannot be trusted to be all */
+	struct event *event, *timer;
+	uint32_t seq;	/* of the dump in progress; 0: none */
+	uint32_t round; /* SAs that were said in it have it as their owner */
+	bool again;	/* what comes now cannot be trusted to be all */
+	bool failing;	/* and this was said */
 };
 
 static struct mirror *mirrors;
@@ -39,6 +45,26 @@ static struct mirror *mirrors;
 static struct sas_from from_of(const struct mirror *m)
 {
 	return (struct sas_from){ .source = SAS_KERNEL, .vrf = m->vrf, .owner = m->round };
+}
+
+static void in_ms(struct mirror *m, unsigned ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (event_add(m->timer, &wait))
+		log_event(LOG_LVL_ERR, m->name, "no timer: the kernel's SAs may be missed");
+}
+
+/* Until it has succeeded nothing is swept. */
+static void dump_failed(struct mirror *m, int error)
+{
+	m->seq = 0;
+	if (!m->failing)
+		log_event(LOG_LVL_ERR, m->name,
+			"the kernel does not list its SAs: %s; asked again until it does",
+			strerror(error));
+	m->failing = true;
+	in_ms(m, RETRY_MS);
 }
 
 static void dump(struct mirror *m)
@@ -51,8 +77,15 @@ static void dump(struct mirror *m)
 	ask.h.nlmsg_seq = m->seq = ++m->round;
 	m->again = false;
 	if (send(m->fd, &ask, sizeof(ask), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_event(LOG_LVL_ERR, m->name, "the kernel's SAs cannot be asked for: %s",
-			strerror(errno));
+		dump_failed(m, errno);
+	else
+		in_ms(m, LIST_MS);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	dump(arg);
 }
 
 /* ---- what it says ---- */
@@ -73,16 +106,24 @@ static bool is_ours(const struct sas_sa *sa, const struct mirror *m)
 	return sa->from.source == SAS_KERNEL && sa->from.vrf == m->vrf;
 }
 
-/* Was it there before us, and does it send? */
-static bool may_repeat(const struct mirror *m, const struct xfrm_sa *sa)
+static bool sends(const struct mirror *m, const struct xfrm_sa *sa)
 {
-	if (!m->first || !m->seq)
-		return false;
-	for (const struct link *link = link_next(NULL); link; link = link_next(link))
-		if (link->cfg && link->cfg->encap == CFG_ENCAP_IPSEC &&
-			!memcmp(&link->cfg->local, &sa->src, sizeof(sa->src)))
+	for (const struct link *link = link_next(NULL); link; link = link_next(link)) {
+		const struct cfg_link *cfg = link->cfg;
+
+		if (cfg && cfg->encap == CFG_ENCAP_IPSEC && cfg->underlay &&
+			!strcmp(cfg->underlay->vrf->name, m->name) &&
+			!memcmp(&cfg->local, &sa->src, sizeof(sa->src)) &&
+			!memcmp(&cfg->remote, &sa->id.dst, sizeof(sa->id.dst)))
 			return true;
+	}
 	return false;
+}
+
+/* Did somebody make it just now, under our eyes? */
+static bool is_news(const struct nlmsghdr *h)
+{
+	return h->nlmsg_type == XFRM_MSG_NEWSA && !(h->nlmsg_flags & NLM_F_MULTI);
 }
 
 static void new_sa(struct mirror *m, const struct nlmsghdr *h)
@@ -95,14 +136,16 @@ static void new_sa(struct mirror *m, const struct nlmsghdr *h)
 	if (xfrm_parse_sa(h, &sa, NULL) || !sa.keyed) /* cut, or a number without keys */
 		goto out;
 	there = sas_find(m->vrf, &sa.id);
-	if (there && is_ours(there, m))
+	if (there && !is_ours(there, m))
+		goto out;
+	if (there)
 		there->from.owner = m->round;
 	if (there && h->nlmsg_type == XFRM_MSG_NEWSA)
 		goto out;
-	if (!there && h->nlmsg_flags & NLM_F_MULTI && may_repeat(m, &sa)) {
+	if (!there && !is_news(h) && sends(m, &sa)) {
 		log_event(LOG_LVL_NOTICE, m->name,
-			"SA %08x was there before: its sequence numbers are not known, others are "
-			"asked for",
+			"SA %08x is not used: it was there before, and its sequence numbers are "
+			"not known; another is asked for",
 			sa.id.spi);
 		tell_expired(m->fd, h, false);
 		goto out;
@@ -148,6 +191,38 @@ static void sweep(struct mirror *m)
 	}
 }
 
+static void listed(struct mirror *m, const struct nlmsghdr *h)
+{
+	int error = 0;
+
+	if (!m->seq || h->nlmsg_seq != m->seq)
+		return;
+	if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(h), sizeof(error));
+	if (error < 0) {
+		dump_failed(m, -error);
+		return;
+	}
+	m->seq = 0;
+	m->failing = false;
+	event_del(m->timer);
+	if (m->again)
+		dump(m);
+	else
+		sweep(m);
+}
+
+static void refused(struct mirror *m, const struct nlmsghdr *h)
+{
+	struct nlmsgerr e;
+
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(e)) || !m->seq || h->nlmsg_seq != m->seq)
+		return;
+	memcpy(&e, NLMSG_DATA(h), sizeof(e));
+	if (e.error && e.msg.nlmsg_type == XFRM_MSG_GETSA)
+		dump_failed(m, -e.error);
+}
+
 static void message(struct mirror *m, const struct nlmsghdr *h)
 {
 	uint8_t proto;
@@ -168,17 +243,20 @@ static void message(struct mirror *m, const struct nlmsghdr *h)
 			sas_flush(SAS_KERNEL, m->vrf, proto);
 		break;
 	case NLMSG_DONE:
-		if (h->nlmsg_seq != m->seq)
-			break;
-		m->seq = 0;
-		if (m->again) {
-			dump(m);
-			break;
-		}
-		sweep(m);
-		m->first = false;
+		listed(m, h);
+		break;
+	case NLMSG_ERROR:
+		refused(m, h);
 		break;
 	}
+}
+
+static void missed(struct mirror *m)
+{
+	log_event(LOG_LVL_NOTICE, m->name, "SAs of the kernel were missed: all again");
+	m->again = true;
+	if (!m->seq && !event_pending(m->timer, EV_TIMEOUT, NULL))
+		dump(m);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -194,22 +272,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		int rc = 0;
 
 		if (n < 0 && errno == ENOBUFS) {
-			log_event(LOG_LVL_NOTICE, m->name,
-				"SAs of the kernel were missed: all again");
-			m->again = true;
-			if (!m->seq)
-				dump(m);
+			missed(m);
 			continue;
 		}
 		if (n <= 0)
 			return;
-		if (n > (ssize_t)sizeof(buf)) {
-			m->again = true;
-			continue;
-		}
-		while ((h = netlink_next(buf, (size_t)n, &offset, &rc)))
+		if (n > (ssize_t)sizeof(buf))
+			missed(m);
+		while (n <= (ssize_t)sizeof(buf) &&
+			(h = netlink_next(buf, (size_t)n, &offset, &rc)))
 			message(m, h);
-		explicit_bzero(buf, (size_t)n);
+		explicit_bzero(buf, (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf));
 	}
 }
 
@@ -225,6 +298,7 @@ static void mirror_free(struct mirror *m)
 {
 	sas_flush(SAS_KERNEL, m->vrf, 0);
 	event_free(m->event);
+	event_free(m->timer);
 	close(m->fd);
 	free(m);
 }
@@ -236,15 +310,18 @@ int xfrm_mirror_attach(const struct vrf *vrf, int fd)
 	if (!m)
 		return -ENOMEM;
 	m->event = event_new(control.base, fd, EV_READ | EV_PERSIST, on_readable, m);
-	if (!m->event || event_priority_set(m->event, 1) || event_add(m->event, NULL)) {
+	m->timer = evtimer_new(control.base, on_timer, m);
+	if (!m->event || !m->timer || event_priority_set(m->event, 1) ||
+		event_priority_set(m->timer, 1) || event_add(m->event, NULL)) {
 		event_free(m->event);
+		event_free(m->timer);
 		free(m);
 		return -ENOMEM;
 	}
 	m->vrf = vrf->id;
 	memcpy(m->name, vrf->name, sizeof(m->name));
 	m->fd = fd;
-	m->first = m->wanted = true;
+	m->wanted = true;
 	m->next = mirrors;
 	mirrors = m;
 	dump(m);

@@ -38,6 +38,7 @@ void unit_lacp(void);
 void unit_driver(void);
 void unit_xfrm(void);
 void unit_sas(void);
+void unit_sas_mirror(void);
 
 /* A suite from an array of {name, function}. */
 struct unit_test {
