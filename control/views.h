@@ -39,6 +39,7 @@ const char *view_names(enum view_type type, char *buf, size_t size);
 json_t *view_addr(const struct ip_addr *addr); /* "10.0.0.1", or null for af 0 */
 json_t *view_prefix(const struct ip_prefix *prefix);
 json_t *view_mac(const uint8_t mac[6]);
+json_t *view_sas(const struct link *link);	     /* all its SAs, views_ipsec.c */
 json_t *view_count(struct dp_count count);	     /* {"packets": n, "bytes": n} */
 const char *view_link_name(uint16_t id);	     /* "-" for one that is not there */
 const char *view_link_down(const struct link *link); /* why it does not carry; NULL: it does */

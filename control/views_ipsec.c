@@ -49,6 +49,16 @@ static json_t *sa_json(const struct link *link, struct sas_sa *sa, const struct 
 		(json_int_t)info.bad_pad, "worker", (int)info.worker, "why");
 }
 
+json_t *view_sas(const struct link *link)
+{
+	json_t *list = json_array();
+
+	for (struct sas_sa *sa = sas_next(NULL); sa; sa = sas_next(sa))
+		if (!sa->larval && sa->link == link->id)
+			json_array_append_new(list, sa_json(link, sa, sas_link_out(link)));
+	return list;
+}
+
 static json_t *none_json(const struct link *link)
 {
 	const struct vrf *vrf = vrf_by_name(link->cfg->underlay->vrf->name);

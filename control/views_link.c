@@ -213,6 +213,16 @@ static json_t *link_json(const struct link *l)
 		link_health(l));
 }
 
+/* One that was asked for by name: its security associations too. */
+static json_t *link_whole(const struct link *l)
+{
+	json_t *link = link_json(l);
+
+	if (l->cfg && l->cfg->encap == CFG_ENCAP_IPSEC)
+		json_object_set_new(json_object_get(link, "tunnel"), "sas", view_sas(l));
+	return link;
+}
+
 struct link_stream {
 	char after[CFG_NAME_MAX]; /* the last name shown; "" = none yet */
 };
@@ -250,7 +260,7 @@ static json_t *connection_json(const char *name)
 
 	for (const struct link *l = link_next(NULL); l; l = link_next(l))
 		if (l->cfg && l->cfg->connection && !strcmp(l->cfg->connection, name))
-			json_array_append_new(list, link_json(l));
+			json_array_append_new(list, link_whole(l));
 	if (json_array_size(list))
 		return list;
 	json_decref(list);
@@ -272,7 +282,7 @@ void view_link_show(struct api_request *request, const json_t *args)
 	if (!VIEW_ARGS(request, args, table))
 		return;
 	if (link) {
-		api_reply(request, json_pack("[o]", link_json(link)));
+		api_reply(request, json_pack("[o]", link_whole(link)));
 	} else if (!(s = calloc(1, sizeof(*s)))) {
 		api_fail(request, "lintasd: out of memory");
 	} else {

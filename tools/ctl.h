@@ -111,6 +111,11 @@ struct ctl_print {
 	FILE *out;
 	struct table *table;
 	unsigned items;
+	bool named;  /* one was asked for by its name: more of it is told, in lines below the table
+		      */
+	FILE *below; /* made by who has such lines */
+	char *below_text;
+	size_t below_len;
 };
 const char *get_str(const json_t *object, const char *key, const char *otherwise);
 int64_t get_int(const json_t *object, const char *key);

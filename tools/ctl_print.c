@@ -1,5 +1,6 @@
 /* From an answer's parts to a command's printer, and safe ways to look into JSON that may come from
  * another version of the daemon: what is missing or of another type reads as nothing. */
+#include <stdlib.h>
 #include "ctl.h"
 
 const char *get_str(const json_t *object, const char *key, const char *otherwise)
@@ -50,6 +51,12 @@ void output_end(struct ctl_output *o)
 {
 	table_free(o->print.table);
 	o->print.table = NULL;
+	if (o->print.below) {
+		fclose(o->print.below);
+		fwrite(o->print.below_text, 1, o->print.below_len, o->print.out);
+		free(o->print.below_text);
+		o->print.below = NULL;
+	}
 	fflush(o->print.out);
 	if (!o->print.items && o->command->empty)
 		fprintf(stderr, "%s\n", o->command->empty);

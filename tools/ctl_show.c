@@ -118,6 +118,47 @@ static void cell_health(struct table *t, const json_t *health)
 		table_cell(t, strcmp(state, "not probed") ? state : "-");
 }
 
+/* "  in   c0ffee01  aes256gcm16, 12m03s old, 1.23k packets, 1.50 MB" */
+static void below_sa(FILE *out, const json_t *sa)
+{
+	char age[FORMAT_LEN], packets[FORMAT_LEN], bytes[FORMAT_LEN];
+	int64_t refused =
+		get_int(sa, "replayed") + get_int(sa, "bad_icv") + get_int(sa, "bad_padding");
+
+	fprintf(out, "  %-3s  %s  %s%s, %s old, %s packets, %s", get_str(sa, "direction", "?"),
+		get_str(sa, "spi", "?"), get_str(sa, "algorithm", "?"),
+		get_bool(sa, "udp") ? " in UDP" : "", format_duration(get_int(sa, "age_s"), age),
+		format_count((uint64_t)get_int(sa, "packets"), packets),
+		format_bytes((uint64_t)get_int(sa, "bytes"), bytes));
+	if (refused)
+		fprintf(out, ", %lld refused", (long long)refused);
+	fprintf(out, "%s\n", get_bool(sa, "used") ? "" : ", not used");
+}
+
+/* By which way a tunnel's packets leave now, what fits in, and its keys. */
+static void below_tunnel(FILE *out, const json_t *link, const json_t *tunnel)
+{
+	const json_t *way = json_object_get(tunnel, "way"), *keys = json_object_get(tunnel, "keys"),
+		     *sa;
+	const char *why = get_str(keys, "why", NULL);
+	size_t i;
+
+	fprintf(out, "\n%s: ", get_str(link, "name", "?"));
+	if (get_str(way, "link", NULL))
+		fprintf(out, "leaves by %s via %s", get_str(way, "link", "?"),
+			get_str(way, "nexthop", "?"));
+	else
+		fprintf(out, "no way to %s",
+			get_str(json_object_get(link, "shape"), "remote", "its far end"));
+	fprintf(out, ", MTU now %lld", (long long)get_int(tunnel, "mtu"));
+	if (json_is_object(keys))
+		fprintf(out, ", IKE %s%s%s", get_str(keys, "ike", "?"), why ? "; no keys: " : "",
+			why ? why : "");
+	fputc('\n', out);
+	json_array_foreach(json_object_get(tunnel, "sas"), i, sa)
+		below_sa(out, sa);
+}
+
 void print_link(struct ctl_print *print, const json_t *l)
 {
 	const json_t *rx = json_object_get(l, "rx"), *tx = json_object_get(l, "tx");
@@ -147,6 +188,12 @@ void print_link(struct ctl_print *print, const json_t *l)
 	cell_bytes(t, tx, "bytes");
 	cell_count(t, l, "drops");
 	table_row(t);
+	if (!print->named || !json_is_object(json_object_get(l, "tunnel")))
+		return;
+	if (!print->below)
+		print->below = open_memstream(&print->below_text, &print->below_len);
+	if (print->below)
+		below_tunnel(print->below, l, json_object_get(l, "tunnel"));
 }
 
 void print_vrf(struct ctl_print *print, const json_t *v)

@@ -107,6 +107,7 @@ static int command_run(const struct options *o, const struct ctl_command *comman
 			command->json ? command->json : json_out_part, &json_out);
 		return json_out.failed ? CTL_ERROR : status;
 	}
+	output.print.named = json_object_get(args, "name");
 	status = client_call(
 		o->socket_path, command->api, args, command->endless, output_part, &output);
 	if (status != CTL_OK)

@@ -338,6 +338,36 @@ static void test_small_ones(void)
 		" 0       0 B      0\n");
 }
 
+/* Below the table of one link: its way, MTU and keys. */
+static void test_below(void)
+{
+	static const char item[] =
+		"{\"name\":\"vpn-a\",\"shape\":{\"remote\":\"192.0.2.33\"},\"tunnel\":{\"mtu\":"
+		"1390,"
+		"\"way\":{\"link\":\"inet\",\"nexthop\":\"198.51.100.9\"},\"keys\":{\"ike\":"
+		"\"ESTABLISHED\"},\"sas\":[{\"direction\":\"in\",\"spi\":\"c0ffee01\","
+		"\"algorithm\":"
+		"\"aes256gcm16\",\"age_s\":723,\"packets\":55,\"bytes\":950,\"replayed\":2,"
+		"\"used\":true}]}}";
+	const struct ctl_command *c = ctl_commands;
+	json_t *part = json_loads(item, 0, NULL);
+	char *text = NULL;
+	size_t len;
+
+	while (c->item != print_link)
+		c++;
+	struct ctl_output o = { .command = c,
+		.print = { .out = open_memstream(&text, &len), .named = true } };
+	output_part(part, false, &o);
+	output_end(&o);
+	fclose(o.print.out);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text,
+		"0\n\nvpn-a: leaves by inet via 198.51.100.9, MTU now 1390, IKE ESTABLISHED\n"
+		"  in   c0ffee01  aes256gcm16, 12m03s old, 55 packets, 950 B, 2 refused\n"));
+	free(text);
+	json_decref(part);
+}
+
 /* Every table ends its rows: an item of which nothing is known is still a line of its own. */
 static void test_every_table(void)
 {
@@ -375,6 +405,7 @@ void unit_ctl_print(void)
 		{ "cycles", test_cycles },
 		{ "small_ones", test_small_ones },
 		{ "every_table", test_every_table },
+		{ "below", test_below },
 	};
 
 	UNIT_SUITE("ctl_print", tests);
