@@ -224,7 +224,8 @@ static const struct key bfd_keys[] = {
 
 static const struct key peer_keys[] = {
 	{ "peer", KEY_ADDR, KEY_REQUIRED, AT(cfg_bgp_peer, peer),
-		.text = "Neighbour's address on this link." },
+		.text = "Neighbour's address on this link. Of a tunnel in tunnels, or with "
+			"bgp.asn, it may be left out where our address has one other host." },
 	{ "second", KEY_ADDR, 0, AT(cfg_bgp_peer, second), .otherwise = "one session",
 		.text = "Address of a second neighbour on this link, with a session on the same "
 			"terms: "

@@ -250,10 +250,14 @@ static void tunnel_id(const struct cfg_link *cfg, char buf[48])
 {
 	if (cfg->udp_port)
 		snprintf(buf, 48, "VNI %u", cfg->vni);
+	else if (cfg->encap == CFG_ENCAP_IPSEC)
+		snprintf(buf, 48, "ESP");
+	else if (cfg->encap == CFG_ENCAP_IPIP)
+		snprintf(buf, 48, "IP in IP");
 	else if (cfg->outer.key)
-		snprintf(buf, 48, "key %u", cfg->outer.key);
+		snprintf(buf, 48, "GRE with key %u", cfg->outer.key);
 	else
-		snprintf(buf, 48, "no key");
+		snprintf(buf, 48, "GRE without key");
 }
 
 void diag_tags(struct diag *d)

@@ -140,17 +140,21 @@ static const struct mirror_leg *leg_of(const struct found *f, uint32_t adj)
 	return NULL;
 }
 
-/* Why a leg is dead: of an IPsec link without keys, where they went. */
-static json_t *leg_why(const struct mirror_leg *m, uint32_t adj)
+/* Why a leg is dead; of an IPsec link without keys, where they went. When none is alive the group
+ * has one leg that is no link's: then why the first of the route's is. */
+static json_t *leg_why(const struct found *f, const struct mirror_leg *m)
 {
-	struct dp_adj_info a;
-	const struct link *link =
-		!dp_adj_info(adj, &a) && a.adj.link ? link_by_id(a.adj.link) : NULL;
-	const char *why = m && m->why ? m->why : link ? view_link_down(link) : NULL;
+	const struct link *link;
 
-	if (why && link && !strcmp(why, "no keys"))
+	for (unsigned i = 0; !m && f->have_active && i < f->active.n_legs && i < DP_LEGS_MAX; i++)
+		if (!f->active.legs[i].alive)
+			m = &f->active.legs[i];
+	if (!m || !m->why)
+		return json_null();
+	link = m->link ? link_by_id(m->link) : NULL;
+	if (link && !strcmp(m->why, "no keys"))
 		return json_sprintf("no keys: %s", sas_link_why(link));
-	return why ? json_string(why) : json_null();
+	return json_string(m->why);
 }
 
 /* A group without buckets has one leg that is used, whatever the flow. */
@@ -190,8 +194,8 @@ static json_t *group_json(const struct found *f, uint32_t group, const struct fl
 		json_t *leg = json_pack("{s:I, s:i, s:i, s:b, s:o, s:i, s:b, s:o}", "adjacency",
 			(json_int_t)g.legs[i].adj, "tier", g.legs[i].tier + 1, "weight",
 			g.legs[i].weight, "alive", g.legs[i].alive, "why",
-			g.legs[i].alive ? json_null() : leg_why(m, g.legs[i].adj), "buckets",
-			g.buckets_of[i], "taken", hashed && g.legs[i].adj == taken, "to",
+			g.legs[i].alive ? json_null() : leg_why(f, m), "buckets", g.buckets_of[i],
+			"taken", hashed && g.legs[i].adj == taken, "to",
 			adjacency_json(g.legs[i].adj));
 		json_array_append_new(legs, leg);
 		if (g.legs[i].alive && g.legs[i].tier < best)

@@ -65,6 +65,14 @@ def no_keys_no_packet(rig):
     """Before anything is negotiated the link is down, says why, and nothing leaves in clear."""
     link = rig.link()
     check(not link["up"] and link["why"] == "no keys", link["up"], link["why"])
+    got = rig.gateway.json("link", "diagnose", "vpn")
+    layers = {x["layer"]: x for x in got["layers"]}
+    check(layers["carrier"]["state"] == "ok", layers["carrier"])
+    check(layers["sa"]["state"] == "FAIL" and "no keys" in layers["sa"]["text"], layers["sa"])
+    first = got["verdict"]
+    check(first["layer"] == "ike" and first["turn"] == "ours" and "lintas-charon@w" in first["todo"], first)
+    text = rig.gateway.ctl("route", "get", "10.9.1.1", "vrf", "v").stdout
+    check("DEAD" not in text or "no keys: none has been negotiated" in text, text)
     capture = subprocess.Popen(rig.world.enter("far") + ["tcpdump", "-lnq", "-i", "p0", "-c", "1", "net", "10.8.0.0/16"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     check("listening" in capture.stderr.readline() + capture.stderr.readline(), "tcpdump")
@@ -85,6 +93,14 @@ def comes_up(rig):
     rig.ping("-c", "5", "-i", "0.01")
     after = re.search(r"out .*?(\d+) packets", rig.ours.ctl("--list-sas"))
     check(int(after[1]) - int(before[1]) == 5, before[1], after[1])
+
+
+@test
+def shown(rig):
+    """`link show NAME`: the way, the MTU now, and each SA with its age and counters."""
+    text = rig.gateway.ctl("link", "show", "vpn").stdout
+    check("vpn: leaves by u via 198.51.100.2, MTU now " in text, text)
+    check(len(re.findall(r"^  (?:in|out) +[0-9a-f]{8}  .* old, \d+ packets, ", text, re.M)) == 2, text)
 
 
 @test
