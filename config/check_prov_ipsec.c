@@ -208,20 +208,21 @@ static bool proposal_mss(const struct parse *p, const struct cfg_link *link, con
 void prov_check_ipsec(const struct parse *p, const struct cfg_link *link)
 {
 	const struct cfg_keying *k = &link->ipsec;
+	bool ike = k->key && !k->algorithm; /* both: refused, and nothing is proposed */
 	char path[80];
 
 	if (link->encap != CFG_ENCAP_IPSEC)
 		return;
-	if (k->key) {
+	if (ike) {
 		proposals(p, link, &k->ike, false);
 		proposals(p, link, &k->esp, true);
 	}
-	if (k->key && !k->algorithm && (!k->ike.n || !k->esp.n))
+	if (ike && (!k->ike.n || !k->esp.n))
 		prov_report(p, PROV_WEAK, AT("ipsec.strict"),
 			"the provider takes nothing that a strict policy allows: remove it");
 	if (!link->profile)
 		return;
-	if (k->key) {
+	if (ike) {
 		lifetime(p, link, "ipsec.ike_lifetime", k->ike_lifetime_s,
 			link->profile->ipsec.ike_lifetime_s);
 		lifetime(p, link, "ipsec.esp_lifetime", k->esp_lifetime_s,
