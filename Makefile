@@ -37,6 +37,7 @@ DATAPLANE_SRC := rx shed parse parse_four parse4 parse6 route local reassemble \
 CONTROL_SRC := main notify privileges loop log \
 	reload apply bring bring_routes adopt inventory kernel keeper_client keeper_calls \
 	xfrm_message xfrm_build xfrm_request xfrm_policy xfrm_server xfrm_vault xfrm_mirror sas sas_link sas_life \
+	sas_static sas_lease \
 	netlink dumper resync mirror mirror_link mirror_nexthop mirror_neigh mirror_route mirror_prefix \
 	mirror_late mirror_sweep rib legs hops tunnel audit mirror_view \
 	heard health estimate probes \

@@ -112,11 +112,10 @@ static void keying(const struct parse *p, const struct cfg_link *link)
 	else if (sas && (parse_given(p, AT("ipsec.ike")) || parse_given(p, AT("ipsec.esp")) ||
 				parse_given(p, AT("ipsec.nat_t"))))
 		parse_error(p, AT("ipsec"), "ike, esp and nat_t are IKE's: static SAs have none");
-	if (sas && !key)
-		parse_error(p, AT("ipsec.sas"),
-			"not implemented yet in this version: the numbers of packets must outlive "
-			"a "
-			"restart first, or AES-GCM repeats its nonces; use key, IKEv2");
+	if (sas && k->esn)
+		parse_error(p, AT("ipsec.esn"),
+			"static SAs have numbers of 32 bits: remove it, and change the keys in "
+			"time");
 	if (k->in.key && k->out.key && !strcmp(k->in.key, k->out.key))
 		parse_error(p, AT("ipsec.sas.out.key"),
 			"is that of the other direction: AES-GCM would repeat its nonces, give "

@@ -14,6 +14,7 @@
 #include "pool.h"
 #include "profile.h"
 #include "prov.h"
+#include "sha256.h"
 
 #define SECRET_MAX 128
 
@@ -156,8 +157,47 @@ static void psk(const struct parse *p, const struct cfg_link *link)
 		parse_error(p, path, "secret %s: %s", file, flaw);
 }
 
+/* Whose cipher keys have been seen: digests, for they are compared only. */
+struct seen {
+	struct seen_key {
+		uint8_t digest[32];
+		const char *name;
+		const struct cfg_link *link;
+	} * keys;
+	unsigned n;
+};
+
+/* Two directions or links under one key would use a counter value twice, whatever the files are
+ * called. GCM's salt does not count. */
+static void same_key(const struct parse *p, const char *path, const struct cfg_link *link,
+	const struct cfg_sa *sa, const struct cfg_sa_keys *keys, struct seen *seen)
+{
+	struct seen_key *mine = &seen->keys[seen->n];
+	struct sha256 sha;
+
+	sha256_init(&sha);
+	sha256_update(&sha, keys->key, keys->key_len - (keys->auth_len ? 0 : 4));
+	sha256_final(&sha, mine->digest);
+	explicit_bzero(&sha, sizeof(sha));
+	mine->name = sa->key;
+	mine->link = link;
+	for (unsigned i = 0; i < seen->n; i++) {
+		const struct seen_key *other = &seen->keys[i];
+
+		if (memcmp(other->digest, mine->digest, sizeof(mine->digest)) ||
+			(other->link == link && !strcmp(other->name, sa->key)))
+			continue; /* one file for both directions: check_ipsec.c has said it */
+		parse_error(p, path,
+			"the same key as '%s' of link '%s': AES-GCM would repeat its nonces, give "
+			"each direction of each link one of its own",
+			other->name, other->link->name);
+		return;
+	}
+	seen->n++;
+}
+
 static void sa(const struct parse *p, const struct cfg_link *link, const char *way,
-	const struct cfg_sa *sa)
+	const struct cfg_sa *sa, struct seen *seen)
 {
 	struct cfg_sa_keys keys;
 	char path[80];
@@ -167,6 +207,8 @@ static void sa(const struct parse *p, const struct cfg_link *link, const char *w
 		return;
 	snprintf(path, sizeof(path), "links.%s.ipsec.sas.%s.key", link->name, way);
 	err = config_sa_keys(p->config, link, sa, &keys);
+	if (!err && seen->keys)
+		same_key(p, path, link, sa, &keys, seen);
 	if (err == -EINVAL)
 		parse_error(p, path,
 			"secret %s/%s: must be %u hex digits, as %s takes them, and nothing else",
@@ -187,13 +229,17 @@ static void sa(const struct parse *p, const struct cfg_link *link, const char *w
 void check_secret_all(const struct parse *p)
 {
 	const struct cfg_link *link;
+	struct seen seen = { 0 };
+
+	if (p->config->n_links)
+		seen.keys = pool_array(p->work, 2 * p->config->n_links, sizeof(*seen.keys));
 
 	for (unsigned i = 0; i < p->config->n_links; i++) {
 		link = &p->config->links[i];
 		bgp_secret(p, link, "v4", &link->bgp.v4);
 		bgp_secret(p, link, "v6", &link->bgp.v6);
 		psk(p, link);
-		sa(p, link, "in", &link->ipsec.in);
-		sa(p, link, "out", &link->ipsec.out);
+		sa(p, link, "in", &link->ipsec.in, &seen);
+		sa(p, link, "out", &link->ipsec.out, &seen);
 	}
 }

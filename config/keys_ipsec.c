@@ -89,8 +89,9 @@ const struct key keys_ipsec[] = {
 		.text = "ESP in UDP (RFC 3948) where IKE finds a NAT, or always." },
 	{ "sas", KEY_GROUP, 0, 0, .keys = sas_keys, .mark = offsetof(struct cfg_keying, algorithm),
 		.mark_size = sizeof(enum cfg_sa_algorithm), .otherwise = "IKEv2 makes the keys",
-		.text = "Keys that never change, for a far end without IKE. Read and checked, but "
-			"refused in this version." },
+		.text = "Keys that never change, for a far end without IKE. Every key is for one "
+			"direction of one link; numbers of packets are kept in lintasd's folder "
+			"(--state)." },
 	END,
 };
 

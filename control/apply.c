@@ -426,6 +426,7 @@ static void finish(struct apply *a)
 	control.generation++;
 	control.reload_ops += a->diff.n;
 	sas_config_changed();
+	sas_static_config_changed();
 	xfrm_server_config_changed();
 	xfrm_mirror_config_changed();
 	mirror_config_changed();

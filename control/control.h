@@ -56,6 +56,7 @@ void link_release(struct link *link);
 struct control {
 	struct event_base *base;
 	const char *config_path;
+	const char *state_folder;
 	struct config *running; /* the applied generation; never NULL after start */
 	uint64_t generation;
 	uint64_t start_ns;			       /* CLOCK_MONOTONIC */

@@ -37,6 +37,7 @@
 #define LINTAS_VERSION "0.1"
 #endif
 #define CONFIG_PATH "/etc/lintas/lintas.conf"
+#define STATE_PATH  "/var/lib/lintas"
 #define RECLAIM_MS  10
 #define ENDING_MS   1000
 #define EVENTS_STEP 64 /* fast-path events a callback handles before others get their turn */
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "keeper", required_argument, NULL, 'k' },
 	{ "socket", required_argument, NULL, 's' },
+	{ "state", required_argument, NULL, 't' },
 	{ "driver", required_argument, NULL, 'D' },
 	{ "check", no_argument, NULL, 'C' },
 	{ "stages", no_argument, NULL, 'S' },
@@ -56,31 +58,33 @@ static const struct option long_options[] = {
 };
 
 static struct {
-	const char *config, *keeper, *socket;
+	const char *config, *keeper, *socket, *state;
 	bool debug;
 	int mode; /* the option that only prints something, or 0 */
 	const char *drivers[DP_DRIVERS_MAX];
 	unsigned n_drivers;
-} options = { CONFIG_PATH, KEEPER_SOCKET, API_SOCKET, false, 0, { NULL }, 0 };
+} options = { CONFIG_PATH, KEEPER_SOCKET, API_SOCKET, STATE_PATH, false, 0, { NULL }, 0 };
 
 static struct event *events[8];
 static unsigned n_events;
 
 static void usage(FILE *out)
 {
-	fprintf(out,
-		"lintasd [-c FILE] [--keeper SOCKET] [--socket SOCKET] [--driver FILE]... [-d]\n"
-		"  -c, --config FILE  the configuration (" CONFIG_PATH ")\n"
-		"  --keeper SOCKET    where lintas-keeper listens (" KEEPER_SOCKET ")\n"
-		"  --socket SOCKET    where lintasctl is answered (" API_SOCKET ")\n"
-		"  --driver FILE      a DPDK driver to load before the devices are opened; up "
-		"to 8 times\n"
-		"  --check            read and check the configuration, print every error, "
-		"end with 0 or 1\n"
-		"  --stages           the packet's way, as the fast path has it\n"
-		"  --man              lintas.conf(5) from the table of keys\n"
-		"  --version\n"
-		"  -d, --debug        log more\n");
+	fprintf(out, "lintasd [-c FILE] [--keeper SOCKET] [--socket SOCKET] [--state FOLDER]\n"
+		     "        [--driver FILE]... [-d]\n"
+		     "  -c, --config FILE  the configuration (" CONFIG_PATH ")\n"
+		     "  --keeper SOCKET    where lintas-keeper listens (" KEEPER_SOCKET ")\n"
+		     "  --socket SOCKET    where lintasctl is answered (" API_SOCKET ")\n"
+		     "  --state FOLDER     numbers of static SAs, kept beyond a reboot (" STATE_PATH
+		     ")\n"
+		     "  --driver FILE      a DPDK driver to load before the devices are opened; up "
+		     "to 8 times\n"
+		     "  --check            read and check the configuration, print every error, "
+		     "end with 0 or 1\n"
+		     "  --stages           the packet's way, as the fast path has it\n"
+		     "  --man              lintas.conf(5) from the table of keys\n"
+		     "  --version\n"
+		     "  -d, --debug        log more\n");
 }
 
 static int parse_options(int argc, char **argv)
@@ -97,6 +101,9 @@ static int parse_options(int argc, char **argv)
 			break;
 		case 's':
 			options.socket = optarg;
+			break;
+		case 't':
+			options.state = optarg;
 			break;
 		case 'D':
 			if (options.n_drivers == DP_DRIVERS_MAX) {
@@ -442,6 +449,7 @@ static void stop(void)
 	bfd_server_stop();
 	xfrm_server_stop();
 	xfrm_mirror_stop();
+	sas_static_stop();
 	sas_stop();
 	frr_stop();
 	swan_stop();
@@ -469,6 +477,7 @@ int main(int argc, char **argv)
 		return print_mode();
 	log_init(options.debug);
 	control.config_path = options.config;
+	control.state_folder = options.state;
 	control.start_ns = now_ns();
 	gethostname(control.hostname, sizeof(control.hostname) - 1);
 	signal(SIGPIPE, SIG_IGN);

@@ -519,6 +519,8 @@ int sas_static_put(const struct dp_sa *conf, const char *name, const char **ret_
 		sa_free(sa);
 		return rc;
 	}
+	if (!conf->inbound) /* its owner has that on the disk */
+		sa->seq = sas_lease(&sa->conf, sa->conf.seq);
 	sa->src = conf->inbound ? link->cfg->remote : link->cfg->local;
 	snprintf(sa->name, sizeof(sa->name), "%s", name);
 	sas_link_add(sa);

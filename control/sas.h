@@ -93,12 +93,17 @@ void sas_use_of(struct sas_sa *sa, struct xfrm_use *ret_use, struct dp_sa_info *
  * one put outbound is used. GCM needs a seq that never returns: the caller's duty. */
 int sas_static_put(const struct dp_sa *conf, const char *name, const char **ret_why);
 void sas_static_clear(const struct link *link);
+/* sas_static.c: those of control.running are put, those that left are cleared, soon. */
+void sas_static_config_changed(void);
+void sas_static_stop(void);
 
 /* ---- sas_link.c: what a link makes of its SAs ---- */
 bool sas_link_ready(const struct link *link); /* it has one to send by */
 /* Why not; never NULL. sas_link_none: it never had one. */
 const char *sas_link_why(const struct link *link);
 extern const char *const sas_link_none;
+/* why: as long as the link is without, for sas_link_why; it must stay where it is. */
+void sas_link_blame(const struct link *link, const char *why);
 const struct sas_sa *sas_link_out(const struct link *link); /* by which it sends; NULL: none */
 void sas_link_gone(const struct link *link);
 void sas_config_changed(void);

@@ -193,6 +193,11 @@ const char *sas_link_why(const struct link *link)
 	return l->why ? l->why : sas_link_none;
 }
 
+void sas_link_blame(const struct link *link, const char *why)
+{
+	of_link[link->id].why = why;
+}
+
 const struct sas_sa *sas_link_out(const struct link *link)
 {
 	return of_link[link->id].out;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "config/ipsec.h"
 #include "config/profile.h"
 #include "confdir.h"
@@ -253,8 +254,8 @@ static void test_static(void)
 		"sa-out");
 	confdir_write("providers/static.conf", conf, strlen(conf));
 	config = config_load(confdir_path("providers/static.conf"), &errors);
-	CU_ASSERT_PTR_NULL(config);
-	CU_ASSERT(errors.n_fatal == 1 && strstr(errors.items[0].text, "not implemented yet"));
+	CU_ASSERT_PTR_NOT_NULL(config);
+	config_free(config);
 	cfg_errors_free(&errors);
 	fake.defaults.keys = confdir_path("providers/keys");
 	link.ipsec.algorithm = CFG_SA_AES256_GCM;
@@ -276,7 +277,39 @@ static void test_static(void)
 	confdir_write("providers/static.conf", conf, strlen(conf));
 	config = config_load(confdir_path("providers/static.conf"), &errors);
 	CU_ASSERT_PTR_NULL(config);
-	CU_ASSERT(errors.n_fatal == 2 && strstr(errors.items[1].text, "hex digits"));
+	CU_ASSERT(errors.n_fatal == 1 && strstr(errors.items[0].text, "hex digits"));
+	cfg_errors_free(&errors);
+	confdir_clean();
+}
+
+/* Two files, one key: what they are called does not make two of it. */
+static void test_same_key(void)
+{
+	struct cfg_errors errors;
+	struct config *config;
+	char conf[2000], key[73];
+
+	confdir_make();
+	memset(key, 'a', 72);
+	key[72] = 0;
+	memset(key + 64, '1', 8); /* another salt */
+	confdir_write("providers/keys/sa-one", key, 72);
+	CU_ASSERT_EQUAL(chmod(confdir_path("providers/keys/sa-one"), 0600), 0);
+	memset(key, 'A', 64);
+	memset(key + 64, '2', 8);
+	confdir_write("providers/keys/sa-two", key, 72);
+	CU_ASSERT_EQUAL(chmod(confdir_path("providers/keys/sa-two"), 0600), 0);
+	snprintf(conf, sizeof(conf),
+		"@include \"common.inc\"\nlinks = { inet = { circuit = \"ix\"; vrf = \"inet\"; "
+		"address = [ \"198.51.100.10/29\" ]; };\n t = { underlay = \"inet\"; vrf = "
+		"\"prod\"; address = [ \"10.9.0.1/30\" ]; encap = { remote = \"192.0.2.9\"; "
+		"type = \"ipsec\"; }; ipsec = { sas = { algorithm = \"aes256gcm16\"; in = { "
+		"spi = 4096; key = \"sa-one\"; }; out = { spi = 4097; key = \"sa-two\"; }; }; "
+		"}; }; };\n");
+	confdir_write("providers/static.conf", conf, strlen(conf));
+	config = config_load(confdir_path("providers/static.conf"), &errors);
+	CU_ASSERT_PTR_NULL(config);
+	CU_ASSERT(errors.n_fatal == 1 && strstr(errors.items[0].text, "the same key as 'sa-one'"));
 	cfg_errors_free(&errors);
 	confdir_clean();
 }
@@ -289,6 +322,7 @@ void unit_ipsec(void)
 		{ "peers", test_peers },
 		{ "what is refused", test_refused },
 		{ "static SAs", test_static },
+		{ "one key twice", test_same_key },
 	};
 
 	UNIT_SUITE("ipsec", tests);

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 	unit_xfrm();
 	unit_sas();
 	unit_sas_mirror();
+	unit_lease();
 	CU_set_test_complete_handler(test_done);
 	for (CU_pSuite s = CU_get_registry()->pSuite; s; s = s->pNext)
 		if (!only || strstr(s->pName, only))

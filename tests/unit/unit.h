@@ -39,6 +39,7 @@ void unit_driver(void);
 void unit_xfrm(void);
 void unit_sas(void);
 void unit_sas_mirror(void);
+void unit_lease(void);
 
 /* A suite from an array of {name, function}. */
 struct unit_test {

@@ -11,7 +11,8 @@ import subprocess
 import time
 
 MODULES = ("virtio_pci", "virtio_net", "bonding")
-TUNNELS = ("dummy", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "geneve", "vxlan")
+TUNNELS = ("dummy", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "geneve", "vxlan",
+           "esp4", "esp6", "xfrm_user", "xfrm_interface", "sha512_generic", "jitterentropy_rng", "drbg", "gcm", "ctr", "ghash-generic", "seqiv", "echainiv", "authenc")
 PACKAGE = "linux-image-cloud-amd64"
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
