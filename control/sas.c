@@ -210,6 +210,13 @@ void sas_owner_gone(const struct sas_from *from)
 	}
 }
 
+void sas_owner_back(struct sas_sa *sa)
+{
+	sas_stats.orphans -= sa->orphan;
+	sa->orphan = false;
+	sa->doomed_ns = 0;
+}
+
 /* ---- numbers ---- */
 static unsigned aside_of(uint16_t vrf)
 {
@@ -227,6 +234,7 @@ int sas_set_aside(const struct sas_from *from, const struct xfrm_sa *sa,
 	struct sas_key key = make_key(from->vrf, &sa->id);
 	struct nlmsghdr *named;
 	struct sas_sa *fresh;
+	int rc;
 
 	*ret_why = "no such numbers";
 	if (max < min || sa->id.proto != IPPROTO_ESP)
@@ -250,8 +258,12 @@ int sas_set_aside(const struct sas_from *from, const struct xfrm_sa *sa,
 		fresh->reqid = sa->reqid;
 		named = fresh->given;
 		((struct xfrm_usersa_info *)NLMSG_DATA(named))->id.spi = htonl(key.spi);
-		if (sas_hooks_of(fresh)->keep)
-			sas_hooks_of(fresh)->keep(fresh);
+		*ret_why = "nobody keeps it for lintasd's next start";
+		rc = sas_hooks_of(fresh)->keep ? sas_hooks_of(fresh)->keep(fresh) : 0;
+		if (rc) {
+			sa_free(fresh);
+			return rc;
+		}
 		*ret_spi = key.spi;
 		return 0;
 	}
@@ -469,9 +481,11 @@ int sas_take_back(const struct sas_from *from, const struct nlmsghdr *given, uin
 		x.seq_in = x.seq_out = sa->seq = seq;
 		sa->src = x.src;
 		if (!sas_link_of(from, &x, &link, &inbound, &why) && !inbound)
-			sas_renew(sa);
-		rc = given->nlmsg_type == XFRM_MSG_ALLOCSPI ? given_set(sa, given)
-							    : fill(sa, &x, given, false, ret_why);
+			rc = sas_renew(sa);
+		*ret_why = "its numbers cannot be kept for lintasd's next start";
+		rc = rc					      ? rc
+		     : given->nlmsg_type == XFRM_MSG_ALLOCSPI ? given_set(sa, given)
+							      : fill(sa, &x, given, false, ret_why);
 	} else if (!rc) {
 		rc = -ENOMEM;
 	}

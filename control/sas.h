@@ -58,7 +58,7 @@ struct sas_sa { /* read only, but for sas*.c */
 struct sas_hooks { /* each may be NULL */
 	/* It is new or changed, and will be acknowledged: not 0 undoes it. */
 	int (*keep)(const struct sas_sa *sa);
-	void (*seq)(const struct sas_sa *sa); /* sa->seq has moved */
+	int (*seq)(const struct sas_sa *sa); /* sa->seq has moved; not 0: nobody was told */
 	void (*forget)(const struct sas_sa *sa);
 	void (*expired)(const struct sas_sa *sa, bool hard); /* hard: it goes after this */
 };
@@ -86,6 +86,8 @@ void sas_del(struct sas_sa *sa);
 unsigned sas_flush(enum sas_source source, uint16_t vrf, uint8_t proto);
 /* SAs of this owner go on until they end or others have come. */
 void sas_owner_gone(const struct sas_from *from);
+/* It is this SA's again: it was only away. */
+void sas_owner_back(struct sas_sa *sa);
 void sas_use_of(struct sas_sa *sa, struct xfrm_use *ret_use, struct dp_sa_info *ret_info);
 
 /* ---- static ones (SAS_STATIC) ---- */

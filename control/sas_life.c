@@ -11,7 +11,8 @@
  * Who comes again begins at the lease's end. LEASE / 2 packets cannot pass between two looks (0.4 s
  * at most; five million packets a second of one SA). Of inbound SAs the highest number is told, a
  * second old at most: what is replayed of just that second could be taken again after a crash, and
- * nothing older. Control thread only. */
+ * nothing older. A lease that cannot be told is not used: told again every tick, and when the
+ * present one comes to its end the SA does as well. Control thread only. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,7 @@
 #define SECOND_NS 1000000000ull
 
 static struct event *timer;
+static bool untold; /* a lease, of whichever SA */
 
 uint64_t sas_lease(const struct dp_sa *conf, uint64_t seq)
 {
@@ -32,13 +34,12 @@ uint64_t sas_lease(const struct dp_sa *conf, uint64_t seq)
 	return last - seq < LEASE ? last : seq + LEASE;
 }
 
-void sas_renew(struct sas_sa *sa)
+int sas_renew(struct sas_sa *sa)
 {
 	static const struct dp_sa wide = { .esn = true };
 
 	sa->seq = sas_lease(&wide, sa->seq); /* beyond the last of 32 bits: it will be refused */
-	if (sas_hooks_of(sa)->seq)
-		sas_hooks_of(sa)->seq(sa);
+	return sas_hooks_of(sa)->seq ? sas_hooks_of(sa)->seq(sa) : 0;
 }
 
 void sas_use_of(struct sas_sa *sa, struct xfrm_use *ret_use, struct dp_sa_info *ret_info)
@@ -79,23 +80,32 @@ static void soft(struct sas_sa *sa)
 		sas_hooks_of(sa)->expired(sa, false);
 }
 
-static void look_seq(struct sas_sa *sa, const struct dp_sa_info *info, uint64_t now)
+/* False: its numbers may not be used any further. */
+static bool look_seq(struct sas_sa *sa, const struct dp_sa_info *info, uint64_t now)
 {
 	const struct sas_hooks *hooks = sas_hooks_of(sa);
+	uint64_t told = sa->seq;
 
 	if (!hooks->seq)
-		return;
+		return true;
 	if (sa->conf.inbound) {
 		if (info->seq == sa->seq || now - sa->seq_ns < SEQ_NS)
-			return;
+			return true;
 		sa->seq = info->seq;
 	} else {
-		if (sa->seq == sas_lease(&sa->conf, info->seq) || sa->seq - info->seq > LEASE / 2)
-			return;
+		if (sa->seq == sas_lease(&sa->conf, info->seq) ||
+			(sa->seq > info->seq && sa->seq - info->seq > LEASE / 2))
+			return true;
 		sa->seq = sas_lease(&sa->conf, info->seq);
 	}
 	sa->seq_ns = now;
-	hooks->seq(sa);
+	if (!hooks->seq(sa))
+		return true;
+	sa->seq = told;
+	if (sa->conf.inbound)
+		return true;
+	untold = true;
+	return told > info->seq && told - info->seq > LEASE / 4;
 }
 
 static void look(struct sas_sa *sa, uint64_t now)
@@ -114,8 +124,9 @@ static void look(struct sas_sa *sa, uint64_t now)
 		sas_remove(sa, "its charon ended, and a new one has made another", true);
 		return;
 	}
-	look_seq(sa, &info, now);
-	if (info.state == DP_SA_HARD)
+	if (!look_seq(sa, &info, now))
+		hard(sa, "charon does not take its sequence numbers for lintasd's next start");
+	else if (info.state == DP_SA_HARD)
 		hard(sa, "its limit of bytes, packets or sequence numbers is reached");
 	else if (sa->limits.hard_s && age_s >= sa->limits.hard_s)
 		hard(sa, "its time is over");
@@ -137,14 +148,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	static unsigned at;
 	uint64_t now = now_ns();
 	struct sas_sa *sa, *next;
+	bool again = untold;
 
 	(void)fd, (void)what, (void)arg;
+	untold = false;
 	for (unsigned i = 0; sas_stats.sas && i < SLICE; i++, at = (at + 1) % DP_SAS_MAX)
 		if ((sa = sas_by_index(at)))
 			look(sa, now);
-	for (sa = sas_stats.larval ? sas_next(NULL) : NULL; sa; sa = next) {
+	for (sa = sas_stats.larval || again ? sas_next(NULL) : NULL; sa; sa = next) {
 		next = sas_next(sa);
-		if (sa->larval)
+		if (sa->larval || (again && !sa->conf.inbound))
 			look(sa, now);
 	}
 }

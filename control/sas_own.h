@@ -23,8 +23,9 @@ void sas_link_stop(void);
 /* ---- sas_life.c ---- */
 /* Up to which number an outbound SA may go before its owner is told again. */
 uint64_t sas_lease(const struct dp_sa *conf, uint64_t seq);
-/* It begins anew at the number it was kept with: tell first that it may be beyond. */
-void sas_renew(struct sas_sa *sa);
+/* It begins anew at the number it was kept with: tell first that it may be beyond.
+ * Not 0: nobody was told, and it must not be used. */
+int sas_renew(struct sas_sa *sa);
 int sas_life_start(void);
 void sas_life_stop(void);
 

@@ -86,6 +86,14 @@ static const struct link *link_of(const struct sas_from *from, uint32_t if_id)
 	return NULL;
 }
 
+static void drop(struct entry *e, bool tell)
+{
+	if (tell && hook)
+		hook->forget(&e->from, e->id);
+	HASH_DEL(table, e);
+	free(e);
+}
+
 int xfrm_policy_put(const struct sas_from *from, const struct xfrm_policy *policy,
 	const struct nlmsghdr *given, bool update, uint64_t id)
 {
@@ -93,6 +101,7 @@ int xfrm_policy_put(const struct sas_from *from, const struct xfrm_policy *polic
 	const struct link *link = link_of(from, policy->id.if_id);
 	struct entry *e = find(from, &policy->id, 0);
 	bool fresh = !e;
+	int rc;
 
 	if (e && !update)
 		return -EEXIST;
@@ -120,17 +129,10 @@ int xfrm_policy_put(const struct sas_from *from, const struct xfrm_policy *polic
 		log_event(LOG_LVL_NOTICE, link->name,
 			"traffic selectors narrower than everything: routes decide what is sent, "
 			"the peer drops what is outside of them");
-	if (!id && hook)
-		hook->keep(&e->from, e->id, given);
-	return 0;
-}
-
-static void drop(struct entry *e, bool tell)
-{
-	if (tell && hook)
-		hook->forget(&e->from, e->id);
-	HASH_DEL(table, e);
-	free(e);
+	rc = !id && hook ? hook->keep(&e->from, e->id, given) : 0;
+	if (rc && fresh)
+		drop(e, false);
+	return rc;
 }
 
 int xfrm_policy_del(const struct sas_from *from, const struct xfrm_policy_id *id, uint32_t index)

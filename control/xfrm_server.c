@@ -27,7 +27,7 @@
 #include "xfrm_server.h"
 #include "xfrm_wire.h"
 
-#define CLIENTS_MAX	256
+#define CLIENTS_MAX	(4 * DP_VRFS_MAX)
 #define CLIENTS_OF_VRF	32
 #define MESSAGES_A_TURN 32
 #define LOST_MAX	64
@@ -180,8 +180,14 @@ static bool named(struct client *c, const struct xfrm_wire_head *head)
 				"charon's lintas-xfrm.so is of another version: restart charon");
 			return false;
 		}
+		if (xfrm_vault_set(&c->from, c->fd)) {
+			log_event(LOG_LVL_ERR, c->server->name,
+				"charon (pid %u) is refused: more charons than VRFs; end those "
+				"that are left over",
+				c->from.owner);
+			return false;
+		}
 		c->vault = true;
-		xfrm_vault_set(&c->from, c->fd);
 	} else {
 		return false;
 	}

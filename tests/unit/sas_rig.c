@@ -83,10 +83,12 @@ static int keep(const struct sas_sa *sa)
 	return sas_rig.keep_error;
 }
 
-static void seq_moved(const struct sas_sa *sa)
+static int seq_moved(const struct sas_sa *sa)
 {
 	sas_rig.seqs++;
-	sas_rig.kept_seq = sa->seq;
+	if (!sas_rig.keep_error)
+		sas_rig.kept_seq = sa->seq;
+	return sas_rig.keep_error;
 }
 
 static void forget(const struct sas_sa *sa)

@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 	unit_driver();
 	unit_xfrm();
 	unit_sas();
+	unit_xfrm_vault();
 	unit_sas_mirror();
 	unit_lease();
 	CU_set_test_complete_handler(test_done);

@@ -38,6 +38,7 @@ void unit_lacp(void);
 void unit_driver(void);
 void unit_xfrm(void);
 void unit_sas(void);
+void unit_xfrm_vault(void);
 void unit_sas_mirror(void);
 void unit_lease(void);
 
