@@ -19,6 +19,8 @@ void swan_start(const char *keeper_socket);
 /* Bring every charon to control.running; asynchronous, coalesced, retried while there is none. */
 void swan_sync(void);
 void swan_stop(void);
+/* swan_render of control.running into anonymous memory: its descriptor or -errno. */
+int swan_rendered(const struct cfg_vrf *vrf, uint8_t ret_digest[32], unsigned *ret_n);
 
 struct swan_status {
 	unsigned vrfs, in_sync; /* with IKE links; of them brought there */
@@ -61,6 +63,7 @@ struct swan_note {
 extern const char *const swan_fault_names[SWAN_FAULTS];	 /* "NO_PROPOSAL_CHOSEN" */
 extern const char *const swan_fault_advice[SWAN_FAULTS]; /* whose turn it is, and what to do */
 void swan_log_watch(const char *vrf);			 /* the news since the last call */
+void swan_log_drop(const char *vrf);			 /* it has no charon any more */
 void swan_log_forget(void);
 /* Zeroed when nothing is known. */
 struct swan_note swan_note(const struct link *link);

@@ -16,7 +16,7 @@
 
 #define CHUNK	   65536
 #define EMPTIED_AT (1 << 20)
-#define LOGS_MAX   256
+#define LOGS_MAX   DP_VRFS_MAX
 
 const char *const swan_fault_names[SWAN_FAULTS] = { "none", "NO_ANSWER", "NO_PROPOSAL_CHOSEN",
 	"NO_PROPOSAL_CHOSEN (ESP)", "AUTHENTICATION_FAILED",
@@ -166,13 +166,24 @@ static void line_read(const char *line)
 
 static struct log *log_of(const char *vrf)
 {
+	struct log *empty = NULL;
+
 	for (unsigned i = 0; i < LOGS_MAX; i++) {
-		if (!*logs[i].vrf)
-			snprintf(logs[i].vrf, sizeof(logs[i].vrf), "%s", vrf);
 		if (!strcmp(logs[i].vrf, vrf))
 			return &logs[i];
+		if (!empty && !*logs[i].vrf)
+			empty = &logs[i];
 	}
-	return NULL;
+	if (empty)
+		snprintf(empty->vrf, sizeof(empty->vrf), "%s", vrf);
+	return empty;
+}
+
+void swan_log_drop(const char *vrf)
+{
+	for (unsigned i = 0; i < LOGS_MAX; i++)
+		if (!strcmp(logs[i].vrf, vrf))
+			memset(&logs[i], 0, sizeof(logs[i]));
 }
 
 void swan_log_watch(const char *vrf)

@@ -244,31 +244,44 @@ static void on_creds(int status, int output, void *arg)
 		failed("connections", rc, -1);
 }
 
-/* Into anonymous memory; *ret_digest of it. A descriptor or -errno. */
-static int rendered(const struct cfg_vrf *vrf, uint8_t ret_digest[32], unsigned *ret_n)
+static int digest_of(int fd, uint8_t ret_digest[32])
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	uint8_t part[1024];
 	struct sha256 sha;
-	int fd = -1, rc;
+	off_t at = 0;
+	ssize_t n;
 
-	if (!out)
-		return -ENOMEM;
-	rc = swan_render(control.running, vrf, out, ret_n);
-	if (fclose(out) && !rc)
-		rc = -ENOMEM;
-	if (!rc) {
-		sha256_init(&sha);
-		sha256_update(&sha, text, len);
-		sha256_final(&sha, ret_digest);
-		fd = memfd_create("lintas-swan", MFD_CLOEXEC);
-		if (fd < 0 || write(fd, text, len) != (ssize_t)len)
-			rc = -EMFILE;
+	sha256_init(&sha);
+	while ((n = pread(fd, part, sizeof(part), at)) > 0) {
+		sha256_update(&sha, part, (size_t)n);
+		at += n;
 	}
-	if (text)
-		explicit_bzero(text, len);
-	free(text);
+	sha256_final(&sha, ret_digest);
+	explicit_bzero(part, sizeof(part));
+	explicit_bzero(&sha, sizeof(sha));
+	return n ? -EIO : 0;
+}
+
+/* Into anonymous memory and nowhere else, the heap least of all; *ret_digest of it. A descriptor or
+ * -errno. */
+int swan_rendered(const struct cfg_vrf *vrf, uint8_t ret_digest[32], unsigned *ret_n)
+{
+	static char buf[4096];
+	int fd = memfd_create("lintas-swan", MFD_CLOEXEC), copy = fd < 0 ? -1 : dup(fd), rc;
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	rc = out ? 0 : -errno;
+	if (out) {
+		setvbuf(out, buf, _IOFBF, sizeof(buf));
+		rc = swan_render(control.running, vrf, out, ret_n);
+		if (fclose(out) && !rc)
+			rc = -EIO;
+		explicit_bzero(buf, sizeof(buf));
+	} else if (copy >= 0) {
+		close(copy);
+	}
+	if (!rc)
+		rc = digest_of(fd, ret_digest);
 	if (rc && fd >= 0)
 		close(fd);
 	return rc ? rc : fd;
@@ -285,7 +298,7 @@ static void serve(struct site *site)
 		return; /* its charon ended with the namespace */
 	sync_state.at = site;
 	sync_state.busy = true;
-	sync_state.text = rendered(vrf, sync_state.digest, &n);
+	sync_state.text = swan_rendered(vrf, sync_state.digest, &n);
 	if (sync_state.text < 0) {
 		failed("rendering", sync_state.text, -1);
 		return;
@@ -314,6 +327,22 @@ static void sites_make(void)
 			site_of(config->links[i].underlay->vrf->name);
 }
 
+/* A VRF without IKE links and without a charon is no site; nothing points into the array now. */
+static void sites_sweep(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < sync_state.n_sites; i++) {
+		struct site *site = &sync_state.sites[i];
+
+		if (links_over(site->vrf) || site_there(site))
+			sync_state.sites[n++] = *site;
+		else
+			swan_log_drop(site->vrf);
+	}
+	sync_state.n_sites = n;
+}
+
 static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
 	uint64_t now = now_ns();
@@ -326,6 +355,8 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 		if (site_there(&sync_state.sites[i]))
 			swan_log_watch(sync_state.sites[i].vrf);
 	}
+	if (!sync_state.busy)
+		sites_sweep();
 	for (unsigned i = 0; i < sync_state.n_sites && !sync_state.busy; i++)
 		if (site_there(&sync_state.sites[i]) && sync_state.sites[i].wanted &&
 			now >= sync_state.sites[i].retry_ns)

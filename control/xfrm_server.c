@@ -30,7 +30,7 @@
 #define CLIENTS_MAX	(4 * DP_VRFS_MAX)
 #define CLIENTS_OF_VRF	32
 #define MESSAGES_A_TURN 32
-#define LOST_MAX	64
+#define LOST_MAX	DP_SAS_MAX /* all of them may be used up */
 
 struct client {
 	int fd;
@@ -45,7 +45,7 @@ struct server {
 	struct server *next;
 	uint16_t vrf;
 	char name[CFG_NAME_MAX];
-	bool wanted, warned;
+	bool wanted;
 	int fd;
 	struct event *event;
 	struct sockaddr_un addr;
@@ -132,14 +132,40 @@ static void lost_add(const struct nlmsghdr *expire, size_t len, void *arg)
 	const struct client *c = arg;
 	struct lost *l;
 
-	if (n_losts == LOST_MAX || len > sizeof(l->bytes) || !(l = calloc(1, sizeof(*l))))
+	if (n_losts == LOST_MAX || len > sizeof(l->bytes) || !(l = calloc(1, sizeof(*l)))) {
+		log_event(LOG_LVL_WARN, c->server->name,
+			"charon (pid %u) is not told that an SA has gone: too many at once; what "
+			"does not come up again: swanctl --terminate it",
+			c->from.owner);
 		return;
+	}
 	n_losts++;
 	l->from = c->from;
 	l->len = len;
 	memcpy(l->bytes, expire, len);
 	l->next = losts;
 	losts = l;
+}
+
+static void lost_free(struct lost **at)
+{
+	struct lost *l = *at;
+
+	*at = l->next;
+	free(l);
+	n_losts--;
+}
+
+/* Those of a charon that has died, which nobody will ask for. */
+static void lost_sweep(void)
+{
+	struct lost **at = &losts;
+
+	while (*at)
+		if (clients_of(&(*at)->from) || xfrm_vault_lives(&(*at)->from))
+			at = &(*at)->next;
+		else
+			lost_free(at);
 }
 
 static void lost_say(struct client *c)
@@ -152,9 +178,7 @@ static void lost_say(struct client *c)
 			continue;
 		}
 		say(c, l->bytes, l->len);
-		*at = l->next;
-		free(l);
-		n_losts--;
+		lost_free(at);
 	}
 }
 
@@ -275,6 +299,7 @@ static const char *client_new(struct server *s, int fd)
 	c->from.owner = (uint32_t)cred.pid;
 	s->clients++;
 	*place = c;
+	lost_sweep();
 	return NULL;
 }
 
@@ -423,7 +448,6 @@ int xfrm_server_start(const char *cli_socket)
 void xfrm_server_stop(void)
 {
 	struct server *s;
-	struct lost *l;
 
 	*folder = '\0';
 	xfrm_vault_stop();
@@ -432,9 +456,6 @@ void xfrm_server_stop(void)
 		servers = s->next;
 		server_free(s);
 	}
-	while ((l = losts)) {
-		losts = l->next;
-		free(l);
-	}
-	n_losts = 0;
+	while (losts)
+		lost_free(&losts);
 }

@@ -21,6 +21,8 @@ bool xfrm_server_info(uint16_t vrf, struct xfrm_server_info *ret_info); /* false
 /* ---- xfrm_vault.c: what charon's process keeps for lintasd ---- */
 /* fd: the vault's connection of this owner, or -1 when it has gone. 0 or -ENOSPC. */
 int xfrm_vault_set(const struct sas_from *from, int fd);
+/* Does its process live, or may it? Then it comes again and has what it was given. */
+bool xfrm_vault_lives(const struct sas_from *from);
 /* A message of the vault. 1: it has said everything; 0; -errno: it makes no sense. */
 int xfrm_vault_message(const struct sas_from *from, const uint8_t *bytes, size_t len,
 	void (*lost)(const struct nlmsghdr *expire, size_t len, void *arg), void *arg);

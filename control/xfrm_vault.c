@@ -58,7 +58,7 @@ int xfrm_vault_set(const struct sas_from *from, int fd)
 
 /* It keeps what it has as long as its process lives, whether it listens or not. A process that we
  * cannot see (0: of another namespace) is believed to live. */
-static bool may_come_again(const struct sas_from *from)
+bool xfrm_vault_lives(const struct sas_from *from)
 {
 	return !kill((pid_t)from->owner, 0) || errno != ESRCH;
 }
@@ -113,7 +113,7 @@ static int keep_seq(const struct sas_sa *sa)
 {
 	int rc = give(&sa->from, XFRM_WIRE_SEQ, sa->id, sa->seq, sa->added_ns, NULL);
 
-	return rc == -ENOTCONN && !may_come_again(&sa->from) ? 0 : rc;
+	return rc == -ENOTCONN && !xfrm_vault_lives(&sa->from) ? 0 : rc;
 }
 
 static void forget_sa(const struct sas_sa *sa)

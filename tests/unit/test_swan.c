@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "confdir.h"
 #include "control/swan.h"
 #include "unit.h"
@@ -176,12 +177,60 @@ static void test_render(void)
 	confdir_clean();
 }
 
+/* Where this process writes: does a text lie there? */
+static bool lies_in_memory(const char *text, size_t len)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from, to;
+	char line[400], *part;
+	bool found = false;
+
+	while (!found && maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || !strstr(line, "[heap]"))
+			continue;
+		for (unsigned long at = from; at + len <= to && !found; at++) {
+			part = (char *)at;
+			found = part[0] == text[0] && !memcmp(part, text, len);
+		}
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* What is handed to charon holds the key; the heap does not, afterwards. */
+static void test_rendered(void)
+{
+	static const uint8_t hidden[] = "secret = 0x5871372e72545f346d507a4c39774b6532735662";
+	struct config *before = control.running;
+	uint8_t digest[32];
+	char text[8192];
+	unsigned n = 0;
+	ssize_t len;
+	int fd;
+
+	confdir_make();
+	control.running = confdir_load("providers/golden-aws-s2s-tgw.conf");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(control.running);
+	memset(text, 0, sizeof(text));
+	fd = swan_rendered(config_vrf(control.running, "inet"), digest, &n);
+	CU_ASSERT(fd >= 0 && n == 2);
+	CU_ASSERT_FALSE(lies_in_memory((const char *)hidden, sizeof(hidden) - 1));
+	len = pread(fd, text, sizeof(text) - 1, 0);
+	CU_ASSERT(len > 0 && strstr(text, (const char *)hidden));
+	close(fd);
+	config_free(control.running);
+	control.running = before;
+	confdir_clean();
+}
+
 void unit_swan(void)
 {
 	static const struct unit_test tests[] = {
 		{ "charon's SAs", test_parse },
 		{ "charon's SAs, damaged", test_parse_damaged },
 		{ "charon's log", test_log },
+		{ "connections, handed over", test_rendered },
 		{ "connections", test_render },
 	};
 
