@@ -316,16 +316,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		job_start();
 }
 
-static void on_seq(const struct sas_sa *sa)
+static int on_seq(const struct sas_sa *sa)
 {
 	struct of_link *l = &of_link[sa->link];
 
 	if (sa->conf.inbound || !l->put)
-		return;
+		return 0;
 	l->overrun = l->want > l->disk;
 	l->want = sa->seq + SLACK > UINT32_MAX ? UINT32_MAX : sa->seq + SLACK;
 	l->renew = true;
 	wake(0);
+	return 0; /* on_timer sees to one that comes too late */
 }
 
 void sas_static_config_changed(void)
