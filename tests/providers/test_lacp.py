@@ -16,8 +16,8 @@ import tempfile
 import threading
 import time
 
+import lag_rig  # sets the path
 import guest
-import lag_rig
 from lag_rig import ACTIVE, AGGREGATE, COLLECT, DISTRIBUTE, LACP, READY, SHORT, SLOW, SYNC, Ether, Flows, Partner, Rig, wait_for
 from harness import Skip, check, reason
 

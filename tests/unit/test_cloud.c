@@ -519,8 +519,7 @@ static void test_import_guesses(void)
 {
 	static const char *const wanted[] = {
 		"circuit = \"dxcon-fg31ab2c\"; vlan = 101; vrf = \"prod\"; cloud = \"aws\";",
-		"profile = \"aws-dx-transit\"; state = \"shut\"; id = \"dxvif-fh2k1a9z\"; mtu = "
-		"8500;",
+		"profile = \"aws-dx-transit\"; state = \"shut\"; id = \"dxvif-fh2k1a9z\"; mtu =",
 		"# circuit \"dxcon-fg31ab2c\" is a guess", "say local_as = \"65010\"",
 		"write it to the file \"edge\"", "  edge = {"
 	};
