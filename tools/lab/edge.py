@@ -81,3 +81,6 @@ def join(lab):
     wait_for("four BGP sessions through GRE", 60, lambda: len(sessions(lab)) == len(PEERS))
     for addr in HOST.values():
         wait_for(f"{addr} by way of the tunnel", 30, lambda a=addr: lab.living(a) == {"tgw-gre"} and lab.via_gateway("cloud-a", a))
+        source = topo.A.addr[6 if ":" in addr else 4]  # the guest's kernel has the way back a moment after BIRD
+        wait_for(f"{addr} answers", 30, lambda a=addr, s=source: lab.world.run(
+            "cloud-a", "ping", "-n", "-c", "1", "-W", "1", "-I", s, a, check=False).returncode == 0)

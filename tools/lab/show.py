@@ -375,6 +375,7 @@ def gre(lab, table):
     out = lab.world.run("cloud-a", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "2", "-I", A.addr[4], edge.HOST[4], check=False).stdout
     table.row("aws -> edge", "both", "one of two sessions", len(before) == 4 and out.count(" bytes from ") == 3, "the other one carries on")
     vm.run("birdc -s /tmp/bird0.ctl enable all")
+    wait_for("both routers are there again", 40, lambda: len(edge.sessions(lab)) == 4)
 
 
 def routes(lab):
@@ -406,4 +407,4 @@ def kill_and_restart(lab, table):
     late = gap > 300 * peers.BFD_MULTIPLIER  # then BFD is right to end its sessions
     table.row("BGP sessions", "both", "kill -9", len(before) >= 6 and set(reset) <= (bfd if late else set()),
               f"{len(before) - len(reset)} of {len(before)} kept, uptime keeps growing" +
-              (f"; BFD ended {len(reset)}" if reset else ""), "", f"{gap:.0f} ms gap")
+              (f"; lost {' '.join(sorted(map(str, reset)))}" if reset else ""), "", f"{gap:.0f} ms gap")
